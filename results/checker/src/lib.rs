@@ -1,0 +1,5 @@
+//! Pure judgement: what a history proves about the store that produced it. One file a property.
+
+mod verdict;
+
+pub use verdict::{Anomaly, Budget, Checker, Doubt, Judgement, Refused, Verdict};

@@ -1,0 +1,420 @@
+//! The history's text form: one JSON object a line, appended while the run goes.
+//!
+//! ```json
+//! {"index":0,"time":104,"type":"invoke","process":3,"node":"n4","f":"cas","key":5,"value":[1,2]}
+//! {"index":1,"time":2310,"type":"ok","process":3,"f":"cas","key":5,"value":[1,2]}
+//! {"index":2,"time":2400,"type":"fault","id":0,"fault":"partition","edge":"begin","detail":"n1 | n2 n3","nodes":["n1"]}
+//! {"index":3,"time":2500,"type":"phase","phase":"final"}
+//! ```
+//!
+//! A file cut at any byte still reads up to its last whole line ([`Recorded::cut`] says so). Anything else that is wrong
+//! is an error with its line.
+
+use std::borrow::Cow;
+use std::io::{self, BufRead, Write};
+
+use serde::{Deserialize, Deserializer, Serialize};
+use thiserror::Error;
+
+use crate::call::{Call, CallKind, Outcome, Ret};
+use crate::event::{Edge, Effect, Event, FaultEvent, Note, Process, Time, What};
+use crate::history::{Builder, Contradiction, History};
+use crate::value::Value;
+
+/// One line as it stands in the file: flat, because readers of other tools expect it so and it parses fastest.
+#[derive(Serialize, Deserialize)]
+struct Line<'a> {
+    index: u32,
+    time: Time,
+    #[serde(rename = "type")]
+    kind: Kind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    process: Option<Process>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    node: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    f: Option<CallKind>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    key: Option<Cow<'a, Value>>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    value: Option<Cow<'a, Value>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    error: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<u32>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    fault: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    edge: Option<Edge>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    detail: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nodes: Option<Cow<'a, [String]>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    effect: Option<Cow<'a, Effect>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    phase: Option<Cow<'a, str>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    text: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    doubt: Option<bool>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    Invoke,
+    Ok,
+    Fail,
+    Info,
+    Fault,
+    Phase,
+    Note,
+}
+
+/// `null` is a value like any other: only an absent field is absent.
+fn present<'de, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'a, Value>>, D::Error> {
+    Value::deserialize(deserializer).map(|value| Some(Cow::Owned(value)))
+}
+
+impl<'a> Line<'a> {
+    fn empty(index: u32, time: Time, kind: Kind) -> Self {
+        Line {
+            index,
+            time,
+            kind,
+            process: None,
+            node: None,
+            f: None,
+            key: None,
+            value: None,
+            error: None,
+            id: None,
+            fault: None,
+            edge: None,
+            detail: None,
+            nodes: None,
+            effect: None,
+            phase: None,
+            text: None,
+            doubt: None,
+        }
+    }
+
+    fn with_call(mut self, process: Process, call: &'a Call) -> Self {
+        self.process = Some(process);
+        self.f = Some(call.kind());
+        self.key = Some(Cow::Borrowed(call.key()));
+        self.value = match call {
+            Call::Read { .. } => None,
+            Call::Write { value, .. } | Call::Add { value, .. } | Call::Append { value, .. } => {
+                Some(Cow::Borrowed(value))
+            }
+            Call::Cas { from, to, .. } => Some(Cow::Owned(Value::list([from.clone(), to.clone()]))),
+        };
+        self
+    }
+
+    fn of(index: u32, event: &'a Event) -> Self {
+        let empty = |kind| Line::empty(index, event.time, kind);
+        match &event.what {
+            What::Invoke { process, node, call } => {
+                let mut line = empty(Kind::Invoke).with_call(*process, call);
+                line.node = node.as_deref().map(Cow::Borrowed);
+                line
+            }
+            What::Complete { process, call, outcome } => {
+                let kind = match outcome {
+                    Outcome::Ok(_) => Kind::Ok,
+                    Outcome::Fail(_) => Kind::Fail,
+                    Outcome::Info(_) => Kind::Info,
+                };
+                let mut line = empty(kind).with_call(*process, call);
+                match outcome {
+                    Outcome::Ok(Ret::Value(value)) => line.value = Some(Cow::Borrowed(value)),
+                    Outcome::Ok(Ret::Done) => {}
+                    Outcome::Fail(why) | Outcome::Info(why) => line.error = Some(Cow::Borrowed(why)),
+                }
+                line
+            }
+            What::Fault(fault) => {
+                let mut line = empty(Kind::Fault);
+                line.id = Some(fault.id);
+                line.fault = Some(Cow::Borrowed(&fault.fault));
+                line.edge = Some(fault.edge);
+                line.detail = Some(Cow::Borrowed(&fault.detail));
+                line.nodes = Some(Cow::Borrowed(&fault.nodes));
+                line.effect = fault.effect.as_ref().map(Cow::Borrowed);
+                line
+            }
+            What::Phase(phase) => Line { phase: Some(Cow::Borrowed(phase)), ..empty(Kind::Phase) },
+            What::Note(note) => Line {
+                node: Some(Cow::Borrowed(&note.node)),
+                text: Some(Cow::Borrowed(&note.text)),
+                doubt: Some(note.doubt),
+                ..empty(Kind::Note)
+            },
+        }
+    }
+
+    fn into_event(self) -> Result<Event, &'static str> {
+        let time = self.time;
+        let what = match self.kind {
+            Kind::Invoke => What::Invoke {
+                process: self.process.ok_or("an invocation without \"process\"")?,
+                node: self.node.map(Cow::into_owned),
+                call: call(self.f, self.key, self.value)?,
+            },
+            Kind::Ok => self.into_ok()?,
+            Kind::Fail | Kind::Info => {
+                let why = self.error.map(Cow::into_owned).unwrap_or_default();
+                What::Complete {
+                    process: self.process.ok_or("a completion without \"process\"")?,
+                    call: call(self.f, self.key, self.value)?,
+                    outcome: if matches!(self.kind, Kind::Fail) {
+                        Outcome::Fail(why)
+                    } else {
+                        Outcome::Info(why)
+                    },
+                }
+            }
+            Kind::Fault => What::Fault(FaultEvent {
+                id: self.id.ok_or("a fault without \"id\"")?,
+                fault: self.fault.ok_or("a fault without \"fault\"")?.into_owned(),
+                edge: self.edge.ok_or("a fault without \"edge\"")?,
+                detail: self.detail.map(Cow::into_owned).unwrap_or_default(),
+                nodes: self.nodes.map(Cow::into_owned).unwrap_or_default(),
+                effect: self.effect.map(Cow::into_owned),
+            }),
+            Kind::Phase => What::Phase(self.phase.ok_or("a phase without \"phase\"")?.into_owned()),
+            Kind::Note => What::Note(Note {
+                node: self.node.ok_or("a note without \"node\"")?.into_owned(),
+                text: self.text.map(Cow::into_owned).unwrap_or_default(),
+                doubt: self.doubt.unwrap_or(false),
+            }),
+        };
+        Ok(Event { time, what })
+    }
+
+    fn into_ok(self) -> Result<What, &'static str> {
+        let process = self.process.ok_or("a completion without \"process\"")?;
+        if self.f == Some(CallKind::Read) {
+            let value = self.value.ok_or("a read that is ok, without \"value\"")?.into_owned();
+            let call = call(self.f, self.key, None)?;
+            return Ok(What::Complete { process, call, outcome: Outcome::Ok(Ret::Value(value)) });
+        }
+        Ok(What::Complete {
+            process,
+            call: call(self.f, self.key, self.value)?,
+            outcome: Outcome::Ok(Ret::Done),
+        })
+    }
+}
+
+fn call(
+    f: Option<CallKind>,
+    key: Option<Cow<'_, Value>>,
+    value: Option<Cow<'_, Value>>,
+) -> Result<Call, &'static str> {
+    let kind = f.ok_or("no \"f\"")?;
+    let key = key.ok_or("no \"key\"")?.into_owned();
+    if kind == CallKind::Read {
+        return Ok(Call::Read { key });
+    }
+    let value = value.ok_or("no \"value\"")?.into_owned();
+    Ok(match kind {
+        CallKind::Read => unreachable!("returned above"),
+        CallKind::Write => Call::Write { key, value },
+        CallKind::Add => Call::Add { key, value },
+        CallKind::Append => Call::Append { key, value },
+        CallKind::Cas => match value.elements() {
+            Some([from, to]) => Call::Cas { key, from: from.clone(), to: to.clone() },
+            _ => return Err("the \"value\" of a cas must be [from, to]"),
+        },
+    })
+}
+
+/// Writes the `index`-th event as one line, newline included.
+///
+/// # Errors
+/// When `out` does.
+pub fn write_event(out: &mut impl Write, index: u32, event: &Event) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, &Line::of(index, event))?;
+    out.write_all(b"\n")
+}
+
+/// Why a file is no history.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// The file could not be read on.
+    #[error("line {line}: {source}")]
+    Io {
+        /// One-based.
+        line: usize,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A line is not what a line must be.
+    #[error("line {line}: {problem}")]
+    Line {
+        /// One-based.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A line contradicts an earlier one.
+    #[error("line {line}: {source}")]
+    Contradiction {
+        /// One-based.
+        line: usize,
+        /// How.
+        source: Contradiction,
+    },
+}
+
+/// What a file holds.
+#[derive(Debug)]
+pub struct Recorded {
+    /// The history up to the last whole line.
+    pub history: History,
+    /// The one-based number of a last line that is cut off, as a killed run leaves it.
+    pub cut: Option<usize>,
+}
+
+/// Reads a history. Linear in its size; holds one line beside the history.
+///
+/// # Errors
+/// At the first line that is garbled or contradicts an earlier one. A last line without its newline is no error but a
+/// [`Recorded::cut`].
+pub fn read(mut input: impl BufRead) -> Result<Recorded, ReadError> {
+    let mut builder = Builder::default();
+    let mut buffer = Vec::new();
+    let mut index = 0u32;
+    for line in 1.. {
+        buffer.clear();
+        let length =
+            input.read_until(b'\n', &mut buffer).map_err(|source| ReadError::Io { line, source })?;
+        if length == 0 {
+            break;
+        }
+        if buffer.pop() != Some(b'\n') {
+            return Ok(Recorded { history: builder.finish(), cut: Some(line) });
+        }
+        let garbled = |problem: String| ReadError::Line { line, problem };
+        let parsed: Line = serde_json::from_slice(&buffer).map_err(|error| {
+            garbled(error.to_string().replacen(" at line 1 column", ", at column", 1))
+        })?;
+        if parsed.index != index {
+            return Err(garbled(format!("index {} where {index} is due", parsed.index)));
+        }
+        let event = parsed.into_event().map_err(|problem| garbled(problem.to_string()))?;
+        builder.push(event).map_err(|source| ReadError::Contradiction { line, source })?;
+        index += 1;
+    }
+    Ok(Recorded { history: builder.finish(), cut: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Vec<Event> {
+        let key = || Value::Int(5);
+        let cas = Call::Cas { key: key(), from: 1.into(), to: 2.into() };
+        let at = |time, what| Event { time: Time(time), what };
+        vec![
+            at(0, What::Phase("load".into())),
+            at(5, What::Invoke { process: Process(0), node: Some("n1".into()), call: cas.clone() }),
+            at(6, What::Invoke { process: Process(1), node: None, call: Call::Read { key: key() } }),
+            at(6, What::Complete {
+                process: Process(1),
+                call: Call::Read { key: key() },
+                outcome: Outcome::Ok(Ret::Value(Value::Nil)),
+            }),
+            at(7, What::Fault(FaultEvent {
+                id: 3,
+                fault: "partition".into(),
+                edge: Edge::Begin,
+                detail: "n1 | n2".into(),
+                nodes: vec!["n1".into()],
+                effect: None,
+            })),
+            at(8, What::Complete {
+                process: Process(0),
+                call: cas,
+                outcome: Outcome::Info("no answer \"within\" 1 s".into()),
+            }),
+            at(9, What::Fault(FaultEvent {
+                id: 3,
+                fault: "partition".into(),
+                edge: Edge::End,
+                detail: "n1 | n2".into(),
+                nodes: vec!["n1".into()],
+                effect: Some(Effect { bit: true, evidence: "7 packets dropped".into() }),
+            })),
+            at(9, What::Note(Note { node: "n2".into(), text: "killed by signal 9".into(), doubt: true })),
+        ]
+    }
+
+    fn written() -> Vec<u8> {
+        let mut out = Vec::new();
+        for (index, event) in sample().iter().enumerate() {
+            write_event(&mut out, index as u32, event).unwrap();
+        }
+        out
+    }
+
+    #[test]
+    fn round_trip() {
+        let expected = History::from_events(sample()).unwrap();
+        assert_eq!(read(&written()[..]).unwrap().history, expected);
+        assert_eq!(expected.operations.len(), 2);
+        assert_eq!(expected.faults[0].ended, Some(Time(9)));
+    }
+
+    /// A killed run leaves a file cut anywhere: it reads up to the last whole line, and says that it was cut.
+    #[test]
+    fn cut_at_any_byte() {
+        let whole = written();
+        for length in 0..=whole.len() {
+            let part = &whole[..length];
+            let recorded = read(part).unwrap();
+            let lines = part.iter().filter(|byte| **byte == b'\n').count();
+            assert_eq!(recorded.history.events as usize, lines);
+            assert_eq!(recorded.cut.is_some(), !part.is_empty() && !part.ends_with(b"\n"));
+        }
+    }
+
+    fn error(text: &str) -> String {
+        read(text.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_line() {
+        let invoke = r#"{"index":0,"time":9,"type":"invoke","process":0,"f":"read","key":1}"#;
+        assert!(error(&format!("{invoke}\nhello\n")).starts_with("line 2: expected value"));
+        assert_eq!(error("{\"index\":1,\"time\":0,\"type\":\"phase\",\"phase\":\"x\"}\n"), "line 1: index 1 where 0 is due");
+        let back = r#"{"index":1,"time":8,"type":"phase","phase":"x"}"#;
+        assert_eq!(error(&format!("{invoke}\n{back}\n")), "line 2: time goes back: 0.000 s after 0.000 s");
+        let again = invoke.replace("\"index\":0", "\"index\":1");
+        assert_eq!(
+            error(&format!("{invoke}\n{again}\n")),
+            "line 2: process 0 invokes read() while its read() is still open"
+        );
+        let stray = r#"{"index":0,"time":9,"type":"ok","process":4,"f":"write","key":1,"value":2}"#;
+        assert_eq!(error(&format!("{stray}\n")), "line 1: process 4 completes write(2), which it never invoked");
+    }
+
+    #[test]
+    fn a_process_is_retired_after_info() {
+        let text = concat!(
+            r#"{"index":0,"time":1,"type":"invoke","process":0,"f":"write","key":1,"value":2}"#,
+            "\n",
+            r#"{"index":1,"time":2,"type":"info","process":0,"f":"write","key":1,"value":2,"error":"?"}"#,
+            "\n",
+            r#"{"index":2,"time":3,"type":"invoke","process":0,"f":"read","key":1}"#,
+            "\n"
+        );
+        assert!(error(text).contains("a process is retired then"));
+    }
+}

@@ -1,0 +1,15 @@
+//! The words of a run: calls, outcomes, events, operations, histories; the text form they are recorded in, and the forms
+//! in which peers recorded theirs.
+//!
+//! Pure data: no clock, no thread, no file, no randomness. Everything above judges or pictures what stands here.
+
+mod call;
+mod event;
+mod history;
+pub mod jsonl;
+mod value;
+
+pub use call::{Call, CallKind, Outcome, Ret};
+pub use event::{Edge, Effect, Event, FaultEvent, Note, Process, Time, What};
+pub use history::{Builder, Contradiction, FaultWindow, History, Operation, Position};
+pub use value::{Key, Value};
