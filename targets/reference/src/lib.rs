@@ -1,1 +1,5 @@
-//! placeholder
+//! The bundled reference nodes: protocols as state machines without I/O, the runtime that gives them sockets, a disk and
+//! a clock, and the simulation that gives them faulty ones.
+
+pub mod protocol;
+pub mod raft;
