@@ -1,0 +1,97 @@
+//! Where a cluster runs. A backend makes nodes and the links between them, and brings both into the desired state.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::cluster::{Death, Desired, Node, NodeSpec, Observation, Program};
+
+/// A place where a cluster runs.
+pub trait Backend: Send {
+    /// Its name in plans.
+    fn name(&self) -> &'static str;
+
+    /// The nodes, in order.
+    fn nodes(&self) -> &[NodeSpec];
+
+    /// The way into the network from which clients reach the nodes.
+    fn client_network(&self) -> Arc<dyn ClientNetwork>;
+
+    /// Starts a node's daemon for the first time, and remembers how, for restarts.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    fn start(&mut self, node: Node, program: Program) -> Result<(), BackendError>;
+
+    /// Brings the cluster from whatever state it is in to the desired one. Safe to repeat. When it returns, the state
+    /// holds: cuts drop, killed daemons are gone, paused ones stopped, others started again (not yet ready).
+    ///
+    /// # Errors
+    /// When the system refuses; the state is then somewhere between.
+    fn apply(&mut self, desired: &Desired) -> Result<(), BackendError>;
+
+    /// Measures.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    fn observe(&mut self) -> Result<Observation, BackendError>;
+
+    /// Daemons that ended since the last call although they were wanted up.
+    fn deaths(&mut self) -> Vec<Death>;
+
+    /// Where a node's output is collected.
+    fn log(&self, node: Node) -> PathBuf;
+
+    /// Ends every daemon and takes everything down that was made. Dropping does the same, without the errors.
+    ///
+    /// # Errors
+    /// When something could not be taken down.
+    fn stop(&mut self) -> Result<(), BackendError>;
+}
+
+/// The network from which clients reach the nodes.
+pub trait ClientNetwork: Send + Sync {
+    /// Moves the calling thread into it: sockets it opens from now on are there.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    fn enter(&self) -> Result<(), BackendError>;
+}
+
+/// Why a cluster could not be made or brought into a state. Always the harness's trouble, never a finding.
+#[derive(Debug, Error)]
+pub enum BackendError {
+    /// This machine cannot do it as it is.
+    #[error("{problem}")]
+    Unsupported {
+        /// What is missing.
+        problem: String,
+        /// The exact next step for the user.
+        remedy: String,
+    },
+    /// A system call failed.
+    #[error("{action}: {source}")]
+    System {
+        /// What was being done.
+        action: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A node did something wrong.
+    #[error("{node}: {problem}")]
+    Node {
+        /// Which.
+        node: Node,
+        /// What.
+        problem: String,
+    },
+}
+
+impl BackendError {
+    /// Wraps a system call's error with what was being done.
+    pub fn system(action: impl Into<String>) -> impl FnOnce(std::io::Error) -> BackendError {
+        let action = action.into();
+        move |source| BackendError::System { action, source }
+    }
+}

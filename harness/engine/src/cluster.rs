@@ -1,0 +1,173 @@
+//! What a cluster is to the rest of the program: nodes that run a daemon each, links between endpoints, and the state in
+//! which all of them are wanted.
+//!
+//! Faults are desired state, not commands: a nemesis changes what is desired, a backend applies the difference. Healing
+//! is applying the default, so nothing has to be undone step by step and overlapping faults heal independently.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A node of the cluster, by its position; people see `n1`, `n2`, ….
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Node(pub usize);
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "n{}", self.0 + 1)
+    }
+}
+
+/// Where a link starts or ends. Clients are endpoints like nodes: the way from them to a node can be cut too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Endpoint {
+    /// A node.
+    Node(Node),
+    /// The clients, all of them: each speaks to one node only, so cutting them from a node cuts that node's clients.
+    Clients,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Endpoint::Node(node) => node.fmt(f),
+            Endpoint::Clients => f.write_str("clients"),
+        }
+    }
+}
+
+/// A node as its daemon and its clients need to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeSpec {
+    /// Which.
+    pub node: Node,
+    /// Its address in the cluster's own network. The same for the whole run.
+    pub address: Ipv4Addr,
+    /// Its data directory as the daemon sees it. Kept across restarts.
+    pub data: PathBuf,
+}
+
+/// How a daemon is started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Program {
+    /// The program file; `None` is our own.
+    pub file: Option<PathBuf>,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Its environment; nothing is inherited but `PATH`.
+    pub environment: Vec<(String, String)>,
+}
+
+/// Whether a node's daemon shall run. Ordered: of several faults on one node the worst stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Run {
+    /// It runs.
+    #[default]
+    Up,
+    /// It exists but gets no time.
+    Paused,
+    /// It does not exist: killed without warning. Its data directory stays.
+    Down,
+}
+
+/// One change of what is desired. A fault is a set of these; everything else about a fault is words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// Packets from the one to the other vanish on the way.
+    Cut {
+        /// Whose packets.
+        from: Endpoint,
+        /// To whom.
+        to: Endpoint,
+    },
+    /// A node's daemon is in this state.
+    Run {
+        /// Which node.
+        node: Node,
+        /// In which state.
+        run: Run,
+    },
+}
+
+/// The state in which a whole cluster is wanted. The default is a healthy one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Desired {
+    /// Ordered pairs whose packets vanish.
+    pub cuts: BTreeSet<(Endpoint, Endpoint)>,
+    /// Nodes that are not simply up.
+    pub runs: BTreeMap<Node, Run>,
+}
+
+impl Desired {
+    /// The join of all changes in force: every cut holds, and of several states of a node the worst.
+    pub fn of<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Self {
+        let mut desired = Desired::default();
+        for change in changes {
+            match *change {
+                Change::Cut { from, to } => {
+                    desired.cuts.insert((from, to));
+                }
+                Change::Run { node, run } => {
+                    let state = desired.runs.entry(node).or_default();
+                    *state = run.max(*state);
+                }
+            }
+        }
+        desired.runs.retain(|_, run| *run != Run::Up);
+        desired
+    }
+
+    /// The state wanted of a node.
+    pub fn run(&self, node: Node) -> Run {
+        self.runs.get(&node).copied().unwrap_or_default()
+    }
+}
+
+/// What can be measured of a cluster from outside: the raw material of every fault's proof of effect.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observation {
+    /// Packets that vanished, per ordered pair that is cut now, since it was cut.
+    pub dropped: BTreeMap<(Endpoint, Endpoint), u64>,
+    /// Each node's daemon, in order of the nodes; `None` where none runs.
+    pub daemons: Vec<Option<Daemon>>,
+}
+
+/// A running daemon, as the kernel counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Daemon {
+    /// Its process id, unique over the run for each start.
+    pub pid: u32,
+    /// Processor time it has used.
+    pub cpu: Duration,
+    /// Whether the kernel says that it is stopped.
+    pub stopped: bool,
+}
+
+/// A daemon that ended although it was wanted up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Death {
+    /// Which node's.
+    pub node: Node,
+    /// How, for people: `exited with status 101`, `killed by signal 9`.
+    pub how: String,
+    /// Whether it was killed by SIGKILL, which nobody but the machine (out of memory) sends here.
+    pub suspicious: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overlapping_faults_join_and_heal_alone() {
+        let cut = Change::Cut { from: Endpoint::Clients, to: Endpoint::Node(Node(1)) };
+        let pause = Change::Run { node: Node(0), run: Run::Paused };
+        let kill = Change::Run { node: Node(0), run: Run::Down };
+        let both = Desired::of([&cut, &pause, &kill]);
+        assert_eq!((both.run(Node(0)), both.run(Node(1)), both.cuts.len()), (Run::Down, Run::Up, 1));
+        assert_eq!(Desired::of([&cut, &pause]).run(Node(0)), Run::Paused);
+        assert_eq!(Desired::of([]), Desired::default());
+    }
+}
