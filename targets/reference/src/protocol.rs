@@ -34,6 +34,14 @@ pub struct Config {
     pub seed: u64,
     /// The planted bugs that are switched on, by name.
     pub bugs: BTreeSet<String>,
+    /// After how many applied entries a snapshot takes the place of the log, at least 1.
+    /// [`Config::SNAPSHOT_EVERY`] unless there is a reason.
+    pub snapshot_every: u64,
+}
+
+impl Config {
+    /// The usual [`Config::snapshot_every`]: often enough for a run of a minute to see several.
+    pub const SNAPSHOT_EVERY: u64 = 1_000;
 }
 
 /// What the node's clocks show when an input arrives.
