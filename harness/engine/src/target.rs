@@ -1,0 +1,81 @@
+//! The seam to a system under test: how its nodes are started, how one tells that they are ready, and who speaks to them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schism_history::CallKind;
+
+use crate::client::Client;
+use crate::cluster::{NodeSpec, Program};
+
+/// A system under test.
+pub trait Target: Send + Sync {
+    /// Its name in plans.
+    fn name(&self) -> &'static str;
+
+    /// What it is, in a line.
+    fn about(&self) -> &'static str;
+
+    /// The calls it understands.
+    fn speaks(&self) -> &'static [CallKind];
+
+    /// Bugs that can be planted in it.
+    fn bugs(&self) -> Vec<PlantedBug> {
+        Vec::new()
+    }
+
+    /// Settings that a plan may give it.
+    fn settings(&self) -> &'static [Setting] {
+        &[]
+    }
+
+    /// How a node is started as a program.
+    fn program(&self, node: &NodeSpec, nodes: &[NodeSpec], choices: &Choices) -> Program;
+
+    /// A new client of a node. Opens nothing yet.
+    fn client(&self, node: &NodeSpec) -> Box<dyn Client>;
+
+    /// Asks a node how it is, over the clients' network.
+    ///
+    /// # Errors
+    /// When it does not answer in time or not sensibly: why.
+    fn health(&self, node: &NodeSpec, timeout: Duration) -> Result<Health, String>;
+}
+
+/// How a node says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// It would take calls now.
+    pub ready: bool,
+    /// It takes itself for the leader, in this term or epoch. The highest term is the one to believe.
+    pub leads: Option<u64>,
+}
+
+/// What a plan chooses about a target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Choices {
+    /// The plan's seed, for a target that wants one.
+    pub seed: u64,
+    /// Bugs to plant, by name.
+    pub bugs: Vec<String>,
+    /// Settings by name.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// A setting of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name in plans.
+    pub name: &'static str,
+    /// What it does, in a line, with its default.
+    pub about: &'static str,
+}
+
+/// A bug that can be planted in a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlantedBug {
+    /// Its name in plans.
+    pub name: &'static str,
+    /// What it does wrong, in a sentence.
+    pub about: &'static str,
+}
