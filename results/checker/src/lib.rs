@@ -1,5 +1,7 @@
 //! Pure judgement: what a history proves about the store that produced it. One file a property.
 
+mod set;
 mod verdict;
 
+pub use set::SetFull;
 pub use verdict::{Anomaly, Budget, Checker, Doubt, Judgement, Refused, Verdict};
