@@ -3,3 +3,4 @@
 
 pub mod protocol;
 pub mod raft;
+pub mod runtime;

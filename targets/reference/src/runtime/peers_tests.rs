@@ -1,0 +1,232 @@
+//! Real sockets on loopback. Waiting is polling with a deadline that is only there to end a test that fails.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tokio::io::AsyncWrite;
+
+use super::*;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+fn me(node: u8) -> Identity {
+    Identity { node: NodeId(node), cluster: "test".into() }
+}
+
+fn hello(cluster: &str, from: u8, to: u8) -> Vec<u8> {
+    let hello = Hello { schism: 1, cluster: cluster.into(), from: NodeId(from), to: NodeId(to) };
+    frame(&serde_json::to_vec(&hello).unwrap()).unwrap()
+}
+
+type Arrived = Arc<Mutex<Vec<(NodeId, u64)>>>;
+
+/// A listener that is node 0 of 0, 1 and 2, and what it hears.
+async fn listener() -> (SocketAddr, Arrived) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (address, listen_at(listener))
+}
+
+fn listen_at(listener: TcpListener) -> Arrived {
+    let arrived = Arrived::default();
+    let kept = arrived.clone();
+    let deliver = move |from, message| kept.lock().unwrap().push((from, message));
+    tokio::spawn(listen::<u64, _>(me(0), vec![NodeId(0), NodeId(1), NodeId(2)], listener, deliver));
+    arrived
+}
+
+async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < DEADLINE, "never happened: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Links of node 1 to node 0 at this address.
+fn links_to(address: SocketAddr) -> Links {
+    let links = Links::new([NodeId(0)]);
+    tokio::spawn(keep_up(me(1), NodeId(0), address, links.clone()));
+    links
+}
+
+#[tokio::test]
+async fn messages_arrive_in_order() {
+    let (address, arrived) = listener().await;
+    let links = links_to(address);
+    for number in 0..1000_u64 {
+        links.send(NodeId(0), &number);
+    }
+    until("all messages are there", || arrived.lock().unwrap().len() == 1000).await;
+    let expected: Vec<_> = (0..1000).map(|number| (NodeId(1), number)).collect();
+    assert_eq!(*arrived.lock().unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_long_message_arrives_whole_and_a_longer_one_is_dropped() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let lengths = Arc::new(Mutex::new(Vec::new()));
+    let kept = lengths.clone();
+    let deliver = move |_, text: String| kept.lock().unwrap().push(text.len());
+    tokio::spawn(listen::<String, _>(me(0), vec![NodeId(1)], listener, deliver));
+    let links = links_to(address);
+    links.send(NodeId(0), &"x".repeat(MAX_MESSAGE - 1));
+    links.send(NodeId(0), &"x".repeat(20 << 20));
+    links.send(NodeId(0), &"x");
+    until("the last one is there", || lengths.lock().unwrap().contains(&1)).await;
+    assert_eq!(*lengths.lock().unwrap(), [20 << 20, 1]);
+}
+
+/// Writes `bytes` to the listener; gives back what it answers until it closes.
+async fn answer_to(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    answer
+}
+
+#[tokio::test]
+async fn strangers_are_not_listened_to_and_do_no_harm() {
+    let (address, arrived) = listener().await;
+    let seven = frame(b"7").unwrap();
+    let mut garbled = frame(b"7").unwrap();
+    *garbled.last_mut().unwrap() ^= 1;
+    for (strange, why) in [
+        (b"GET / HTTP/1.1\r\n\r\n".to_vec(), "another protocol"),
+        (vec![0xff; 100_000], "noise"),
+        (vec![0; 100_000], "zeros"),
+        (seven.clone(), "no greeting"),
+        (vec![], "nothing at all"),
+        (vec![3], "the start of something"),
+        ([hello("other", 1, 0), seven.clone()].concat(), "another cluster"),
+        ([hello("test", 1, 2), seven.clone()].concat(), "meant for another node"),
+        ([hello("test", 0, 0), seven.clone()].concat(), "says it is us"),
+        ([hello("test", 9, 0), seven.clone()].concat(), "no node of the cluster"),
+    ] {
+        assert_eq!(answer_to(address, &strange).await, [0; 0], "{why}");
+    }
+    for broken in [garbled, frame(b"\"text\"").unwrap(), u32::MAX.to_le_bytes().repeat(4)] {
+        answer_to(address, &[hello("test", 2, 0), broken, seven.clone()].concat()).await;
+    }
+    assert_eq!(*arrived.lock().unwrap(), []);
+    // And a node of ours is still heard.
+    links_to(address).send(NodeId(0), &5_u64);
+    until("the message is there", || !arrived.lock().unwrap().is_empty()).await;
+    assert_eq!(*arrived.lock().unwrap(), [(NodeId(1), 5)]);
+}
+
+#[tokio::test]
+async fn a_node_that_comes_late_or_comes_back_is_reached() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    let links = links_to(address);
+    tokio::time::sleep(ATTEMPT_EVERY * 2).await; // Not waited for: attempts before this point are refused.
+    let listener = socket.listen(16).unwrap();
+    for _ in 0..2 {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut first = [0; HEADER];
+        stream.read_exact(&mut first).await.unwrap();
+        // Dropped here, as by a crash: the next one has to come by itself.
+    }
+    let arrived = listen_at(listener);
+    let mut number = 0_u64;
+    until("a message is there", || {
+        number += 1;
+        links.send(NodeId(0), &number);
+        !arrived.lock().unwrap().is_empty()
+    })
+    .await;
+}
+
+/// Stands between a sender and a listener, and can swallow everything without closing anything, as a cut does.
+async fn swallower(to: SocketAddr) -> (SocketAddr, Arc<AtomicBool>, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (swallows, connections) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (shared, count) = (swallows.clone(), connections.clone());
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            count.fetch_add(1, Ordering::SeqCst);
+            // A connection that began in the cut stays dead after it, as in the kernel's worst case.
+            let born_dead = shared.load(Ordering::SeqCst);
+            let shared = shared.clone();
+            tokio::spawn(async move {
+                let (a, b) = stream.into_split();
+                let (c, d) = TcpStream::connect(to).await.unwrap().into_split();
+                let dead = Arc::new(AtomicBool::new(born_dead));
+                tokio::join!(pump(a, d, &shared, &dead), pump(c, b, &shared, &dead));
+            });
+        }
+    });
+    (address, swallows, connections)
+}
+
+async fn pump(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    swallows: &AtomicBool,
+    dead: &AtomicBool,
+) {
+    let mut bytes = [0; 4096];
+    while let Ok(count @ 1..) = from.read(&mut bytes).await {
+        dead.fetch_or(swallows.load(Ordering::SeqCst), Ordering::SeqCst);
+        if !dead.load(Ordering::SeqCst) && to.write_all(&bytes[..count]).await.is_err() {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_swallows_everything_is_replaced() {
+    let (address, arrived) = listener().await;
+    let (between, swallows, connections) = swallower(address).await;
+    let links = links_to(between);
+    let mut number = 0_u64;
+    let mut send = || {
+        number += 1;
+        links.send(NodeId(0), &number);
+    };
+    until("the link is up", || {
+        send();
+        !arrived.lock().unwrap().is_empty()
+    })
+    .await;
+    swallows.store(true, Ordering::SeqCst);
+    let before = connections.load(Ordering::SeqCst);
+    until("the dead connection is given up", || {
+        send();
+        connections.load(Ordering::SeqCst) > before + 1
+    })
+    .await;
+    swallows.store(false, Ordering::SeqCst);
+    let count = arrived.lock().unwrap().len();
+    until("messages arrive again", || {
+        send();
+        arrived.lock().unwrap().len() > count
+    })
+    .await;
+}
+
+#[test]
+fn a_full_queue_drops_the_oldest_and_an_old_message_is_not_sent() {
+    let queue = Queue::default();
+    for number in 0..MAX_WAITING + 2 {
+        queue.push(number.to_le_bytes().to_vec());
+    }
+    assert_eq!(queue.take()[..8], 2_usize.to_le_bytes());
+    queue.push(vec![1; MAX_WAITING_BYTES + 1]);
+    assert_eq!(queue.take().len(), MAX_WAITING_BYTES + 1);
+    queue.push(vec![1]);
+    queue.push(vec![2; MAX_WAITING_BYTES]);
+    assert_eq!(queue.take()[0], 2);
+    queue.push(vec![1]);
+    queue.push(vec![2]);
+    queue.waiting.lock().unwrap().frames[0].0 = Instant::now().checked_sub(MAX_AGE * 2).unwrap();
+    assert_eq!(queue.take(), [2]);
+    assert_eq!(queue.waiting.lock().unwrap().bytes, 0);
+}
