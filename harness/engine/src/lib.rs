@@ -5,6 +5,7 @@ pub mod client;
 pub mod cluster;
 pub mod generator;
 pub mod nemesis;
+pub mod plan;
 pub mod random;
 pub mod target;
 pub mod workload;

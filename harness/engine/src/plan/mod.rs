@@ -1,0 +1,122 @@
+//! A plan: every choice of a run, as a value. Two runs of one plan differ only in what the world did.
+//!
+//! A plan comes from a file, from flags, or from both, and is written back complete. Reading a file
+//! finds all its mistakes at once, each with its place. The engine knows no target, workload or nemesis by name: what
+//! there is comes from outside. What a plan cannot tell is whether this machine can carry it out.
+
+mod schedule;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schism_checker::Verdict;
+
+pub use schedule::{Window, quiet, windows};
+
+/// Every choice of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The one source of chance.
+    pub seed: u64,
+    /// How many nodes the cluster has.
+    pub nodes: usize,
+    /// Where the cluster runs, by the backend's name.
+    pub backend: String,
+    /// How long clients make calls, from the first one to the healing of all faults.
+    pub time_limit: Duration,
+    /// Calls a second over the whole cluster; zero is as fast as the clients can.
+    pub rate: f64,
+    /// Whether calls come at random intervals around the mean rather than even ones.
+    pub stagger: bool,
+    /// Clients with one call at a time each. The i-th speaks to node i modulo the number of nodes.
+    pub concurrency: usize,
+    /// How long a client waits for an answer before the outcome is unknown.
+    pub timeout: Duration,
+    /// How long the nodes may take until every one is ready.
+    pub start_limit: Duration,
+    /// How long the cluster may take to take calls again after all faults are healed.
+    pub recovery_limit: Duration,
+    /// What is tested.
+    pub target: TargetPlan,
+    /// What clients do.
+    pub workload: WorkloadPlan,
+    /// What goes wrong. May be empty.
+    pub nemeses: Vec<NemesisPlan>,
+    /// What judging may cost.
+    pub check: CheckPlan,
+    /// How many calls must have been ok for a pass to count, of every kind that the workload makes. Zero asks for nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EvidencePlan {
+    /// In the whole run.
+    pub ok_min: usize,
+    /// Before the first fault.
+    pub ok_before_min: usize,
+    /// During the faults of each nemesis, all of them together.
+    pub ok_during_min: usize,
+    /// After the last fault.
+    pub ok_after_min: usize,
+}
+
+impl Plan {
+    /// The plan of one who only says what is tested and by what: five nodes in the sandbox, twenty clients, 500 calls a
+    /// second for twenty seconds, nothing going wrong.
+    pub fn of(target: &str, workload: &str) -> Self {
+        Plan {
+            seed: 0,
+            nodes: 5,
+            backend: "sandbox".into(),
+            time_limit: Duration::from_secs(20),
+            rate: 500.0,
+            stagger: true,
+            concurrency: 20,
+            timeout: Duration::from_secs(1),
+            start_limit: Duration::from_secs(30),
+            recovery_limit: Duration::from_secs(30),
+            target: TargetPlan { name: target.into(), ..TargetPlan::default() },
+            workload: WorkloadPlan { name: workload.into(), ..WorkloadPlan::default() },
+            nemeses: Vec::new(),
+            check: CheckPlan::default(),
+            evidence: EvidencePlan::default(),
+            expect: None,
+        }
+    }
+}
+
+impl NemesisPlan {
+    /// A nemesis with its own default settings, striking at random, about every six seconds for about three: three or
+    /// four times in a run of the default length.
+    pub fn of(name: &str) -> Self {
+        NemesisPlan {
+            name: name.into(),
+            settings: BTreeMap::new(),
+            schedule: Schedule::default(),
+            every: Duration::from_secs(6),
+            lasts: Duration::from_secs(3),
+        }
+    }
+}
+
+impl Schedule {
+    /// Every schedule.
+    pub const ALL: [Schedule; 2] = [Schedule::Periodic, Schedule::Random];
+
+    /// The word used in plans.
+    pub fn word(self) -> &'static str {
+        match self {
+            Schedule::Periodic => "periodic",
+            Schedule::Random => "random",
+        }
+    }
+}
+
+impl Default for CheckPlan {
+    fn default() -> Self {
+        CheckPlan { time: Duration::from_secs(60), memory_bytes: 2 << 30 }
+    }
+}
+
+impl Default for EvidencePlan {
+    fn default() -> Self {
+        EvidencePlan { ok_min: 10, ok_before_min: 1, ok_during_min: 1, ok_after_min: 1 }
+    }
+}
