@@ -3,4 +3,5 @@
 
 pub mod protocol;
 pub mod raft;
+pub mod random;
 pub mod runtime;
