@@ -44,7 +44,67 @@ pub struct Plan {
     pub nemeses: Vec<NemesisPlan>,
     /// What judging may cost.
     pub check: CheckPlan,
-    /// How many calls must have been ok for a pass to count, of every kind that the workload makes. Zero asks for nothing.
+    /// How much must have happened for a pass to count.
+    pub evidence: EvidencePlan,
+    /// The verdict that whoever wrote the plan expects.
+    pub expect: Option<Verdict>,
+}
+
+/// What is tested, and how it is set up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetPlan {
+    /// The target's name.
+    pub name: String,
+    /// Bugs planted in it, by name.
+    pub bugs: Vec<String>,
+    /// Its settings by name; what is not named stays at the target's own default.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// What clients do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkloadPlan {
+    /// The workload's name.
+    pub name: String,
+    /// Its settings by name; what is not named stays at the workload's own default.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// One thing that goes wrong again and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NemesisPlan {
+    /// The nemesis's name.
+    pub name: String,
+    /// Its settings by name, as `shape` of a partition.
+    pub settings: BTreeMap<String, String>,
+    /// How its windows lie in time.
+    pub schedule: Schedule,
+    /// From the beginning of a fault to the beginning of the next.
+    pub every: Duration,
+    /// From the beginning of a fault to its end.
+    pub lasts: Duration,
+}
+
+/// How the windows of a nemesis lie in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Schedule {
+    /// Exactly `every`, exactly as long as `lasts`.
+    Periodic,
+    /// About `every`, about as long as `lasts`: the faults of several nemeses meet in ever new ways.
+    #[default]
+    Random,
+}
+
+/// What judging may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckPlan {
+    /// Time for each judge.
+    pub time: Duration,
+    /// Bytes of memory for each judge, beyond the history itself.
+    pub memory_bytes: u64,
+}
+
+/// How many calls must have been ok for a pass to count, of every kind that the workload makes. Zero asks for nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EvidencePlan {
     /// In the whole run.

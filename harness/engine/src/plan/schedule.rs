@@ -153,8 +153,7 @@ mod tests {
     #[test]
     fn random_windows_keep_the_mean() {
         let hour = seconds(3_600);
-        let windows =
-            windows(&nemesis(Schedule::Random, 6_000, 3_000), hour, &mut Random::of(5, "schedule"));
+        let windows = windows(&nemesis(Schedule::Random, 6_000, 3_000), hour, &mut Random::of(5, "schedule"));
         assert!((450..510).contains(&windows.len()), "{}", windows.len());
         let total: Duration = windows.iter().map(|window| window.end - window.begin).sum();
         let mean = total / windows.len() as u32;
