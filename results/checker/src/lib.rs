@@ -1,9 +1,14 @@
 //! Pure judgement: what a history proves about the store that produced it. One file a property.
 
 mod evidence;
+mod explain;
+pub mod linear;
+mod linearizable;
+pub mod model;
 mod set;
 mod verdict;
 
 pub use evidence::{Enough, Evidence};
+pub use linearizable::Linearizable;
 pub use set::SetFull;
 pub use verdict::{Anomaly, Budget, Checker, Doubt, Judgement, Refused, Verdict};

@@ -1,0 +1,132 @@
+//! The search for a legal order: whether the operations on one object can be put in a line that respects time and that
+//! the model allows.
+//!
+//! It finds every violation of linearizability and nothing else, whatever the model. The problem is NP-hard (Gibbons and
+//! Korach, 1997), so a budget can end the search; then it says so and how far it came, and never calls that a pass.
+//!
+//! The search is that of Wing and Gong with Lowe's memo, on configurations that do not grow with the history: everything
+//! that returned before the first return not yet explained is in line, so the position of that return, the set of
+//! operations pending there that are in line already, and the state say it all. What is skipped, and why that is sound,
+//! stands where it is skipped in `search`.
+
+mod allowance;
+mod frontier;
+mod pending;
+mod search;
+mod states;
+mod timeline;
+mod used;
+
+use schism_history::{Call, Operation, Outcome, Position, Ret};
+
+use crate::model::Model;
+
+pub use allowance::{Allowance, Spent};
+pub use frontier::{Frontier, frontier};
+use pending::{PendingSet, Wide};
+use timeline::Timeline;
+
+/// An operation as the search sees it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Entry<'h> {
+    /// Its position in the history's operations.
+    pub operation: usize,
+    /// What was asked.
+    pub call: &'h Call,
+    /// What was answered; `None` if nobody knows whether it happened: it may take effect once, any time after its
+    /// invocation, or never.
+    pub ret: Option<&'h Ret>,
+    /// Where it began in the order of all events.
+    pub invoke: Position,
+    /// Where it ended; means nothing while `ret` is `None`.
+    pub complete: Position,
+}
+
+impl<'h> Entry<'h> {
+    /// The operation as an entry; `None` if it constrains nothing: it failed, or is a call without effect whose answer
+    /// nobody got.
+    pub fn of(position: usize, operation: &'h Operation) -> Option<Entry<'h>> {
+        let ret = match &operation.outcome {
+            Outcome::Fail(_) => return None,
+            Outcome::Info(_) if !operation.call.changes() => return None,
+            Outcome::Info(_) => None,
+            Outcome::Ok(ret) => Some(ret),
+        };
+        Some(Entry {
+            operation: position,
+            call: &operation.call,
+            ret,
+            invoke: operation.invoke,
+            complete: operation.complete,
+        })
+    }
+}
+
+/// What a search found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// There is a legal order.
+    Linearizable,
+    /// There is none.
+    NotLinearizable,
+    /// The budget was over first.
+    GaveUp(Spent),
+}
+
+/// How hard a search was, and how far it came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Effort {
+    /// Configurations visited.
+    pub configurations: u64,
+    /// The operation whose return no visited configuration explained, furthest in time: all that returned before it is
+    /// legal. `None` if all is.
+    pub reached: Option<usize>,
+    /// The largest number of operations with a known answer that were pending at the same time.
+    pub concurrency: usize,
+    /// Operations that may have happened or not, and could matter.
+    pub optional: usize,
+}
+
+/// Searches for a legal order of the operations of one object. `steps` bounds the configurations visited; time and
+/// memory are bounded by the allowance.
+pub fn search<M: Model>(
+    model: &M,
+    entries: &[Entry<'_>],
+    allowance: &Allowance<'_>,
+    steps: u64,
+) -> (Finding, Effort) {
+    let mut line = Timeline::new(model, entries, None);
+    dispatch(&mut line, allowance, steps)
+}
+
+/// Whether some legal order of the operations ends in `state`.
+pub fn can_end_in<M: Model>(
+    model: &M,
+    entries: &[Entry<'_>],
+    state: &M::State,
+    allowance: &Allowance<'_>,
+    steps: u64,
+) -> Finding {
+    let mut line = Timeline::new(model, entries, Some(state));
+    dispatch(&mut line, allowance, steps).0
+}
+
+fn dispatch<M: Model>(
+    line: &mut Timeline<'_, M>,
+    allowance: &Allowance<'_>,
+    steps: u64,
+) -> (Finding, Effort) {
+    match line.slots {
+        0..=64 => run::<M, u64>(line, allowance, steps),
+        65..=128 => run::<M, u128>(line, allowance, steps),
+        _ => run::<M, Wide>(line, allowance, steps),
+    }
+}
+
+fn run<M: Model, P: PendingSet>(
+    line: &mut Timeline<'_, M>,
+    allowance: &Allowance<'_>,
+    steps: u64,
+) -> (Finding, Effort) {
+    search::Search::<M, P>::new(line, allowance, steps).run()
+}

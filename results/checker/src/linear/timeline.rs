@@ -1,0 +1,300 @@
+//! The operations of one object made ready for the search: equal ones in one class, states as numbers, the events in the
+//! order of time, and what can be known beforehand.
+
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashMap;
+use schism_history::{Call, Ret};
+
+use super::Entry;
+use super::states::{StateId, States};
+use crate::model::{Gives, Model, Needs};
+
+/// An operation is made ready under this number.
+pub(super) type OpId = u32;
+/// Operations with the same call and answer are of one class: the model cannot tell them apart.
+pub(super) type ClassId = u32;
+
+/// One end of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// A required operation becomes pending.
+    Call(OpId),
+    /// A required operation must be in line by now.
+    Return(OpId),
+    /// One more optional operation of this class can be had from now on.
+    Offer(ClassId),
+}
+
+/// A required operation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Op {
+    pub(super) class: ClassId,
+    /// Free again after its return.
+    pub(super) slot: u32,
+    /// Its position in the history's operations.
+    pub(super) source: usize,
+}
+
+/// What an operation asks of the state, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    Unknown,
+    Nothing,
+    State(StateId),
+}
+
+/// What an operation leaves behind, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leaves {
+    Unknown,
+    Same,
+    State(StateId),
+}
+
+/// What all operations of a class have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Class<'h> {
+    /// `None` for the one the engine adds to ask how a line may end.
+    pub(super) call: Option<&'h Call>,
+    pub(super) ret: Option<&'h Ret>,
+    pub(super) asks: Asks,
+    pub(super) leaves: Leaves,
+    /// Which of the states someone asks for it may leave behind, if that is not said by `leaves`.
+    pub(super) might_leave: Vec<StateId>,
+}
+
+/// Everything the search needs to know of one object's operations.
+pub(super) struct Timeline<'h, M: Model> {
+    pub(super) model: &'h M,
+    pub(super) classes: Vec<Class<'h>>,
+    pub(super) ops: Vec<Op>,
+    pub(super) events: Vec<Event>,
+    /// Numbers for all states that some operation asks for or leaves, and the initial one.
+    pub(super) states: States<M::State>,
+    pub(super) initial: StateId,
+    /// The number of slots in use: the largest number of required operations pending at once.
+    pub(super) slots: usize,
+    /// How many optional operations there are.
+    pub(super) optional: usize,
+    /// Whether every operation's effect is known in full.
+    pub(super) known: bool,
+    /// Whether it is known which operations may leave which state behind.
+    pub(super) obliging: bool,
+    /// For each state, the optional classes that leave it behind; only where `known`.
+    pub(super) offers: Vec<Vec<ClassId>>,
+    /// For each state, how many optional classes ask for it.
+    pub(super) optional_asks: Vec<u32>,
+}
+
+/// Beyond this many questions to [`Model::could_give`] it is taken that every operation could.
+const MOST_QUESTIONS: usize = 4_000_000;
+
+impl<'h, M: Model> Timeline<'h, M> {
+    /// Makes the entries ready. With `end`, only orders that end in that state count. O(n log n) and what the model's
+    /// own hooks take.
+    pub(super) fn new(model: &'h M, entries: &[Entry<'h>], end: Option<&M::State>) -> Self {
+        let mut line = Timeline {
+            model,
+            classes: Vec::new(),
+            ops: Vec::new(),
+            events: Vec::with_capacity(entries.len() * 2 + 2),
+            states: States::new(),
+            initial: 0,
+            slots: 0,
+            optional: 0,
+            known: true,
+            obliging: true,
+            offers: Vec::new(),
+            optional_asks: Vec::new(),
+        };
+        line.initial = line.states.id(model.initial());
+        let class_of = line.classify(entries);
+        let end = end.map(|state| line.ending(state.clone()));
+        line.known =
+            line.classes.iter().all(|class| class.asks != Asks::Unknown && class.leaves != Leaves::Unknown);
+        let idle = line.idle(entries, &class_of);
+        line.lay_out(entries, &class_of, &idle, end);
+        line.foresee(&idle);
+        line
+    }
+
+    /// About the bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.events.capacity() * size_of::<Event>()
+            + self.ops.capacity() * size_of::<Op>()
+            + self.classes.capacity() * size_of::<Class<'_>>()
+            + self.classes.iter().map(|class| class.might_leave.len() * size_of::<StateId>()).sum::<usize>()
+            + self.states.bytes(self.model, 0)
+            + self.states.len() * 40
+    }
+
+    fn classify(&mut self, entries: &[Entry<'h>]) -> Vec<ClassId> {
+        let mut ids: FxHashMap<(&Call, Option<&Ret>), ClassId> = FxHashMap::default();
+        ids.reserve(entries.len() / 2);
+        entries
+            .iter()
+            .map(|entry| {
+                *ids.entry((entry.call, entry.ret)).or_insert_with(|| {
+                    let effect = self.model.effect(entry.call, entry.ret);
+                    let asks = match effect.needs {
+                        Needs::Unknown => Asks::Unknown,
+                        Needs::Nothing => Asks::Nothing,
+                        Needs::State(state) => Asks::State(self.states.id(state)),
+                    };
+                    let leaves = match effect.gives {
+                        Gives::Unknown => Leaves::Unknown,
+                        Gives::Same => Leaves::Same,
+                        Gives::State(state) => Leaves::State(self.states.id(state)),
+                    };
+                    self.classes.push(Class {
+                        call: Some(entry.call),
+                        ret: entry.ret,
+                        asks,
+                        leaves,
+                        might_leave: Vec::new(),
+                    });
+                    (self.classes.len() - 1) as ClassId
+                })
+            })
+            .collect()
+    }
+
+    /// A class that asks for the state a line shall end in.
+    fn ending(&mut self, state: M::State) -> ClassId {
+        let asks = Asks::State(self.states.id(state));
+        self.classes.push(Class {
+            call: None,
+            ret: None,
+            asks,
+            leaves: Leaves::Same,
+            might_leave: Vec::new(),
+        });
+        (self.classes.len() - 1) as ClassId
+    }
+
+    /// Which classes are optional and can be left out because nobody could tell: what they leave behind, no required
+    /// operation asks for, nor any optional one that is not itself left out.
+    fn idle(&self, entries: &[Entry<'h>], class_of: &[ClassId]) -> Vec<bool> {
+        let mut idle = vec![false; self.classes.len()];
+        if self.known {
+            let mut asked = vec![false; self.states.len()];
+            let mut givers: Vec<Vec<ClassId>> = vec![Vec::new(); self.states.len()];
+            let mut due = VecDeque::new();
+            for (id, class) in self.classes.iter().enumerate() {
+                let optional = class.ret.is_none() && class.call.is_some();
+                if optional {
+                    idle[id] = true;
+                    if let Leaves::State(state) = class.leaves {
+                        givers[state as usize].push(id as ClassId);
+                    }
+                } else if let Asks::State(state) = class.asks {
+                    due.push_back(state);
+                }
+            }
+            while let Some(state) = due.pop_front() {
+                if std::mem::replace(&mut asked[state as usize], true) {
+                    continue;
+                }
+                for giver in &givers[state as usize] {
+                    idle[*giver as usize] = false;
+                    if let Asks::State(before) = self.classes[*giver as usize].asks {
+                        due.push_back(before);
+                    }
+                }
+            }
+            return idle;
+        }
+        if entries.iter().all(|entry| entry.ret.is_some())
+            || self.classes.iter().any(|class| class.call.is_none())
+        {
+            return idle;
+        }
+        let mut seen = vec![false; self.classes.len()];
+        let required: Vec<(&Call, &Ret)> = entries
+            .iter()
+            .zip(class_of)
+            .filter(|(_, class)| !std::mem::replace(&mut seen[**class as usize], true))
+            .filter_map(|(entry, _)| Some((entry.call, entry.ret?)))
+            .collect();
+        for (id, class) in self.classes.iter().enumerate() {
+            if let (Some(call), None) = (class.call, class.ret) {
+                idle[id] = self.model.idle(call, &required);
+            }
+        }
+        idle
+    }
+
+    fn lay_out(&mut self, entries: &[Entry<'h>], class_of: &[ClassId], idle: &[bool], end: Option<ClassId>) {
+        // (position, where it goes): an operation begins and ends at different positions, so no two are equal.
+        let mut ends: Vec<(u32, Event)> = Vec::with_capacity(entries.len() * 2);
+        for (entry, class) in entries.iter().zip(class_of) {
+            if entry.ret.is_none() {
+                if !idle[*class as usize] {
+                    self.optional += 1;
+                    ends.push((entry.invoke, Event::Offer(*class)));
+                }
+                continue;
+            }
+            let op = self.ops.len() as OpId;
+            self.ops.push(Op { class: *class, slot: 0, source: entry.operation });
+            ends.push((entry.invoke, Event::Call(op)));
+            ends.push((entry.complete, Event::Return(op)));
+        }
+        ends.sort_unstable_by_key(|(position, _)| *position);
+        self.events.extend(ends.into_iter().map(|(_, event)| event));
+        if let Some(class) = end {
+            let op = self.ops.len() as OpId;
+            self.ops.push(Op { class, slot: 0, source: usize::MAX });
+            self.events.extend([Event::Call(op), Event::Return(op)]);
+        }
+        let mut free: Vec<u32> = Vec::new();
+        for event in &self.events {
+            match event {
+                Event::Call(op) => {
+                    self.ops[*op as usize].slot = free.pop().unwrap_or_else(|| {
+                        self.slots += 1;
+                        (self.slots - 1) as u32
+                    });
+                }
+                Event::Return(op) => free.push(self.ops[*op as usize].slot),
+                Event::Offer(_) => {}
+            }
+        }
+    }
+
+    /// Which operations may leave behind a state that someone asks for.
+    fn foresee(&mut self, idle: &[bool]) {
+        let count = self.states.len();
+        self.offers = vec![Vec::new(); count];
+        self.optional_asks = vec![0; count];
+        let mut asked = vec![false; count];
+        for (id, class) in self.classes.iter().enumerate() {
+            let optional = class.ret.is_none() && class.call.is_some();
+            if let Asks::State(state) = class.asks {
+                if optional && !idle[id] {
+                    self.optional_asks[state as usize] += 1;
+                }
+                asked[state as usize] |= !optional;
+            }
+            if let (true, false, Leaves::State(state)) = (optional, idle[id], class.leaves) {
+                self.offers[state as usize].push(id as ClassId);
+            }
+        }
+        let asked: Vec<StateId> = (0..count as StateId).filter(|state| asked[*state as usize]).collect();
+        let open = self.classes.iter().filter(|class| class.leaves == Leaves::Unknown).count();
+        self.obliging = open.saturating_mul(asked.len()) <= MOST_QUESTIONS;
+        if !self.obliging {
+            return;
+        }
+        for class in &mut self.classes {
+            if let (Leaves::Unknown, Some(call)) = (class.leaves, class.call) {
+                class.might_leave = asked
+                    .iter()
+                    .copied()
+                    .filter(|state| self.model.could_give(call, class.ret, self.states.get(*state)))
+                    .collect();
+            }
+        }
+    }
+}

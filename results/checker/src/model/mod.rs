@@ -1,0 +1,106 @@
+//! What an object should do when asked one thing at a time: the sequential rule that linearizability is judged against.
+//!
+//! A model is a value: its parameters (an initial value, say) are its fields. Only `step` decides what is right. The
+//! other methods tell the search what it may skip; each has a default that is always sound, so a model without them is
+//! judged rightly, only more slowly.
+
+mod cas_register;
+mod register;
+mod set;
+mod string;
+
+use std::hash::Hash;
+
+use schism_history::{Call, Ret};
+
+pub use cas_register::CasRegister;
+pub use register::Register;
+pub use set::GrowSet;
+pub use string::TextRegister;
+
+/// A sequential specification.
+pub trait Model: Send + Sync {
+    /// What the object is at one moment. Equal states must behave alike for ever.
+    type State: Clone + Eq + Hash + Send + Sync;
+
+    /// Its name, as in `schism list checkers`: `cas-register`.
+    fn name(&self) -> &'static str;
+
+    /// What people call the object in a sentence: `register`, `set`.
+    fn noun(&self) -> &'static str {
+        "object"
+    }
+
+    /// What the object is before anything happened.
+    fn initial(&self) -> Self::State;
+
+    /// Whether this call, with what was answered to it, is one this model has a rule for. A history with any other is
+    /// not judged, since refusing it would be our own mistake.
+    fn understands(&self, call: &Call, ret: Option<&Ret>) -> bool;
+
+    /// The state after the call took effect in `state`, or `None` if it cannot have had this answer there. `ret` is
+    /// `None` when the answer is not known: then only the effect counts, and a call that would change nothing in
+    /// `state` may be refused, since nobody needs it there.
+    fn step(&self, state: &Self::State, call: &Call, ret: Option<&Ret>) -> Option<Self::State>;
+
+    /// A state, for people.
+    fn show(&self, state: &Self::State) -> String;
+
+    /// What can be said of an operation whatever the state. Must agree with `step` in every state.
+    fn effect(&self, call: &Call, ret: Option<&Ret>) -> Effect<Self::State> {
+        let _ = (call, ret);
+        Effect { needs: Needs::Unknown, gives: Gives::Unknown }
+    }
+
+    /// Whether an operation whose effect is [`Gives::Unknown`] might leave `state` behind. Saying yes too often is
+    /// sound, saying no wrongly is not.
+    fn could_give(&self, call: &Call, ret: Option<&Ret>, state: &Self::State) -> bool {
+        let _ = (call, ret, state);
+        true
+    }
+
+    /// Whether a call nobody knows the fate of can be left out, because no operation in `required` could tell. It must
+    /// hold that every legal order of `required` and any optional calls stays legal when this call is taken out of it.
+    fn idle(&self, call: &Call, required: &[(&Call, &Ret)]) -> bool {
+        let _ = (call, required);
+        false
+    }
+
+    /// About how many bytes a state takes, for the memory budget.
+    fn bytes(&self, state: &Self::State) -> usize {
+        let _ = state;
+        size_of::<Self::State>()
+    }
+}
+
+/// What can be said of an operation whatever the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effect<S> {
+    /// What it asks of the state.
+    pub needs: Needs<S>,
+    /// What it leaves behind.
+    pub gives: Gives<S>,
+}
+
+/// What an operation asks of the state it meets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Needs<S> {
+    /// Not said.
+    Unknown,
+    /// Nothing: every state accepts it.
+    Nothing,
+    /// Exactly this state: every other refuses it.
+    State(S),
+}
+
+/// What an operation leaves behind where it is accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gives<S> {
+    /// Not said.
+    Unknown,
+    /// The state it met, whichever it was: it only observes. A write of the value that happens to be there does not:
+    /// in another state it changes something.
+    Same,
+    /// This state, whichever it met.
+    State(S),
+}
