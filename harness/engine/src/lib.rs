@@ -3,9 +3,16 @@
 pub mod backend;
 pub mod client;
 pub mod cluster;
+pub mod disruption;
+pub mod effect;
 pub mod generator;
+pub mod interpreter;
+pub mod live;
 pub mod nemesis;
 pub mod plan;
 pub mod random;
+pub mod recorder;
+pub mod run;
+pub mod stop;
 pub mod target;
 pub mod workload;

@@ -1,0 +1,265 @@
+//! Cuts links: packets vanish on the way, in both directions or in one, at the same moment for all links concerned.
+//!
+//! Finds what happens when nodes cannot hear one another: two leaders, stale reads, lost acknowledgements. The shapes are
+//! Jepsen's, with one-way and client links added. A store that only ever speaks to one leader may not care about some.
+
+use schism_engine::cluster::{Change, Endpoint, Node};
+use schism_engine::nemesis::{Fault, Nemesis, View};
+use schism_engine::random::Random;
+use schism_engine::target::Setting;
+
+use crate::who::names;
+use crate::{Entry, Settings, value};
+
+/// The shapes, `any` last: it draws one of the others each time.
+const SHAPES: &[&str] = &[
+    "one",
+    "halves",
+    "majority",
+    "ring",
+    "bridge",
+    "one-way-in",
+    "one-way-out",
+    "leader",
+    "clients",
+    "replies",
+    "any",
+];
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "partition",
+    about: "cuts links between nodes, or between clients and nodes",
+    settings: &[Setting {
+        name: "shape",
+        about: "which links; any by default, which draws another one each time. one: a node from the others; \
+                halves; majority: from a minority; ring: each node sees a majority, no two the same; bridge: two halves \
+                joined by one node; one-way-in, one-way-out: packets to or from one node; leader: from the others, \
+                clients still reach it; clients: from one node; replies: of one node to its clients",
+    }],
+    values: &[SHAPES],
+    nodes_min: |settings| nodes_min(shape(settings)),
+    make: |settings| Box::new(Partition { shape: shape(settings).to_string() }),
+};
+
+fn shape(settings: &Settings) -> &str {
+    value(settings, "shape", "any")
+}
+
+/// Below this many nodes a shape cuts nothing, or is another shape.
+fn nodes_min(shape: &str) -> usize {
+    match shape {
+        "clients" | "replies" => 1,
+        "ring" => 4,
+        "bridge" => 3,
+        _ => 2,
+    }
+}
+
+struct Partition {
+    shape: String,
+}
+
+impl Nemesis for Partition {
+    fn name(&self) -> &'static str {
+        ENTRY.name
+    }
+
+    fn choose(&mut self, cluster: &View, random: &mut Random) -> Option<Fault> {
+        if self.shape != "any" {
+            return cut(&self.shape, cluster, random);
+        }
+        let possible: Vec<&str> = SHAPES
+            .iter()
+            .copied()
+            .filter(|shape| {
+                *shape != "any"
+                    && cluster.nodes >= nodes_min(shape)
+                    && (*shape != "leader" || cluster.leader.is_some())
+            })
+            .collect();
+        let shape = possible[random.index(possible.len())];
+        cut(shape, cluster, random)
+    }
+
+    fn aims_at_leader(&self) -> bool {
+        matches!(self.shape.as_str(), "leader" | "any")
+    }
+}
+
+/// A fault of one shape; nothing if it takes a leader and none is known.
+fn cut(shape: &str, cluster: &View, random: &mut Random) -> Option<Fault> {
+    let mut nodes = cluster.all();
+    random.shuffle(&mut nodes);
+    let total = nodes.len();
+    Some(match shape {
+        "halves" => split(&nodes[..total / 2], &nodes[total / 2..]),
+        "majority" => {
+            let minority = 1 + random.index(((total - 1) / 2).max(1));
+            split(&nodes[..minority], &nodes[minority..])
+        }
+        "ring" => ring(&nodes),
+        "bridge" => bridge(&nodes),
+        "one-way-in" => one_way(&nodes, |one, other| (other, one), "nothing reaches"),
+        "one-way-out" => one_way(&nodes, |one, other| (one, other), "nothing leaves"),
+        "leader" => {
+            let leader = cluster.leader?;
+            nodes.retain(|node| *node != leader);
+            let mut fault = split(&[leader], &nodes);
+            fault.detail = format!("leader {}", fault.detail);
+            fault
+        }
+        "clients" => clients(nodes[0], true),
+        "replies" => clients(nodes[0], false),
+        _ => split(&nodes[..1], &nodes[1..]),
+    })
+}
+
+fn node(node: Node) -> Endpoint {
+    Endpoint::Node(node)
+}
+
+/// Both directions of one link.
+fn both(one: Node, other: Node) -> [Change; 2] {
+    let (one, other) = (node(one), node(other));
+    [Change::Cut { from: one, to: other }, Change::Cut { from: other, to: one }]
+}
+
+/// Two sides that cannot hear one another.
+fn split(one: &[Node], other: &[Node]) -> Fault {
+    let sorted = |side: &[Node]| {
+        let mut side = side.to_vec();
+        side.sort();
+        side
+    };
+    let (one, other) = (sorted(one), sorted(other));
+    let changes = one.iter().flat_map(|a| other.iter().flat_map(|b| both(*a, *b))).collect();
+    Fault { detail: format!("{} | {}", names(&one), names(&other)), nodes: one, changes }
+}
+
+/// Each node hears its neighbours on both sides, as many as make a majority with itself; no two hear the same ones.
+fn ring(nodes: &[Node]) -> Fault {
+    let total = nodes.len();
+    let reach = (total / 2 + 1).div_ceil(2).min((total - 2) / 2);
+    let mut changes = Vec::new();
+    for (at, one) in nodes.iter().enumerate() {
+        for (beyond, other) in nodes.iter().enumerate().skip(at + 1) {
+            let distance = (beyond - at).min(total - (beyond - at));
+            if distance > reach {
+                changes.extend(both(*one, *other));
+            }
+        }
+    }
+    Fault { detail: format!("ring {}", names(nodes)), nodes: nodes.to_vec(), changes }
+}
+
+/// Two halves that cannot hear one another, and one node that hears both.
+fn bridge(nodes: &[Node]) -> Fault {
+    let (bridge, rest) = (nodes[0], &nodes[1..]);
+    let mut fault = split(&rest[..rest.len() / 2], &rest[rest.len() / 2..]);
+    fault.detail = format!("{}, joined by {bridge}", fault.detail);
+    fault
+}
+
+/// One node and all others, in one direction only. Over TCP both sides stall, but one of them still carries out what it
+/// hears.
+fn one_way(
+    nodes: &[Node],
+    direct: impl Fn(Endpoint, Endpoint) -> (Endpoint, Endpoint),
+    words: &str,
+) -> Fault {
+    let one = nodes[0];
+    let changes = nodes[1..]
+        .iter()
+        .map(|other| {
+            let (from, to) = direct(node(one), node(*other));
+            Change::Cut { from, to }
+        })
+        .collect();
+    Fault { detail: format!("{words} {one}"), nodes: vec![one], changes }
+}
+
+/// The clients of one node: cut off altogether, or only from its replies, so that what they ask still happens.
+fn clients(one: Node, altogether: bool) -> Fault {
+    let mut changes = vec![Change::Cut { from: node(one), to: Endpoint::Clients }];
+    if altogether {
+        changes.push(Change::Cut { from: Endpoint::Clients, to: node(one) });
+    }
+    let detail = if altogether { format!("clients | {one}") } else { format!("no replies from {one}") };
+    Fault { detail, nodes: vec![one], changes }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn pairs(fault: &Fault) -> BTreeSet<(Endpoint, Endpoint)> {
+        fault
+            .changes
+            .iter()
+            .map(|change| match *change {
+                Change::Cut { from, to } => (from, to),
+                Change::Run { .. } => panic!("a partition only cuts"),
+            })
+            .collect()
+    }
+
+    fn symmetric(pairs: &BTreeSet<(Endpoint, Endpoint)>) -> bool {
+        pairs.iter().all(|(from, to)| pairs.contains(&(*to, *from)))
+    }
+
+    /// For each shape, cluster size and many seeds: something is cut, nothing twice, and what is cut is what the name says.
+    #[test]
+    fn every_shape_on_every_size() {
+        for shape in SHAPES.iter().filter(|shape| **shape != "any") {
+            for nodes in nodes_min(shape)..=9 {
+                for seed in 0..50 {
+                    let view = View { nodes, leader: Some(Node(seed as usize % nodes)) };
+                    let fault = cut(shape, &view, &mut Random::of(seed, "shape")).unwrap();
+                    let cut = pairs(&fault);
+                    assert!(!cut.is_empty(), "{shape} of {nodes} cuts nothing");
+                    assert_eq!(cut.len(), fault.changes.len(), "{shape} of {nodes} cuts a link twice");
+                    let one_way = matches!(*shape, "one-way-in" | "one-way-out" | "replies");
+                    assert_eq!(symmetric(&cut), !one_way, "{shape} of {nodes}");
+                    let clients = cut.iter().any(|(from, to)| [*from, *to].contains(&Endpoint::Clients));
+                    assert_eq!(clients, matches!(*shape, "clients" | "replies"));
+                }
+            }
+        }
+    }
+
+    fn hears(cut: &BTreeSet<(Endpoint, Endpoint)>, nodes: usize, who: usize) -> BTreeSet<usize> {
+        (0..nodes).filter(|other| !cut.contains(&(node(Node(*other)), node(Node(who))))).collect()
+    }
+
+    #[test]
+    fn in_a_ring_each_hears_its_own_majority() {
+        for nodes in [5, 7, 9] {
+            let view = View { nodes, leader: None };
+            let cut = pairs(&cut("ring", &view, &mut Random::of(3, "ring")).unwrap());
+            let heard: Vec<_> = (0..nodes).map(|who| hears(&cut, nodes, who)).collect();
+            assert!(heard.iter().all(|heard| heard.len() > nodes / 2 && heard.len() < nodes), "{heard:?}");
+            let different: BTreeSet<_> = heard.iter().collect();
+            assert_eq!(different.len(), nodes);
+        }
+    }
+
+    #[test]
+    fn the_bridge_hears_all() {
+        let view = View { nodes: 5, leader: None };
+        let cut = pairs(&cut("bridge", &view, &mut Random::of(3, "bridge")).unwrap());
+        let heard: Vec<usize> = (0..5).map(|who| hears(&cut, 5, who).len()).collect();
+        assert_eq!(heard.iter().filter(|heard| **heard == 5).count(), 1);
+        assert_eq!(heard.iter().filter(|heard| **heard == 3).count(), 4);
+    }
+
+    #[test]
+    fn no_leader_no_leader_cut_but_any_other() {
+        let view = View { nodes: 5, leader: None };
+        assert_eq!(cut("leader", &view, &mut Random::of(1, "x")), None);
+        let mut any = Partition { shape: "any".into() };
+        let mut random = Random::of(1, "any");
+        assert!((0..100).all(|_| any.choose(&view, &mut random).is_some()));
+    }
+}
