@@ -108,7 +108,9 @@ pub enum Contradiction {
         open: String,
     },
     /// A process came back after an `info`.
-    #[error("{process} invokes {call} although an earlier call of it ended in info: a process is retired then")]
+    #[error(
+        "{process} invokes {call} although an earlier call of it ended in info: a process is retired then"
+    )]
     Retired {
         /// Who.
         process: Process,

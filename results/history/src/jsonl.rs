@@ -289,11 +289,9 @@ pub struct Recorded {
 pub fn read(mut input: impl BufRead) -> Result<Recorded, ReadError> {
     let mut builder = Builder::default();
     let mut buffer = Vec::new();
-    let mut index = 0u32;
-    for line in 1.. {
+    for (index, line) in (0u32..).zip(1..) {
         buffer.clear();
-        let length =
-            input.read_until(b'\n', &mut buffer).map_err(|source| ReadError::Io { line, source })?;
+        let length = input.read_until(b'\n', &mut buffer).map_err(|source| ReadError::Io { line, source })?;
         if length == 0 {
             break;
         }
@@ -301,15 +299,13 @@ pub fn read(mut input: impl BufRead) -> Result<Recorded, ReadError> {
             return Ok(Recorded { history: builder.finish(), cut: Some(line) });
         }
         let garbled = |problem: String| ReadError::Line { line, problem };
-        let parsed: Line = serde_json::from_slice(&buffer).map_err(|error| {
-            garbled(error.to_string().replacen(" at line 1 column", ", at column", 1))
-        })?;
+        let parsed: Line = serde_json::from_slice(&buffer)
+            .map_err(|error| garbled(error.to_string().replacen(" at line 1 column", ", at column", 1)))?;
         if parsed.index != index {
             return Err(garbled(format!("index {} where {index} is due", parsed.index)));
         }
         let event = parsed.into_event().map_err(|problem| garbled(problem.to_string()))?;
         builder.push(event).map_err(|source| ReadError::Contradiction { line, source })?;
-        index += 1;
     }
     Ok(Recorded { history: builder.finish(), cut: None })
 }
@@ -326,32 +322,44 @@ mod tests {
             at(0, What::Phase("load".into())),
             at(5, What::Invoke { process: Process(0), node: Some("n1".into()), call: cas.clone() }),
             at(6, What::Invoke { process: Process(1), node: None, call: Call::Read { key: key() } }),
-            at(6, What::Complete {
-                process: Process(1),
-                call: Call::Read { key: key() },
-                outcome: Outcome::Ok(Ret::Value(Value::Nil)),
-            }),
-            at(7, What::Fault(FaultEvent {
-                id: 3,
-                fault: "partition".into(),
-                edge: Edge::Begin,
-                detail: "n1 | n2".into(),
-                nodes: vec!["n1".into()],
-                effect: None,
-            })),
-            at(8, What::Complete {
-                process: Process(0),
-                call: cas,
-                outcome: Outcome::Info("no answer \"within\" 1 s".into()),
-            }),
-            at(9, What::Fault(FaultEvent {
-                id: 3,
-                fault: "partition".into(),
-                edge: Edge::End,
-                detail: "n1 | n2".into(),
-                nodes: vec!["n1".into()],
-                effect: Some(Effect { bit: true, evidence: "7 packets dropped".into() }),
-            })),
+            at(
+                6,
+                What::Complete {
+                    process: Process(1),
+                    call: Call::Read { key: key() },
+                    outcome: Outcome::Ok(Ret::Value(Value::Nil)),
+                },
+            ),
+            at(
+                7,
+                What::Fault(FaultEvent {
+                    id: 3,
+                    fault: "partition".into(),
+                    edge: Edge::Begin,
+                    detail: "n1 | n2".into(),
+                    nodes: vec!["n1".into()],
+                    effect: None,
+                }),
+            ),
+            at(
+                8,
+                What::Complete {
+                    process: Process(0),
+                    call: cas,
+                    outcome: Outcome::Info("no answer \"within\" 1 s".into()),
+                },
+            ),
+            at(
+                9,
+                What::Fault(FaultEvent {
+                    id: 3,
+                    fault: "partition".into(),
+                    edge: Edge::End,
+                    detail: "n1 | n2".into(),
+                    nodes: vec!["n1".into()],
+                    effect: Some(Effect { bit: true, evidence: "7 packets dropped".into() }),
+                }),
+            ),
             at(9, What::Note(Note { node: "n2".into(), text: "killed by signal 9".into(), doubt: true })),
         ]
     }
@@ -393,7 +401,10 @@ mod tests {
     fn what_is_wrong_is_named_with_its_line() {
         let invoke = r#"{"index":0,"time":9,"type":"invoke","process":0,"f":"read","key":1}"#;
         assert!(error(&format!("{invoke}\nhello\n")).starts_with("line 2: expected value"));
-        assert_eq!(error("{\"index\":1,\"time\":0,\"type\":\"phase\",\"phase\":\"x\"}\n"), "line 1: index 1 where 0 is due");
+        assert_eq!(
+            error("{\"index\":1,\"time\":0,\"type\":\"phase\",\"phase\":\"x\"}\n"),
+            "line 1: index 1 where 0 is due"
+        );
         let back = r#"{"index":1,"time":8,"type":"phase","phase":"x"}"#;
         assert_eq!(error(&format!("{invoke}\n{back}\n")), "line 2: time goes back: 0.000 s after 0.000 s");
         let again = invoke.replace("\"index\":0", "\"index\":1");
@@ -402,7 +413,10 @@ mod tests {
             "line 2: process 0 invokes read() while its read() is still open"
         );
         let stray = r#"{"index":0,"time":9,"type":"ok","process":4,"f":"write","key":1,"value":2}"#;
-        assert_eq!(error(&format!("{stray}\n")), "line 1: process 4 completes write(2), which it never invoked");
+        assert_eq!(
+            error(&format!("{stray}\n")),
+            "line 1: process 4 completes write(2), which it never invoked"
+        );
     }
 
     #[test]

@@ -123,7 +123,9 @@ impl<'de> Deserialize<'de> for Value {
                 Ok(Value::Int(i))
             }
             fn visit_u64<E: serde::de::Error>(self, u: u64) -> Result<Value, E> {
-                i64::try_from(u).map(Value::Int).map_err(|_| E::custom(format!("{u} does not fit in 64 bits")))
+                i64::try_from(u)
+                    .map(Value::Int)
+                    .map_err(|_| E::custom(format!("{u} does not fit in 64 bits")))
             }
             fn visit_str<E>(self, text: &str) -> Result<Value, E> {
                 Ok(Value::text(text))

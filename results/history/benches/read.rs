@@ -1,0 +1,87 @@
+//! How fast histories are read back: a million lines of ours, and the same operations as a peer writes them.
+//!
+//! Prints megabytes of text and lines per second, each the best of a few rounds, and fails on nothing.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use schism_history::{Call, Event, Format, Keys, Outcome, Process, Ret, Time, Value, What, jsonl, read_any};
+
+const LINES: u32 = 1_000_000;
+const ROUNDS: u32 = 5;
+
+/// Ten processes in turn, each writing, swapping and reading one of fifty registers.
+fn events() -> impl Iterator<Item = Event> {
+    (0..LINES / 2).flat_map(|round| {
+        let process = Process(round % 10);
+        let key = Value::Int(i64::from(round % 50));
+        let number = Value::Int(i64::from(round));
+        let (call, ret) = match round % 4 {
+            0 => (Call::Write { key, value: number }, Ret::Done),
+            1 => (Call::Cas { key, from: Value::Int(1), to: number }, Ret::Done),
+            _ => (Call::Read { key }, Ret::Value(number)),
+        };
+        let node = Some(format!("n{}", process.0 % 5));
+        let at = |later: u64| Time(u64::from(round) * 123_457 + later);
+        let outcome = Outcome::Ok(ret);
+        [
+            Event { time: at(0), what: What::Invoke { process, node, call: call.clone() } },
+            Event { time: at(100_000), what: What::Complete { process, call, outcome } },
+        ]
+    })
+}
+
+fn edn(events: impl Iterator<Item = Event>) -> String {
+    let mut text = String::new();
+    let value = |call: &Call, seen: Option<&Value>| match (call, seen) {
+        (Call::Write { value, .. }, _) => value.to_string(),
+        (Call::Cas { from, to, .. }, _) => format!("[{from} {to}]"),
+        (_, seen) => seen.unwrap_or(&Value::Nil).to_string(),
+    };
+    for (index, event) in events.enumerate() {
+        let (process, kind, call, seen) = match &event.what {
+            What::Invoke { process, call, .. } => (process, "invoke", call, None),
+            What::Complete { process, call, outcome: Outcome::Ok(Ret::Value(seen)) } => {
+                (process, "ok", call, Some(seen))
+            }
+            What::Complete { process, call, .. } => (process, "ok", call, None),
+            _ => continue,
+        };
+        writeln!(
+            text,
+            "{{:index {index}, :time {}, :type :{kind}, :process {}, :f :{}, :value [{} {}]}}",
+            event.time.0,
+            process.0,
+            call.kind(),
+            call.key(),
+            value(call, seen)
+        )
+        .expect("text can be written");
+    }
+    text
+}
+
+fn measure(what: &str, text: &[u8], keys: Keys) {
+    let mut best = f64::MAX;
+    for _ in 0..ROUNDS {
+        let started = Instant::now();
+        let recorded = read_any(text, Format::Auto, keys).expect("what was just written can be read");
+        best = best.min(started.elapsed().as_secs_f64());
+        assert_eq!(recorded.history.events, LINES);
+    }
+    let megabytes = text.len() as f64 / 1e6;
+    println!(
+        "{what}: {megabytes:.0} MB in {best:.3} s: {:.0} MB/s, {:.2} million lines/s",
+        megabytes / best,
+        f64::from(LINES) / best / 1e6
+    );
+}
+
+fn main() {
+    let mut ours = Vec::new();
+    for (index, event) in (0..).zip(events()) {
+        jsonl::write_event(&mut ours, index, &event).expect("memory can be written");
+    }
+    measure("jsonl", &ours, Keys::One);
+    measure("jepsen edn", edn(events()).as_bytes(), Keys::Tuple);
+}

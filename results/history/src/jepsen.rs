@@ -1,0 +1,371 @@
+//! Histories as Jepsen, Knossos, Elle and elle-cli record them: operations as maps, in EDN or JSON.
+//!
+//! ```clojure
+//! {:index 0, :time 104, :process 3, :type :invoke, :f :cas, :value [1 2]}
+//! {:index 1, :time 231, :process 3, :type :ok,     :f :cas, :value [1 2]}
+//! ```
+//!
+//! A file is one vector, one list, or maps one after another, each of them plain or tagged. The order in the file is the
+//! order of events: `:index` is not looked at, and a `:time` that is missing or goes back is taken to be that of the event
+//! before (or its place in the file, if that is later). What a process that is no number does (`:nemesis`) is left out.
+//! A completion completes what its process has open, whatever value it repeats; only what a read returns is taken from
+//! it. A process may come back after an `:info`: its earlier call stays open for ever.
+//!
+//! Understands `:read` (or `:get`), `:write` (or `:put`), `:cas`, `:add` and `:append`. Cannot read transactions,
+//! transfers and other calls: those are an error that names them.
+
+use std::collections::HashMap;
+use std::io::BufRead;
+use std::sync::Arc;
+
+use crate::call::{Call, CallKind, Outcome, Ret};
+use crate::edn::{EdnError, Form, Reader};
+use crate::event::{Event, Process, Time, What};
+use crate::history::{Builder, Contradiction};
+use crate::jsonl::{ReadError, Recorded};
+use crate::value::{Key, Value};
+
+/// The process of operations that do not name one.
+const UNNAMED: Process = Process(u32::MAX);
+
+/// Where an operation names its object. An operation with a `:key` means that key in any case, and one whose value is an
+/// `#jepsen.independent/tuple` means the tuple's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keys {
+    /// Nowhere: the whole history is about one object, whose key is `nil`.
+    #[default]
+    One,
+    /// In its value: `[key value]`.
+    Tuple,
+}
+
+/// Reads a history written in EDN. Linear in its size; holds one operation beside the history.
+///
+/// # Errors
+/// At the first operation that is garbled, not understood or contradicts an earlier one. An end within an operation is no
+/// error but a [`Recorded::cut`].
+pub fn read_edn(input: impl BufRead, keys: Keys) -> Result<Recorded, ReadError> {
+    read(Reader::new(input), keys)
+}
+
+/// Reads a history written in JSON, as elle-cli has it. The words are the same, without their colons.
+///
+/// # Errors
+/// As [`read_edn`].
+pub fn read_json(input: impl BufRead, keys: Keys) -> Result<Recorded, ReadError> {
+    read(Reader::json(input), keys)
+}
+
+fn read<R: BufRead>(mut reader: Reader<R>, keys: Keys) -> Result<Recorded, ReadError> {
+    let mut operations = Operations::new(keys);
+    let result = reader.enter().and_then(|close| {
+        loop {
+            reader.skip_space()?;
+            let line = reader.line();
+            let form = match close {
+                Some(close) => reader.next_element(close)?,
+                None => reader.next_form()?,
+            };
+            match form {
+                Some(form) => {
+                    if let Err(error) = operations.take(line, form) {
+                        return Ok(Err(error));
+                    }
+                }
+                None => break,
+            }
+        }
+        if close.is_some() {
+            reader.skip_space()?;
+            let line = reader.line();
+            if reader.next_form()?.is_some() {
+                return Ok(Err(garbled(line, "something follows the end of the history")));
+            }
+        }
+        Ok(Ok(()))
+    });
+    match result {
+        Ok(Ok(())) => Ok(operations.finish(None)),
+        Ok(Err(error)) => Err(error),
+        Err(EdnError::Cut { line }) => Ok(operations.finish(Some(line))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl From<EdnError> for ReadError {
+    fn from(error: EdnError) -> Self {
+        match error {
+            EdnError::Io { line, source } => ReadError::Io { line, source },
+            EdnError::Syntax { line, column, problem } => {
+                ReadError::Line { line, problem: format!("{problem}, at column {column}") }
+            }
+            EdnError::Cut { line } => ReadError::Line { line, problem: "ends within a form".into() },
+        }
+    }
+}
+
+pub(crate) fn garbled(line: usize, problem: impl Into<String>) -> ReadError {
+    ReadError::Line { line, problem: problem.into() }
+}
+
+/// An operation's map, taken apart.
+#[derive(Default)]
+pub(crate) struct Fields {
+    pub kind: Option<Arc<str>>,
+    pub process: Option<Form>,
+    pub f: Option<Arc<str>>,
+    pub key: Option<Form>,
+    pub value: Option<Form>,
+    pub error: Option<Form>,
+    pub node: Option<Form>,
+    pub time: Option<i64>,
+}
+
+impl Fields {
+    fn of(form: Form) -> Result<Self, String> {
+        let entries = match form {
+            Form::Map(entries) => entries,
+            Form::Tagged(_, inner) => match *inner {
+                Form::Map(entries) => entries,
+                other => return Err(format!("{} where the map of an operation was due", shape(&other))),
+            },
+            other => return Err(format!("{} where the map of an operation was due", shape(&other))),
+        };
+        let mut fields = Fields::default();
+        for (name, form) in entries {
+            let (Form::Keyword(name) | Form::Text(name)) = name else { continue };
+            let again = match &*name {
+                "type" => fields.kind.replace(word("type", form)?).is_some(),
+                "f" if form == Form::Nil => false,
+                "f" => fields.f.replace(word("f", form)?).is_some(),
+                "process" => fields.process.replace(form).is_some(),
+                "key" => fields.key.replace(form).is_some(),
+                "value" => fields.value.replace(form).is_some(),
+                "error" => fields.error.replace(form).is_some(),
+                "node" => fields.node.replace(form).is_some(),
+                "time" => match form {
+                    Form::Int(time) => fields.time.replace(time).is_some(),
+                    _ => false,
+                },
+                _ => false,
+            };
+            if again {
+                return Err(format!("{name} stands twice in one operation"));
+            }
+        }
+        Ok(fields)
+    }
+}
+
+/// A word of an operation: `:invoke` in EDN, `"invoke"` in JSON.
+pub(crate) fn word(name: &str, form: Form) -> Result<Arc<str>, String> {
+    match form {
+        Form::Keyword(word) | Form::Symbol(word) | Form::Text(word) => Ok(word),
+        other => Err(format!("{} where the word of :{name} was due", shape(&other))),
+    }
+}
+
+/// Collects operations in the order of the file.
+pub(crate) struct Operations {
+    builder: Builder,
+    keys: Keys,
+    open: HashMap<Process, Call>,
+    before: Time,
+    events: u64,
+}
+
+impl Operations {
+    pub(crate) fn new(keys: Keys) -> Self {
+        Operations { builder: Builder::lenient(), keys, open: HashMap::new(), before: Time(0), events: 0 }
+    }
+
+    /// Whether there was any operation of a client.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.events == 0
+    }
+
+    pub(crate) fn finish(self, cut: Option<usize>) -> Recorded {
+        Recorded { history: self.builder.finish(), cut }
+    }
+
+    fn take(&mut self, line: usize, form: Form) -> Result<(), ReadError> {
+        let fields = Fields::of(form).map_err(|problem| garbled(line, problem))?;
+        self.take_fields(line, fields)
+    }
+
+    pub(crate) fn take_fields(&mut self, line: usize, fields: Fields) -> Result<(), ReadError> {
+        let process = match fields.process {
+            None | Some(Form::Nil) => UNNAMED,
+            Some(Form::Int(int)) => match u32::try_from(int) {
+                Ok(process) => Process(process),
+                Err(_) => {
+                    return Err(garbled(line, format!("process {int} is not between 0 and {}", u32::MAX)));
+                }
+            },
+            Some(_) => return Ok(()),
+        };
+        let place = self.events;
+        self.events += 1;
+        let time = fields.time.map_or(place, |time| u64::try_from(time).unwrap_or(0));
+        let time = Time(time).max(self.before);
+        self.before = time;
+        let what = self.what(line, process, fields)?;
+        let source = match self.builder.push(Event { time, what }) {
+            Ok(()) => return Ok(()),
+            Err(source) => source,
+        };
+        Err(ReadError::Contradiction { line, source })
+    }
+
+    fn what(&mut self, line: usize, process: Process, fields: Fields) -> Result<What, ReadError> {
+        let wrong = |problem: String| garbled(line, problem);
+        let Some(kind) = &fields.kind else { return Err(garbled(line, "an operation without :type")) };
+        if &**kind == "invoke" {
+            let node = match &fields.node {
+                Some(Form::Text(node) | Form::Keyword(node)) => Some(node.to_string()),
+                _ => None,
+            };
+            let call = invoked(fields, self.keys).map_err(wrong)?;
+            self.open.insert(process, call.clone());
+            return Ok(What::Invoke { process, node, call });
+        }
+        let outcome = match &**kind {
+            "ok" => None,
+            "fail" => Some(Outcome::Fail(reason(fields.error.as_ref()))),
+            "info" => Some(Outcome::Info(reason(fields.error.as_ref()))),
+            other => return Err(wrong(format!(":type :{other} is not one of invoke, ok, fail, info"))),
+        };
+        let f = fields.f.as_deref().unwrap_or("a call").to_string();
+        let Some(call) = self.open.remove(&process) else {
+            let source = Contradiction::NeverInvoked { process, call: f };
+            return Err(ReadError::Contradiction { line, source });
+        };
+        if fields.f.as_deref().is_some_and(|f| kind_of(f) != Some(call.kind())) {
+            let source = Contradiction::OtherCall { process, call: f, open: call.to_string() };
+            return Err(ReadError::Contradiction { line, source });
+        }
+        let outcome = match outcome {
+            Some(outcome) => outcome,
+            None if call.changes() => Outcome::Ok(Ret::Done),
+            None => Outcome::Ok(Ret::Value(returned(fields, self.keys, call.key()).map_err(wrong)?)),
+        };
+        Ok(What::Complete { process, call, outcome })
+    }
+}
+
+fn kind_of(f: &str) -> Option<CallKind> {
+    Some(match f {
+        "read" | "get" => CallKind::Read,
+        "write" | "put" => CallKind::Write,
+        "cas" => CallKind::Cas,
+        "add" => CallKind::Add,
+        "append" => CallKind::Append,
+        _ => return None,
+    })
+}
+
+/// The key an operation is about and what is left of its value then.
+fn keyed(key: Option<Form>, value: Option<Form>, keys: Keys) -> Result<(Key, Option<Form>), String> {
+    if let Some(key) = key {
+        return Ok((to_value(key)?, value));
+    }
+    let tuple = match value {
+        Some(Form::Tagged(tag, inner)) if &*tag == "jepsen.independent/tuple" => *inner,
+        Some(value) if keys == Keys::Tuple => value,
+        None if keys == Keys::Tuple => return Err("no :value, where [key value] was due".into()),
+        value => return Ok((Value::Nil, value)),
+    };
+    match tuple {
+        Form::Vector(items) | Form::List(items) => match <[Form; 2]>::try_from(items) {
+            Ok([key, value]) => Ok((to_value(key)?, Some(value))),
+            Err(items) => Err(format!("a :value of {} elements, where [key value] was due", items.len())),
+        },
+        other => Err(format!("{} as :value, where [key value] was due", shape(&other))),
+    }
+}
+
+fn invoked(fields: Fields, keys: Keys) -> Result<Call, String> {
+    let f = fields.f.ok_or("an invocation without :f")?;
+    let kind = kind_of(&f).ok_or_else(|| {
+        format!(":f :{f} is not understood: read (get), write (put), cas, add and append are")
+    })?;
+    let (key, value) = keyed(fields.key, fields.value, keys)?;
+    if kind == CallKind::Read {
+        return Ok(Call::Read { key });
+    }
+    let value = to_value(value.ok_or_else(|| format!("an invocation of {f} without :value"))?)?;
+    Ok(match kind {
+        CallKind::Read => unreachable!("returned above"),
+        CallKind::Write => Call::Write { key, value },
+        CallKind::Add => Call::Add { key, value },
+        CallKind::Append => Call::Append { key, value },
+        CallKind::Cas => match value.elements() {
+            Some([from, to]) => Call::Cas { key, from: from.clone(), to: to.clone() },
+            _ => return Err(format!("the :value of a cas must be [from to], not {value}")),
+        },
+    })
+}
+
+/// What an ok read returned. Its key must be the one that was asked for.
+fn returned(fields: Fields, keys: Keys, asked: &Key) -> Result<Value, String> {
+    let (key, value) = keyed(fields.key, fields.value, keys)?;
+    let value = value.ok_or("a read that is ok, without :value")?;
+    if key != *asked {
+        return Err(format!("a read of key {asked} returned key {key}"));
+    }
+    to_value(value)
+}
+
+fn reason(error: Option<&Form>) -> String {
+    match error {
+        None | Some(Form::Nil) => String::new(),
+        Some(Form::Text(text) | Form::Keyword(text) | Form::Symbol(text)) => text.to_string(),
+        Some(Form::Vector(forms) | Form::List(forms)) => {
+            let parts: Vec<String> =
+                forms.iter().map(|form| reason(Some(form))).filter(|part| !part.is_empty()).collect();
+            parts.join(" ")
+        }
+        Some(Form::Int(int)) => int.to_string(),
+        Some(other) => format!("({})", shape(other)),
+    }
+}
+
+/// A form as a value. Keywords keep their colon, so that `:x` and `"x"` stay two values.
+pub(crate) fn to_value(form: Form) -> Result<Value, String> {
+    Ok(match form {
+        Form::Nil => Value::Nil,
+        Form::Bool(bool) => Value::Bool(bool),
+        Form::Int(int) => Value::Int(int),
+        Form::Text(text) | Form::Symbol(text) => Value::Text(text),
+        Form::Keyword(word) => Value::Text(format!(":{word}").into()),
+        Form::Char(character) => Value::Text(character.to_string().into()),
+        Form::Vector(forms) | Form::List(forms) | Form::Set(forms) => {
+            Value::List(forms.into_iter().map(to_value).collect::<Result<Vec<_>, _>>()?.into())
+        }
+        Form::Tagged(_, inner) => to_value(*inner)?,
+        other @ (Form::Fraction(_) | Form::Map(_)) => {
+            return Err(format!("{} as a value is not understood", shape(&other)));
+        }
+    })
+}
+
+fn shape(form: &Form) -> String {
+    match form {
+        Form::Nil => "nil".into(),
+        Form::Bool(bool) => bool.to_string(),
+        Form::Int(int) => int.to_string(),
+        Form::Fraction(fraction) => fraction.to_string(),
+        Form::Text(text) => format!("{text:?}"),
+        Form::Char(character) => format!("{character:?}"),
+        Form::Keyword(word) => format!(":{word}"),
+        Form::Symbol(word) => word.to_string(),
+        Form::List(_) => "a list".into(),
+        Form::Vector(_) => "a vector".into(),
+        Form::Set(_) => "a set".into(),
+        Form::Map(_) => "a map".into(),
+        Form::Tagged(tag, _) => format!("a #{tag}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
