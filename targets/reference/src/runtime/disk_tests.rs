@@ -208,6 +208,15 @@ fn a_full_disk_is_an_error_that_names_the_file() {
 }
 
 #[test]
+fn a_commit_whose_fsync_fails_is_an_error() {
+    let (directory, _, _) = three_frames();
+    let (mut disk, _) = open(directory.path());
+    disk.refuse_fsync();
+    let error = disk.commit(vec![append("e")]).unwrap_err().to_string();
+    assert!(error.starts_with("cannot fsync"), "{error}");
+}
+
+#[test]
 fn ack_before_fsync_holds_writes_back_in_the_process() {
     let directory = tempfile::tempdir().unwrap();
     let start = || Disk::<String, Vec<u32>>::open(directory.path(), NODE, LATE).unwrap();
@@ -243,4 +252,11 @@ fn no_checksum_believes_what_a_sound_disk_refuses() {
     fs::write(&path, &bytes).unwrap();
     let (_, believed) = Disk::<String, Vec<u32>>::open(directory.path(), NODE, BLIND).unwrap();
     assert_eq!(believed.records, ["a", "d"]);
+}
+
+impl<R, S> Disk<R, S> {
+    /// From now on every write is taken and every fsync fails.
+    pub(in crate::runtime) fn refuse_fsync(&mut self) {
+        self.file = OpenOptions::new().write(true).open("/dev/null").unwrap();
+    }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::oneshot;
 
@@ -111,6 +111,11 @@ fn clock(started: Instant) -> Clock {
     }
 }
 
+/// When the tick after the one of `due` is due, if it is `now` already: ticks that were missed are not made up for.
+fn next_tick(due: Instant, now: Instant, tick: Duration) -> Instant {
+    (due + tick).max(now)
+}
+
 /// The protocol's thread.
 struct Node<P: Protocol> {
     id: NodeId,
@@ -159,7 +164,7 @@ impl<P: Protocol> Node<P> {
         }
         let now = Instant::now();
         if now >= self.next_tick {
-            self.next_tick = (self.next_tick + P::TICK).max(now);
+            self.next_tick = next_tick(self.next_tick, now, P::TICK);
             self.protocol.handle(clock(self.started), Input::Tick, &mut output);
             self.replies.retain(|_, reply| !reply.is_closed());
         }
@@ -283,3 +288,7 @@ impl Network {
         let _ = self.thread.join();
     }
 }
+
+#[cfg(test)]
+#[path = "node_tests.rs"]
+mod tests;

@@ -230,3 +230,10 @@ fn a_full_queue_drops_the_oldest_and_an_old_message_is_not_sent() {
     assert_eq!(queue.take(), [2]);
     assert_eq!(queue.waiting.lock().unwrap().bytes, 0);
 }
+
+impl Links {
+    /// How many messages wait for a peer.
+    pub(in crate::runtime) fn waiting(&self, peer: NodeId) -> usize {
+        self.queues[&peer].waiting.lock().unwrap().frames.len()
+    }
+}
