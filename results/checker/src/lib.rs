@@ -6,6 +6,7 @@ pub mod linear;
 mod linearizable;
 pub mod model;
 mod set;
+pub mod synthetic;
 mod verdict;
 
 pub use evidence::{Enough, Evidence};

@@ -8,6 +8,9 @@
 //! * **Optional operations only for a customer.** Where all effects are known, an optional operation that leaves state
 //!   `v` is tried only if a pending operation asks for `v`, directly or through other optional ones. In any legal order
 //!   one that is not followed by such an operation can be moved later or taken out.
+//! * **Dead writes.** Where all effects are known, a pending write whose value nobody will ask for goes in line unseen
+//!   just before the next write that goes in line; by itself it is tried only when it must be in line. In any legal order
+//!   what follows a dead write does not look at the state, so the dead write can be moved there.
 //! * **Equal optional operations** are used in the order of their invocations.
 //! * **Dominance.** Of two configurations that differ only in the optional operations used, one that has used fewer can
 //!   do all the other can. One that has been tried in vain therefore covers all that used more. Whether an optional
@@ -188,8 +191,8 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
     /// for another state, the pending ones that leave it behind; then all other pending ones; then optional ones.
     /// `None` when the stack is empty, `Some(None)` when the top has no more.
     fn next(&mut self) -> Option<Option<Candidate>> {
-        let top = self.stack.last_mut()?;
         let slots = self.line.slots as u32;
+        let top = self.stack.last_mut()?;
         let Event::Return(must) = self.line.events[top.at as usize] else {
             unreachable!("a configuration stands before a return")
         };
@@ -202,28 +205,34 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
             top.cursor = if first == Leaves::Unknown { slots + 1 } else { 1 };
             return Some(Some(Candidate::Required(must)));
         }
-        while top.cursor <= 2 * slots {
+        while self.top().cursor <= 2 * slots {
+            let top = self.top();
             let slot = (top.cursor - 1) % slots;
-            let op = self.current[slot as usize];
             let early = top.cursor <= slots;
             top.cursor += 1;
-            if op == NONE || op == must || top.done.has(slot) {
+            let in_line = top.done.has(slot);
+            let op = self.current[slot as usize];
+            if op == NONE || op == must || in_line {
                 continue;
             }
             let leaves = self.line.classes[self.line.ops[op as usize].class as usize].leaves;
             let is_first = first != Leaves::Unknown && leaves == first;
-            if leaves == Leaves::Same || early != is_first {
+            if leaves == Leaves::Same || early != is_first || self.dead(op) {
                 continue;
             }
             return Some(Some(Candidate::Required(op)));
         }
-        if top.cursor == 2 * slots + 1 {
+        if self.top().cursor == 2 * slots + 1 {
             self.collect_offers();
         }
-        let top = self.stack.last_mut()?;
+        let top = self.top();
         let at = (top.offers + top.cursor - 2 * slots - 1) as usize;
         top.cursor += 1;
         Some(self.offer_stack.get(at).map(|class| Candidate::Optional(*class)))
+    }
+
+    fn top(&mut self) -> &mut Frame<P> {
+        self.stack.last_mut().expect("only called with a configuration on top")
     }
 
     /// Puts the optional classes worth trying from the configuration on top onto their stack.
@@ -241,12 +250,15 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
             }
             return;
         }
+        // Where the state is as wanted already, writing it again can still hide dead writes.
+        let hides = self.current.iter().any(|op| *op != NONE && !self.in_line(*op) && self.dead(*op));
+        let top = self.stack.last().expect("only called with a configuration on top");
         self.wanted.clear();
         for op in self.current.iter().filter(|op| **op != NONE) {
             let op = self.line.ops[*op as usize];
             if let (false, Asks::State(asked)) =
                 (top.done.has(op.slot), self.line.classes[op.class as usize].asks)
-                && asked != state
+                && (asked != state || hides)
                 && !self.wanted.contains(&asked)
             {
                 self.wanted.push(asked);
@@ -260,15 +272,24 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
                     continue;
                 }
                 match self.line.classes[*class as usize].asks {
-                    Asks::State(before) if before != state => {
+                    Asks::State(before) if before != state || hides => {
                         if !self.wanted.contains(&before) {
                             self.wanted.push(before);
+                        }
+                        if before == state {
+                            self.offer_stack.push(*class);
                         }
                     }
                     _ => self.offer_stack.push(*class),
                 }
             }
         }
+    }
+
+    /// Whether a pending operation is in line in the configuration on top.
+    fn in_line(&self, op: OpId) -> bool {
+        let slot = self.line.ops[op as usize].slot;
+        self.stack.last().is_some_and(|top| top.done.has(slot))
     }
 
     /// Puts the candidate in line. `true` if that explains everything.
@@ -280,7 +301,7 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
             Candidate::Optional(class) => class,
         };
         let state = self.step(from_state, class)?;
-        if state == REFUSED || (state == from_state && matches!(candidate, Candidate::Optional(_))) {
+        if state == REFUSED {
             return Ok(false);
         }
         let trail = self.trail.len();
@@ -300,6 +321,15 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
             self.rewind(trail);
             return Ok(false);
         }
+        if self.overwrites(class) {
+            self.absorb(&mut done);
+        }
+        if state == from_state && self.trail.len() == trail + 1 && matches!(candidate, Candidate::Optional(_))
+        {
+            // It would change nothing.
+            self.rewind(trail);
+            return Ok(false);
+        }
         if state != from_state {
             self.observe(&mut done, state);
         }
@@ -315,6 +345,34 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
         }
         self.push(at, done, state, used, trail)?;
         Ok(false)
+    }
+
+    /// Whether operations of this class change the state without looking at it.
+    fn overwrites(&self, class: ClassId) -> bool {
+        let class = &self.line.classes[class as usize];
+        class.asks == Asks::Nothing && matches!(class.leaves, Leaves::State(_))
+    }
+
+    /// Whether this is a write whose value nobody will ask for.
+    fn dead(&self, op: OpId) -> bool {
+        let class = &self.line.classes[self.line.ops[op as usize].class as usize];
+        match (self.line.known, class.asks, class.leaves) {
+            (true, Asks::Nothing, Leaves::State(state)) => {
+                self.asking[state as usize] == 0 && self.line.optional_asks[state as usize] == 0
+            }
+            _ => false,
+        }
+    }
+
+    /// Puts every pending dead write in line.
+    fn absorb(&mut self, done: &mut P) {
+        for slot in 0..self.current.len() {
+            let op = self.current[slot];
+            if op != NONE && !done.has(slot as u32) && self.dead(op) {
+                done.put(slot as u32);
+                self.enter(op);
+            }
+        }
     }
 
     fn use_one(&mut self, used: UsedId, class: ClassId) -> Result<UsedId, Spent> {
