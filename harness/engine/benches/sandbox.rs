@@ -1,0 +1,2 @@
+//! Not yet measured.
+fn main() {}

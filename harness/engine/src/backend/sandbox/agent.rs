@@ -1,0 +1,260 @@
+//! The node agent: our own binary in a hidden mode, the first process of a node's pid namespace.
+//!
+//! It furnishes the node (own `/proc`, `/run`, data directory, host name), starts the daemon, kills, stops and continues
+//! it on command, reaps what ends, and measures. It ends when its controller does, and the kernel then kills everything
+//! in the node. It has one thread and keeps no state that a restart of the daemon would need.
+//!
+//! Apart from what is mounted here, a daemon sees the machine's own files: this separates nodes from one another and
+//! keeps the machine's network, processes and clock out of reach; it is no jail for hostile programs.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+
+use super::processes;
+use super::protocol::{Command, Exit, Furniture, Message, Reply, receive, send};
+use super::system::{check, die_with_parent, mount};
+
+/// The argument that makes our binary a node agent: the command line has to hand over to [`main`] when it sees it first.
+pub const AGENT_COMMAND: &str = "sandbox-agent";
+
+/// Where the agent finds its end of the lifeline.
+pub(super) const LIFELINE: i32 = 3;
+
+/// The data directory as a daemon sees it.
+pub(super) const DATA: &str = "/run/data";
+
+/// Capabilities a daemon keeps, those every container has: without the rest it cannot change its links, mounts or the clock.
+const KEPT_CAPABILITIES: [u32; 14] = [0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31];
+
+/// Runs a node until its controller ends. Started by the controller only; by hand it just says so.
+pub fn main() -> ExitCode {
+    if std::process::id() != 1 {
+        eprintln!("error: {AGENT_COMMAND} is for schism itself: it is the first process of a sandbox's node");
+        return ExitCode::from(64);
+    }
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("schism: node agent: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Agent {
+    name: String,
+    lifeline: OwnedFd,
+    log: File,
+    children: OwnedFd,
+    daemon: Option<u32>,
+    starts: u32,
+}
+
+fn serve() -> io::Result<()> {
+    // A change of credentials in exec may have taken this back; if the controller has died since, the lifeline says so.
+    die_with_parent()?;
+    // SAFETY: the controller put our end of the lifeline there, and nobody else in this program knows of it.
+    let lifeline = unsafe {
+        check(libc::fcntl(LIFELINE, libc::F_SETFD, libc::FD_CLOEXEC))?;
+        OwnedFd::from_raw_fd(LIFELINE)
+    };
+    let Some(furniture) = receive::<Furniture>(&lifeline, true)? else { return Ok(()) };
+    let children = watch_children()?;
+    let log = match furnish(&furniture) {
+        Ok(log) => log,
+        Err(error) => return send(&lifeline, &Message::Reply(Err(error.to_string()))),
+    };
+    let mut agent = Agent { name: furniture.name, lifeline, log, children, daemon: None, starts: 0 };
+    send(&agent.lifeline, &Message::Reply(Ok(Reply::Done)))?;
+    agent.run()
+}
+
+impl Agent {
+    fn run(&mut self) -> io::Result<()> {
+        loop {
+            let wait = |fd: &OwnedFd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+            let mut both = [wait(&self.lifeline), wait(&self.children)];
+            // SAFETY: the pointer and the count are those of a live array.
+            let polled = check(unsafe { libc::poll(both.as_mut_ptr(), 2, -1) });
+            if polled.is_err_and(|error| error.kind() != io::ErrorKind::Interrupted) {
+                return Err(io::Error::last_os_error());
+            }
+            if both[1].revents != 0 {
+                self.forget_signals();
+            }
+            self.reap()?;
+            if both[0].revents != 0 {
+                let Some(command) = receive::<Command>(&self.lifeline, true)? else { return Ok(()) };
+                let reply = self.obey(command).map_err(|error| error.to_string());
+                send(&self.lifeline, &Message::Reply(reply))?;
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) -> io::Result<Reply> {
+        match command {
+            Command::Start { file, arguments, environment } => {
+                // A daemon may have ended and left others behind: they hold its ports and files.
+                self.kill_all()?;
+                self.start(file, &arguments, &environment)?;
+            }
+            Command::Kill => self.kill_all()?,
+            Command::Pause => processes::stop_all()?,
+            Command::Resume => processes::signal_all(libc::SIGCONT)?,
+            Command::Measure => {
+                let measured = self.daemon.map(processes::measure).transpose()?;
+                return Ok(Reply::Measured(measured));
+            }
+        }
+        Ok(Reply::Done)
+    }
+
+    fn start(
+        &mut self,
+        file: Option<PathBuf>,
+        arguments: &[String],
+        environment: &[(String, String)],
+    ) -> io::Result<()> {
+        self.starts += 1;
+        let shown = file.as_deref().unwrap_or(Path::new("schism")).display().to_string();
+        let line =
+            format!("--- schism: {}, start {}: {shown} {}\n", self.name, self.starts, arguments.join(" "));
+        self.log.write_all(line.as_bytes())?;
+        let mut command = std::process::Command::new(file.as_deref().unwrap_or(Path::new("/proc/self/exe")));
+        if file.is_none() {
+            command.arg0("schism");
+        }
+        command.args(arguments).env_clear().current_dir(DATA);
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(self.log.try_clone()?).stderr(self.log.try_clone()?);
+        // SAFETY: between fork and exec only system calls are made, none of which allocates.
+        unsafe { command.pre_exec(leave_agent) };
+        let child = command.spawn().map_err(|error| {
+            let missing = file.is_some() && error.kind() == io::ErrorKind::NotFound;
+            let hint = if missing { " (is it installed on this machine?)" } else { "" };
+            io::Error::other(format!("cannot start {shown}: {error}{hint}"))
+        })?;
+        self.daemon = Some(child.id());
+        Ok(())
+    }
+
+    /// Kills everybody and waits until they are gone. A daemon that had ended before is reported as such first.
+    fn kill_all(&mut self) -> io::Result<()> {
+        self.reap()?;
+        self.daemon = None;
+        processes::signal_all(libc::SIGKILL)?;
+        // SAFETY: a null status is allowed. Whoever has no parent left is our child, so this ends only when all are gone.
+        while unsafe { libc::waitpid(-1, std::ptr::null_mut(), 0) } > 0 {}
+        Ok(())
+    }
+
+    /// Takes note of everything that has ended; reports the daemon.
+    fn reap(&mut self) -> io::Result<()> {
+        loop {
+            let mut status = 0;
+            // SAFETY: `status` is a live integer.
+            let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG) };
+            if pid <= 0 {
+                return Ok(());
+            }
+            if self.daemon == Some(pid as u32) {
+                self.daemon = None;
+                let signalled = libc::WIFSIGNALED(status);
+                let exit = if signalled {
+                    Exit::Signal(libc::WTERMSIG(status))
+                } else {
+                    Exit::Status(libc::WEXITSTATUS(status))
+                };
+                send(&self.lifeline, &Message::Exited(exit))?;
+            }
+        }
+    }
+
+    fn forget_signals(&self) {
+        let mut signals = [0u8; 4096];
+        // SAFETY: the pointer and the length are those of a live array. How often we were told does not matter.
+        unsafe { libc::read(self.children.as_raw_fd(), signals.as_mut_ptr().cast(), signals.len()) };
+    }
+}
+
+/// A descriptor that is readable when a child has ended.
+fn watch_children() -> io::Result<OwnedFd> {
+    // SAFETY: the set lives through all three calls; the descriptor is new and nobody else's.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, libc::SIGCHLD);
+        check(libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()))?;
+        Ok(OwnedFd::from_raw_fd(check(libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK))?))
+    }
+}
+
+/// In the daemon's process, before it becomes the daemon: own session, no signals blocked, only what capabilities it needs.
+fn leave_agent() -> io::Result<()> {
+    // SAFETY: plain system calls; the set is a live local.
+    unsafe {
+        check(libc::setsid())?;
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut none);
+        check(libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut()))?;
+        for capability in (0..64).filter(|number| !KEPT_CAPABILITIES.contains(number)) {
+            // Beyond the kernel's last capability this fails, as it should.
+            libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
+        }
+    }
+    Ok(())
+}
+
+/// Mounts what is the node's own, and opens its log. Everything on the host is opened before `/run` hides it.
+fn furnish(furniture: &Furniture) -> io::Result<File> {
+    let log = OpenOptions::new().create(true).append(true).open(&furniture.log);
+    let log = log.map_err(during("opening the log"))?;
+    // SAFETY: both descriptors are live; from here on even a panic of the agent is in the node's log.
+    check(unsafe { libc::dup2(log.as_raw_fd(), 2) })?;
+    let data = open_directory(&furniture.data).map_err(during("opening the data directory"))?;
+
+    let closed = (libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC) as u64;
+    mount("proc", "/proc", "proc", closed, "").map_err(during("mounting /proc"))?;
+    // Kernel settings are for looking at: those of the machine are not the node's to change.
+    mount("/proc/sys", "/proc/sys", "", libc::MS_BIND as u64, "").map_err(during("binding /proc/sys"))?;
+    let frozen = closed | (libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY) as u64;
+    mount("", "/proc/sys", "", frozen, "").map_err(during("making /proc/sys read-only"))?;
+
+    let open = (libc::MS_NOSUID | libc::MS_NODEV) as u64;
+    mount("tmpfs", "/run", "tmpfs", open, "mode=755").map_err(during("mounting a tmpfs on /run"))?;
+    if Path::new("/dev/shm").is_dir() {
+        // Named shared memory would otherwise be shared by all nodes.
+        mount("tmpfs", "/dev/shm", "tmpfs", open, "mode=1777")
+            .map_err(during("mounting a tmpfs on /dev/shm"))?;
+    }
+    fs::create_dir(DATA).map_err(during("making /run/data"))?;
+    let from = format!("/proc/self/fd/{}", data.as_raw_fd());
+    mount(&from, DATA, "", libc::MS_BIND as u64, "").map_err(during("binding the data directory"))?;
+
+    let name = furniture.name.as_bytes();
+    // SAFETY: the pointer and the length are those of a live string.
+    check(unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) })
+        .map_err(during("setting the host name"))?;
+    if Path::new("/etc/hosts").is_file() {
+        let lines = furniture.hosts.iter().map(|(name, address)| format!("{address} {name}\n"));
+        let text: String = std::iter::once("127.0.0.1 localhost\n".to_owned()).chain(lines).collect();
+        fs::write("/run/hosts", text).map_err(during("writing the node's hosts file"))?;
+        mount("/run/hosts", "/etc/hosts", "", libc::MS_BIND as u64, "")
+            .map_err(during("binding /etc/hosts"))?;
+    }
+    Ok(log)
+}
+
+fn open_directory(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(path)
+}
+
+fn during(action: &'static str) -> impl FnOnce(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{action}: {error}"))
+}

@@ -1,0 +1,342 @@
+//! The sandbox as a backend: brings nodes and links into the desired state.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::agent::DATA;
+use super::cuts::Cuts;
+use super::enter::Fabric;
+use super::links::{self, MOST_NODES, address};
+use super::netlink::Netlink;
+use super::node::Agent;
+use super::protocol::{Command, Exit, Furniture, Reply};
+use super::system::enter_network;
+use super::warden::{Made, Warden};
+use super::{Options, Timings};
+use crate::backend::{Backend, BackendError, ClientNetwork};
+use crate::cluster::{Daemon, Death, Desired, Endpoint, Node, NodeSpec, Observation, Program, Run};
+
+/// A cluster in namespaces of this machine. Dropping it takes everything down but the folder.
+pub struct Sandbox {
+    specs: Vec<NodeSpec>,
+    folder: PathBuf,
+    // Dropped in this order: nodes first, then the thread that made them, then what their links hung on.
+    members: Vec<Member>,
+    warden: Option<Warden>,
+    net: Option<Net>,
+    clients: Arc<Clients>,
+    notes: Vec<String>,
+    timings: Timings,
+}
+
+/// A node, what it runs, and in which state that was left.
+struct Member {
+    agent: Agent,
+    program: Option<Program>,
+    run: Run,
+    deaths: Vec<Exit>,
+}
+
+/// The kernel's side of the fabric.
+struct Net {
+    links: Netlink,
+    cuts: Cuts,
+}
+
+struct Clients(OwnedFd);
+
+impl ClientNetwork for Clients {
+    fn enter(&self) -> Result<(), BackendError> {
+        enter_network(&self.0).map_err(BackendError::system("entering the clients' network"))
+    }
+}
+
+impl Sandbox {
+    /// Makes the nodes and their links. No daemon runs yet. One sandbox at a time fits into a fabric.
+    ///
+    /// # Errors
+    /// `Unsupported` where the machine does not let us, `System` or `Node` where something failed; all that was made
+    /// until then is taken down again.
+    pub fn create(fabric: &Fabric, options: &Options) -> Result<Self, BackendError> {
+        let begun = Instant::now();
+        if !(1..=MOST_NODES).contains(&options.nodes) {
+            let problem = format!("a sandbox has 1 to {MOST_NODES} nodes, not {}", options.nodes);
+            return Err(BackendError::Unsupported {
+                problem,
+                remedy: "choose another number of nodes".into(),
+            });
+        }
+        let folder = folders(options)?;
+        let mut agents = Vec::with_capacity(options.nodes);
+        let made =
+            Warden::start(fabric, options.nodes, options.fast_heal, |one| agents.push(Agent::adopt(one)));
+        let (warden, Made { mut networks, fabric: [mut links, cuts], took: namespaces, heals_fast }) = made?;
+
+        // The agents start, on the other processors, while their links are made.
+        furnish(&mut agents, &folder)?;
+        let ends = networks.iter().map(|one| (one.endpoint, one.namespace.as_fd()));
+        links::connect(&mut links, ends)?;
+        for network in &mut networks {
+            links::settle(&mut network.netlink, network.endpoint)?;
+        }
+        let linked = begun.elapsed();
+        let cuts = Cuts::create(cuts, &options.run)?;
+        for agent in &mut agents {
+            agent.reply()?;
+        }
+        let clients = networks.pop().expect("the clients' network is made last").namespace;
+        let notes = notes(&cuts, options.fast_heal && !heals_fast);
+        let member = |agent| Member { agent, program: None, run: Run::Down, deaths: Vec::new() };
+        Ok(Sandbox {
+            specs: specs(options.nodes),
+            folder,
+            members: agents.into_iter().map(member).collect(),
+            warden: Some(warden),
+            net: Some(Net { links, cuts }),
+            clients: Arc::new(Clients(clients)),
+            notes,
+            timings: Timings { namespaces, links: linked, ready: begun.elapsed() },
+        })
+    }
+
+    /// How long it took to make.
+    pub fn timings(&self) -> Timings {
+        self.timings
+    }
+
+    /// What works less well on this machine than it could, one sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Takes note of daemons that have ended by themselves.
+    fn collect_exits(&mut self) {
+        for member in &mut self.members {
+            while let Some(exit) = member.agent.exit() {
+                member.run = Run::Down;
+                member.deaths.push(exit);
+            }
+        }
+    }
+}
+
+impl Backend for Sandbox {
+    fn name(&self) -> &'static str {
+        "sandbox"
+    }
+
+    fn nodes(&self) -> &[NodeSpec] {
+        &self.specs
+    }
+
+    fn client_network(&self) -> Arc<dyn ClientNetwork> {
+        self.clients.clone()
+    }
+
+    fn start(&mut self, node: Node, program: Program) -> Result<(), BackendError> {
+        let member = &mut self.members[node.0];
+        member.agent.send(&start(&program))?;
+        member.agent.reply()?;
+        member.program = Some(program);
+        member.run = Run::Up;
+        Ok(())
+    }
+
+    fn apply(&mut self, desired: &Desired) -> Result<(), BackendError> {
+        self.collect_exits();
+        if let Some(net) = &mut self.net {
+            net.cuts.apply(&desired.cuts)?;
+        }
+        // All nodes are told before the first has answered, so that a fault hits several of them together.
+        let mut failed = None;
+        let mut open = Vec::new();
+        for (index, member) in self.members.iter_mut().enumerate() {
+            let wanted = desired.run(Node(index));
+            let Some(program) = &member.program else { continue };
+            for command in commands(member.run, wanted, program) {
+                match member.agent.send(&command) {
+                    Ok(()) => open.push((index, state_after(&command))),
+                    Err(error) => drop(failed.get_or_insert(error)),
+                }
+            }
+        }
+        let mut refusing = None;
+        for (index, [done, refused]) in open {
+            let member = &mut self.members[index];
+            match member.agent.reply() {
+                // What came after a refusal had nothing to act on.
+                Ok(_) if refusing == Some(index) => {}
+                Ok(_) => member.run = done,
+                Err(error) => {
+                    member.run = refused;
+                    refusing = Some(index);
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn observe(&mut self) -> Result<Observation, BackendError> {
+        self.collect_exits();
+        let dropped = self.net.as_mut().map(|net| net.cuts.dropped()).transpose()?.unwrap_or_default();
+        for member in &mut self.members {
+            member.agent.send(&Command::Measure)?;
+        }
+        // Every answer is read before the first error is given back: none may be left for the next question.
+        let answers: Vec<_> = self.members.iter_mut().map(|member| member.agent.reply()).collect();
+        let mut daemons = Vec::new();
+        for answer in answers {
+            daemons.push(match answer? {
+                Reply::Measured(Some(one)) => {
+                    Some(Daemon { pid: one.pid, cpu: one.cpu, stopped: one.stopped })
+                }
+                Reply::Measured(None) | Reply::Done => None,
+            });
+        }
+        Ok(Observation { dropped, daemons })
+    }
+
+    fn deaths(&mut self) -> Vec<Death> {
+        self.collect_exits();
+        let mut deaths = Vec::new();
+        for (index, member) in self.members.iter_mut().enumerate() {
+            deaths.extend(member.deaths.drain(..).map(|exit| Death {
+                node: Node(index),
+                how: exit.how(),
+                suspicious: matches!(exit, Exit::Signal(libc::SIGKILL) | Exit::Agent),
+            }));
+        }
+        deaths
+    }
+
+    fn log(&self, node: Node) -> PathBuf {
+        log(&self.folder, node)
+    }
+
+    fn stop(&mut self) -> Result<(), BackendError> {
+        self.members.iter().for_each(|member| member.agent.kill());
+        let mut failed = None;
+        for member in &mut self.members {
+            if let Err(error) = member.agent.wait() {
+                failed.get_or_insert(error);
+            }
+        }
+        self.warden.take();
+        if let Some(mut net) = self.net.take() {
+            if let Err(error) = links::disconnect(&mut net.links) {
+                failed.get_or_insert(error);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        // There is nobody left to tell.
+        let _ = self.stop();
+    }
+}
+
+/// What leads a daemon from one state to another.
+fn commands(from: Run, to: Run, program: &Program) -> Vec<Command> {
+    match (from, to) {
+        (Run::Up, Run::Up) | (Run::Paused, Run::Paused) | (Run::Down, Run::Down) => vec![],
+        (_, Run::Down) => vec![Command::Kill],
+        (Run::Up, Run::Paused) => vec![Command::Pause],
+        (Run::Paused, Run::Up) => vec![Command::Resume],
+        (Run::Down, Run::Up) => vec![start(program)],
+        (Run::Down, Run::Paused) => vec![start(program), Command::Pause],
+    }
+}
+
+/// In which state a daemon is after a command: when it was done, and when it was refused.
+fn state_after(command: &Command) -> [Run; 2] {
+    match command {
+        Command::Start { .. } => [Run::Up, Run::Down],
+        Command::Kill => [Run::Down, Run::Down],
+        // Some processes may be stopped: the way back is the same.
+        Command::Pause => [Run::Paused, Run::Paused],
+        Command::Resume => [Run::Up, Run::Paused],
+        Command::Measure => unreachable!("measuring changes nothing and is not part of a change of state"),
+    }
+}
+
+fn start(program: &Program) -> Command {
+    let Program { file, arguments, environment } = program.clone();
+    Command::Start { file, arguments, environment }
+}
+
+fn specs(nodes: usize) -> Vec<NodeSpec> {
+    let spec = |index| {
+        let node = Node(index);
+        NodeSpec { node, address: address(Endpoint::Node(node)), data: DATA.into() }
+    };
+    (0..nodes).map(spec).collect()
+}
+
+fn notes(cuts: &Cuts, heals_slowly: bool) -> Vec<String> {
+    let mechanism = cuts.mechanism();
+    let note = |applies: bool, text: &str| applies.then(|| text.to_owned());
+    [
+        note(
+            !mechanism.owner,
+            "this kernel knows no owned nftables table: cuts end with the network namespace",
+        ),
+        note(
+            !mechanism.counters,
+            "this kernel does not count dropped packets for each cut: no cut's effect is measured",
+        ),
+        note(
+            heals_slowly,
+            "this kernel has no tcp_rto_max_ms: connections may take as long to recover as they were cut",
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Makes the folders; the whole path is needed, as a node has its own idea of where it is.
+fn folders(options: &Options) -> Result<PathBuf, BackendError> {
+    let make = |path: &Path| {
+        fs::create_dir_all(path).map_err(BackendError::system(format!("making {}", path.display())))
+    };
+    make(&options.folder)?;
+    let folder =
+        fs::canonicalize(&options.folder).map_err(BackendError::system("finding the run's folder"))?;
+    for index in 0..options.nodes {
+        make(&place(&folder, Node(index)).join("data"))?;
+    }
+    Ok(folder)
+}
+
+fn place(folder: &Path, node: Node) -> PathBuf {
+    folder.join("nodes").join(node.to_string())
+}
+
+fn log(folder: &Path, node: Node) -> PathBuf {
+    place(folder, node).join("node.log")
+}
+
+/// Tells every agent what its node is, without waiting for the answers.
+fn furnish(agents: &mut [Agent], folder: &Path) -> Result<(), BackendError> {
+    let nodes = (0..agents.len()).map(|index| Endpoint::Node(Node(index)));
+    let hosts: BTreeMap<_, _> = nodes.chain([Endpoint::Clients]).map(|one| (one, address(one))).collect();
+    let hosts: Vec<_> = hosts.into_iter().map(|(one, address)| (one.to_string(), address)).collect();
+    for (index, agent) in agents.iter_mut().enumerate() {
+        let node = Node(index);
+        agent.furnish(&Furniture {
+            name: node.to_string(),
+            data: place(folder, node).join("data"),
+            log: log(folder, node),
+            hosts: hosts.clone(),
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! Cuts: one nftables table in the fabric, with a set of ordered pairs (source, destination) whose packets vanish on the
+//! way, and a packet counter for each pair.
+//!
+//! The table is owned by our netlink socket (`flags owner`), so that the kernel itself deletes it when the socket closes,
+//! `kill -9` included. A change of any size is one transaction: no packet sees half of a partition. It finds out that a
+//! pair's packets were dropped and how many; not which ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use super::links::{address, endpoint};
+use super::netlink::{APPEND, Answer, Batch, CREATE, Netlink, Writer, attributes};
+use crate::backend::BackendError;
+use crate::cluster::Endpoint;
+
+/// An ordered pair: whose packets, and to whom.
+pub(super) type Pair = (Endpoint, Endpoint);
+
+const SUBSYSTEM: u16 = 10;
+const FAMILY_IPV4: u8 = 2;
+const BATCH_BEGIN: u16 = 16;
+const BATCH_END: u16 = 17;
+
+// Messages and attributes of `linux/netfilter/nf_tables.h`.
+const NEW_TABLE: u16 = 0;
+const NEW_CHAIN: u16 = 3;
+const NEW_RULE: u16 = 6;
+const NEW_SET: u16 = 9;
+const NEW_ELEMENTS: u16 = 12;
+const GET_ELEMENTS: u16 = 13;
+const DELETE_ELEMENTS: u16 = 14;
+const OWNER: u32 = 2;
+const HOOK_FORWARD: u32 = 2;
+const PRIORITY: i32 = -10;
+const REGISTER: u32 = 1;
+const VERDICT_REGISTER: u32 = 0;
+const NETWORK_HEADER: u32 = 1;
+const SOURCE_AND_DESTINATION: (u32, u32) = (12, 8);
+const DROP: u32 = 0;
+const SET: &str = "cut";
+const SET_NUMBER: u32 = 1;
+/// An attribute's length has 16 bits; this many pairs stay far below.
+const PAIRS_A_MESSAGE: usize = 500;
+
+/// What the kernel's nftables can do for us, from best to barely enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mechanism {
+    /// The table goes with the socket; without it, it goes with the network namespace, which is as sure but not as soon.
+    pub(super) owner: bool,
+    /// Every pair has its own packet counter; without it, no effect of a cut can be measured.
+    pub(super) counters: bool,
+}
+
+/// In order of preference: owned tables came with Linux 5.12, counters in sets with 5.7.
+const MECHANISMS: [Mechanism; 3] = [
+    Mechanism { owner: true, counters: true },
+    Mechanism { owner: false, counters: true },
+    Mechanism { owner: false, counters: false },
+];
+
+/// The cuts of one cluster.
+pub(super) struct Cuts {
+    netlink: Netlink,
+    table: String,
+    mechanism: Mechanism,
+    applied: BTreeSet<Pair>,
+}
+
+impl Cuts {
+    /// Makes the table, cutting nothing, over a socket opened in the fabric.
+    ///
+    /// # Errors
+    /// When the kernel has no nftables, or not for us.
+    pub(super) fn create(mut netlink: Netlink, run: &str) -> Result<Self, BackendError> {
+        let table = format!("schism-{run}");
+        let mut refused = None;
+        for mechanism in MECHANISMS {
+            match netlink.transact(creation(&table, mechanism)) {
+                Ok(()) => return Ok(Cuts { netlink, table, mechanism, applied: BTreeSet::new() }),
+                Err(error) => {
+                    refused.get_or_insert(error);
+                }
+            }
+        }
+        let refused = refused.map(|error| error.to_string()).unwrap_or_default();
+        Err(BackendError::Unsupported {
+            problem: format!("links cannot be cut: nftables refused ({refused})"),
+            remedy: "sudo modprobe nf_tables, or use --backend docker".into(),
+        })
+    }
+
+    /// How it is done here.
+    pub(super) fn mechanism(&self) -> Mechanism {
+        self.mechanism
+    }
+
+    /// Makes exactly these pairs cut, in one transaction. Counters of pairs that stay cut go on.
+    ///
+    /// # Errors
+    /// What the kernel refused; nothing has changed then.
+    pub(super) fn apply(&mut self, wanted: &BTreeSet<Pair>) -> Result<(), BackendError> {
+        if self.applied == *wanted {
+            return Ok(());
+        }
+        let mut batch = begin();
+        let healed: Vec<Pair> = self.applied.difference(wanted).copied().collect();
+        let fresh: Vec<Pair> = wanted.difference(&self.applied).copied().collect();
+        for part in healed.chunks(PAIRS_A_MESSAGE) {
+            push(&mut batch, DELETE_ELEMENTS, 0, "healing links", &elements(&self.table, part));
+        }
+        for part in fresh.chunks(PAIRS_A_MESSAGE) {
+            push(&mut batch, NEW_ELEMENTS, CREATE, "cutting links", &elements(&self.table, part));
+        }
+        self.netlink.transact(end(batch)).map_err(BackendError::system("cutting and healing links"))?;
+        self.applied.clone_from(wanted);
+        Ok(())
+    }
+
+    /// Packets dropped for each pair that is cut now, since it was cut; empty where the kernel does not count.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub(super) fn dropped(&mut self) -> Result<BTreeMap<Pair, u64>, BackendError> {
+        if !self.mechanism.counters || self.applied.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let failed = BackendError::system("counting dropped packets");
+        let body = message(Writer::default().text(1, &self.table).text(2, SET));
+        let kind = SUBSYSTEM << 8 | GET_ELEMENTS;
+        let parts: Vec<Answer> = self.netlink.dump(kind, "counters", &body).map_err(failed)?;
+        let counted: BTreeMap<Pair, u64> = parts.iter().flat_map(|part| counters(&part.body)).collect();
+        let missing = self.applied.iter().find(|pair| !counted.contains_key(pair));
+        match missing {
+            None => Ok(counted),
+            Some((from, to)) => {
+                let lost = io::Error::other(format!("the kernel lost the cut from {from} to {to}"));
+                Err(BackendError::system("counting dropped packets")(lost))
+            }
+        }
+    }
+}
+
+/// The counters in one part of a list of elements.
+fn counters(body: &[u8]) -> Vec<(Pair, u64)> {
+    let list = attributes(body.get(4..).unwrap_or_default()).find(|(kind, _)| *kind == 3);
+    let elements = list.into_iter().flat_map(|(_, elements)| attributes(elements));
+    elements.filter_map(|(_, element)| Some((key(element)?, counter(element)?))).collect()
+}
+
+fn key(element: &[u8]) -> Option<Pair> {
+    let bytes: [u8; 8] = within(within(element, 1)?, 1)?.try_into().ok()?;
+    let [a, b, c, d, e, f, g, h] = bytes;
+    Some((endpoint([a, b, c, d].into())?, endpoint([e, f, g, h].into())?))
+}
+
+fn counter(element: &[u8]) -> Option<u64> {
+    let packets = within(within(within(element, 7)?, 2)?, 2)?;
+    Some(u64::from_be_bytes(packets.try_into().ok()?))
+}
+
+fn within(bytes: &[u8], kind: u16) -> Option<&[u8]> {
+    attributes(bytes).find(|(found, _)| *found == kind).map(|(_, value)| value)
+}
+
+/// Table, set, chain and the one rule: look the packet's two addresses up in the set, and drop it if they are there.
+fn creation(table: &str, mechanism: Mechanism) -> Batch {
+    let mut batch = begin();
+    let mut body = Writer::default();
+    body.text(1, table).number(2, if mechanism.owner { OWNER } else { 0 });
+    push(&mut batch, NEW_TABLE, CREATE, "making the table", &body);
+
+    let mut body = Writer::default();
+    body.text(1, table).text(2, SET).number(3, 0).number(4, 0).number(5, 8).number(10, SET_NUMBER);
+    if mechanism.counters {
+        body.nest(17, |expression| {
+            expression.text(1, "counter");
+        });
+    }
+    push(&mut batch, NEW_SET, CREATE, "making the set of pairs", &body);
+
+    let mut body = Writer::default();
+    body.text(1, table).text(3, "forward");
+    body.nest(4, |hook| {
+        hook.number(1, HOOK_FORWARD).put(2, &PRIORITY.to_be_bytes());
+    });
+    body.text(7, "filter");
+    push(&mut batch, NEW_CHAIN, CREATE, "hooking into forwarding", &body);
+
+    let mut body = Writer::default();
+    body.text(1, table).text(2, "forward");
+    body.nest(4, |rule| {
+        expression(rule, "payload", |load| {
+            let (offset, length) = SOURCE_AND_DESTINATION;
+            load.number(1, REGISTER).number(2, NETWORK_HEADER).number(3, offset).number(4, length);
+        });
+        expression(rule, "lookup", |lookup| {
+            lookup.text(1, SET).number(2, REGISTER).number(4, SET_NUMBER);
+        });
+        expression(rule, "immediate", |immediate| {
+            immediate.number(1, VERDICT_REGISTER).nest(2, |data| {
+                data.nest(2, |verdict| {
+                    verdict.number(1, DROP);
+                });
+            });
+        });
+    });
+    push(&mut batch, NEW_RULE, CREATE | APPEND, "making the rule", &body);
+    end(batch)
+}
+
+fn expression(rule: &mut Writer, name: &str, data: impl FnOnce(&mut Writer)) {
+    rule.nest(1, |element| {
+        element.text(1, name).nest(2, data);
+    });
+}
+
+fn elements(table: &str, pairs: &[Pair]) -> Writer {
+    let mut body = Writer::default();
+    body.text(1, table).text(2, SET).nest(3, |list| {
+        for (from, to) in pairs {
+            let key = [address(*from).octets(), address(*to).octets()].concat();
+            list.nest(1, |element| {
+                element.nest(1, |data| {
+                    data.put(1, &key);
+                });
+            });
+        }
+    });
+    body
+}
+
+fn begin() -> Batch {
+    let mut batch = Batch::default();
+    batch.push(BATCH_BEGIN, 0, "beginning a transaction", &[0, 0, 0, SUBSYSTEM as u8]);
+    batch
+}
+
+fn end(mut batch: Batch) -> Batch {
+    batch.push(BATCH_END, 0, "ending a transaction", &[0, 0, 0, SUBSYSTEM as u8]);
+    batch
+}
+
+fn push(batch: &mut Batch, kind: u16, flags: u16, what: &str, body: &Writer) {
+    batch.push(SUBSYSTEM << 8 | kind, flags, what, &message(body));
+}
+
+fn message(body: &Writer) -> Vec<u8> {
+    [&[FAMILY_IPV4, 0, 0, 0], &body.0[..]].concat()
+}

@@ -1,0 +1,70 @@
+//! The sandbox: a cluster inside this machine, made by the harness itself out of the kernel's namespaces. No Docker, no
+//! set-up, as root or as an ordinary user.
+//!
+//! Every node has its own network, mounts, processes, host name and shared memory; links go through the controller's own
+//! network namespace, where they can be cut. All of it is held by processes, sockets and namespaces that the kernel takes
+//! back when the controller ends, `kill -9` included, so there is nothing to undo and nothing to clean.
+//!
+//! A program that wants sandboxes does three things: hand over to [`agent_main`] when its first argument is
+//! [`AGENT_COMMAND`], call [`enter`] before it starts a thread, and then [`Sandbox::create`].
+//! What it cannot do: delay, lose or reorder packets, skew clocks, or hold a hostile program.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[cfg(target_os = "linux")]
+mod agent;
+#[cfg(target_os = "linux")]
+mod cluster;
+#[cfg(target_os = "linux")]
+mod cuts;
+#[cfg(target_os = "linux")]
+mod enter;
+#[cfg(target_os = "linux")]
+mod links;
+#[cfg(target_os = "linux")]
+mod netlink;
+#[cfg(target_os = "linux")]
+mod node;
+#[cfg(target_os = "linux")]
+mod processes;
+#[cfg(target_os = "linux")]
+mod protocol;
+#[cfg(target_os = "linux")]
+mod remedy;
+#[cfg(target_os = "linux")]
+mod system;
+#[cfg(target_os = "linux")]
+mod warden;
+
+#[cfg(target_os = "linux")]
+pub use agent::{AGENT_COMMAND, main as agent_main};
+#[cfg(target_os = "linux")]
+pub use cluster::Sandbox;
+#[cfg(target_os = "linux")]
+pub use enter::{Fabric, enter};
+
+/// What a sandbox is to be.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many nodes, from 1 to 254.
+    pub nodes: usize,
+    /// The folder that gets `nodes/n1/data` and `nodes/n1/node.log`, and so on. Made if missing, never removed.
+    pub folder: PathBuf,
+    /// The run's id: part of the name of what is made in the kernel.
+    pub run: String,
+    /// Whether TCP connections recover within about a second after a heal. Without it (as machines come), a connection
+    /// may stay dead after a cut for as long as the cut was.
+    pub fast_heal: bool,
+}
+
+/// How long the making of a sandbox took, step by step from the beginning.
+#[derive(Clone, Copy, Debug)]
+pub struct Timings {
+    /// Until all namespaces were there and the nodes' first processes born.
+    pub namespaces: Duration,
+    /// Until all links were up and addresses set.
+    pub links: Duration,
+    /// Until every node was furnished and its agent ready for commands.
+    pub ready: Duration,
+}

@@ -1,0 +1,107 @@
+//! The processes of a node, as its agent sees them: everything in the node's pid namespace but the agent itself.
+//!
+//! A signal to "everybody" (`kill(-1)`) is sent by the kernel under its lock of all processes, and a fork with a signal
+//! pending is refused: nobody slips through, however fast a daemon forks.
+
+use std::fs;
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::protocol::Measured;
+
+/// How long a process may take to stop: it may be waiting for its disk.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often that is looked at.
+const GLANCE: Duration = Duration::from_micros(200);
+
+/// Sends everybody a signal; nobody there is fine.
+pub(super) fn signal_all(signal: i32) -> io::Result<()> {
+    // SAFETY: plain system call; as init of a pid namespace, -1 means everybody else in it.
+    if unsafe { libc::kill(-1, signal) } == 0 {
+        return Ok(());
+    }
+    match io::Error::last_os_error() {
+        error if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+        error => Err(error),
+    }
+}
+
+/// Stops everybody, and returns when the kernel says that every thread is stopped.
+pub(super) fn stop_all() -> io::Result<()> {
+    signal_all(libc::SIGSTOP)?;
+    let start = Instant::now();
+    while !all_stopped()? {
+        if start.elapsed() > PATIENCE {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "a process does not stop"));
+        }
+        std::thread::sleep(GLANCE);
+    }
+    Ok(())
+}
+
+/// How the daemon with this pid is, together with all it has started.
+pub(super) fn measure(pid: u32) -> io::Result<Measured> {
+    let cpu = everybody()?.into_iter().filter_map(cpu).sum();
+    Ok(Measured { pid, cpu, stopped: all_stopped()? })
+}
+
+fn everybody() -> io::Result<Vec<i32>> {
+    let mut pids = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let pid = entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok());
+        pids.extend(pid.filter(|pid| *pid != 1));
+    }
+    Ok(pids)
+}
+
+fn all_stopped() -> io::Result<bool> {
+    for pid in everybody()? {
+        let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
+        for thread in threads.flatten() {
+            let stat = fs::read(thread.path().join("stat")).unwrap_or_default();
+            // A thread that has ended in between, or is dead and not yet reaped, does not run either.
+            if !matches!(state(&stat), None | Some(b'T' | b't' | b'Z' | b'X')) {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// The letter after the name in parentheses; the name itself may contain anything.
+fn state(stat: &[u8]) -> Option<u8> {
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    stat.get(end + 2).copied()
+}
+
+/// Processor time of a process, user and system, to the nanosecond (`/proc` counts in hundredths of a second).
+fn cpu(pid: i32) -> Option<Duration> {
+    /// `CPUCLOCK_SCHED` of the kernel's process clocks.
+    const SCHEDULED: i32 = 2;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a live timespec. The clock's number is how the kernel writes "the clock of process pid".
+    let result = unsafe { libc::clock_gettime((!pid << 3) | SCHEDULED, &mut time) };
+    (result == 0).then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_is_found_behind_any_name() {
+        assert_eq!(state(b"7 (a) R b) T 1 7"), Some(b'T'));
+        assert_eq!(state(b""), None);
+    }
+
+    #[test]
+    fn own_processor_time_is_counted() {
+        let pid = std::process::id() as i32;
+        let before = cpu(pid).expect("own clock");
+        let mut sum = 0u64;
+        while cpu(pid).expect("own clock") == before {
+            sum = std::hint::black_box(sum.wrapping_add(1));
+        }
+        assert!(cpu(pid) > Some(before));
+    }
+}

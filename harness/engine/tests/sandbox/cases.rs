@@ -1,0 +1,325 @@
+//! The cases. Each runs in a process of its own and fails by panicking.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use schism_engine::backend::sandbox::{Sandbox, enter};
+use schism_engine::backend::{Backend, BackendError};
+use schism_engine::cluster::{Endpoint, Node, Program, Run};
+
+use crate::stage::{Stage, cut, folder, node, options, program, run as set, until};
+
+/// Long enough for any answer inside one machine, short enough to wait for one that never comes.
+const SHORT: Duration = Duration::from_millis(400);
+
+pub const CASES: &[(&str, fn())] = &[
+    ("five nodes talk to one another and clients to all", everybody_talks),
+    ("a node sees only what is its own", nodes_are_separate),
+    ("a cut pair loses exactly its direction and counts packets", one_direction),
+    ("a 2|3 split is complete, and heals", split_and_heal),
+    ("clients can be cut from a node, both ways", clients_are_cut),
+    ("a connection survives a cut", connection_survives),
+    ("kill keeps data and other nodes, restart has another pid", kill_and_restart),
+    ("kill takes what the daemon has started", kill_takes_offspring),
+    ("pause uses no processor time, and resumes", pause_and_resume),
+    ("states follow one another in any order", any_order),
+    ("a death is reported, a wanted kill is not", deaths_are_reported),
+    ("a program that is not there is a clear error", program_not_found),
+    ("a second cluster follows the first", one_after_the_other),
+    ("entering after a thread has started is refused", too_late),
+];
+
+pub fn run(name: &str) -> ExitCode {
+    let (_, case) = CASES.iter().find(|(known, _)| *known == name).expect("the runner knows its cases");
+    case();
+    ExitCode::SUCCESS
+}
+
+fn everybody_talks() {
+    let stage = Stage::new(5);
+    for from in 0..5 {
+        for to in 0..5 {
+            let address = stage.address(to);
+            assert_eq!(stage.ask(from, &format!("visit {address}")), "hello", "{from} to {to}");
+        }
+        assert_eq!(stage.ask(from, "visit n3"), "hello", "names are known");
+    }
+    let all: BTreeSet<_> = stage.sandbox.nodes().iter().map(|spec| spec.address).collect();
+    assert_eq!(all.len(), 5, "every node has its own address");
+    assert!(stage.sandbox.notes().is_empty(), "{:?}", stage.sandbox.notes());
+}
+
+fn nodes_are_separate() {
+    let stage = Stage::new(2);
+    assert_eq!(stage.ask(0, "read /proc/sys/kernel/hostname"), "n1;");
+    assert_eq!(stage.ask(0, "descriptors"), "0,1,2,3", "nothing is inherited; 3 is the listing itself");
+    let environment = stage.ask(0, "environment");
+    let names: Vec<&str> = environment.split(',').filter_map(|one| one.split('=').next()).collect();
+    assert_eq!(BTreeSet::from_iter(names), BTreeSet::from(["GREETING", "PATH"]), "{environment}");
+    let processes = stage.ask(0, "list /proc");
+    let processes: Vec<&str> = processes.split(',').filter(|name| name.parse::<u32>().is_ok()).collect();
+    assert_eq!(processes.len(), 2, "the agent and the daemon: {processes:?}");
+    assert_eq!(stage.ask(0, "list /run"), "data,hosts", "the machine's own /run is hidden");
+    assert_eq!(stage.ask(0, "write /run/mine"), "written");
+    assert_eq!(stage.ask(0, "write /dev/shm/mine"), "written");
+    assert_eq!(stage.ask(1, "list /dev/shm"), "", "shared memory is not shared between nodes");
+    assert_eq!(stage.ask(1, "list /run"), "data,hosts");
+    let refused = stage.ask(0, "write /proc/sys/net/ipv4/ip_forward");
+    assert!(refused.contains("Read-only"), "{refused}");
+    let interfaces = stage.ask(0, "list /proc/sys/net/ipv4/conf");
+    assert_eq!(interfaces, "all,default,eth0,lo");
+    let log = fs::read_to_string(stage.sandbox.log(Node(0))).expect("a log");
+    assert!(log.starts_with("--- schism: n1, start 1: schism daemon\ndaemon "), "{log}");
+}
+
+fn one_direction() {
+    let mut stage = Stage::new(3);
+    stage.apply(&[cut(node(0), node(1))]);
+    assert_eq!(dropped(&mut stage, 0, 1), Some(0));
+    let (first, second) = (stage.address(0), stage.address(1));
+    stage.ask(0, &format!("send {second} lost"));
+    until("the lost datagram is counted", || dropped(&mut stage, 0, 1) == Some(1));
+    stage.ask(1, &format!("send {first} back"));
+    until("the way back is open", || stage.ask(0, "datagrams") == "back");
+    stage.ask(2, &format!("send {second} third"));
+    until("others reach it", || stage.ask(1, "datagrams") == "third");
+    assert_eq!(dropped(&mut stage, 0, 1), Some(1), "only the pair's own packets count");
+    assert_eq!(dropped(&mut stage, 1, 0), None, "the way back is not cut");
+
+    // A second cut leaves the first one's count alone.
+    stage.apply(&[cut(node(0), node(1)), cut(node(2), node(1))]);
+    assert_eq!((dropped(&mut stage, 0, 1), dropped(&mut stage, 2, 1)), (Some(1), Some(0)));
+    stage.apply(&[]);
+    assert_eq!(dropped(&mut stage, 0, 1), None);
+    stage.ask(0, &format!("send {second} healed"));
+    until("it is healed", || stage.ask(1, "datagrams") == "third,healed");
+}
+
+fn dropped(stage: &mut Stage, from: usize, to: usize) -> Option<u64> {
+    let observed = stage.sandbox.observe().expect("observing");
+    observed.dropped.get(&(node(from), node(to))).copied()
+}
+
+fn split_and_heal() {
+    let mut stage = Stage::new(5);
+    let side = |index: usize| index < 2;
+    let mut cuts = Vec::new();
+    for from in 0..5 {
+        for to in (0..5).filter(|to| side(from) != side(*to)) {
+            cuts.push(cut(node(from), node(to)));
+        }
+    }
+    assert_eq!(cuts.len(), 12);
+    stage.apply(&cuts);
+    for from in 0..5 {
+        for to in 0..5 {
+            let answer = stage.ask(from, &format!("visit n{}", to + 1));
+            assert_eq!(answer == "hello", side(from) == side(to), "n{} to n{}: {answer}", from + 1, to + 1);
+        }
+    }
+    let observed = stage.sandbox.observe().expect("observing").dropped;
+    assert_eq!(observed.len(), 12);
+    // Clients reach both sides throughout; a heal opens every pair for the next connection.
+    stage.apply(&[]);
+    for from in 0..5 {
+        for to in 0..5 {
+            assert_eq!(stage.ask(from, &format!("visit n{}", to + 1)), "hello");
+        }
+    }
+    assert!(stage.sandbox.observe().expect("observing").dropped.is_empty());
+}
+
+fn clients_are_cut() {
+    let mut stage = Stage::new(2);
+    let count = |stage: &mut Stage, pair| {
+        stage.sandbox.observe().expect("observing").dropped.get(&pair).copied().unwrap_or_default()
+    };
+    for pair in [(Endpoint::Clients, node(0)), (node(0), Endpoint::Clients)] {
+        stage.apply(&[cut(pair.0, pair.1)]);
+        let refused = stage.try_connect(0, SHORT).map(drop).expect_err("the node is out of reach");
+        assert_eq!(refused.kind(), std::io::ErrorKind::TimedOut, "silence, not a refusal");
+        assert!(count(&mut stage, pair) > 0);
+        assert_eq!(stage.ask(1, "visit n1"), "hello", "other nodes reach it");
+        stage.apply(&[]);
+        assert_eq!(stage.ask(0, "echo again"), "again");
+    }
+}
+
+fn connection_survives() {
+    let mut stage = Stage::new(1);
+    let mut talk = stage.connect(0);
+    assert_eq!(talk.ask("echo before"), "before");
+    // The request arrives and is executed; only its answer is lost, until the kernel sends it again.
+    stage.apply(&[cut(node(0), Endpoint::Clients)]);
+    talk.patience(SHORT);
+    let silence = talk.try_ask("append once").expect_err("the answer is lost");
+    assert_eq!(silence.kind(), std::io::ErrorKind::WouldBlock);
+    stage.apply(&[]);
+    talk.patience(crate::stage::LONG);
+    assert_eq!(talk.ask("contents"), "appended", "the answer to the first question comes first");
+    assert_eq!(stage.ask(0, "contents"), "once,");
+}
+
+fn pid(stage: &mut Stage, index: usize) -> Option<u32> {
+    stage.sandbox.observe().expect("observing").daemons[index].map(|daemon| daemon.pid)
+}
+
+fn kill_and_restart() {
+    let mut stage = Stage::new(3);
+    stage.ask(1, "append kept");
+    let before = pid(&mut stage, 1).expect("it runs");
+    let others = (pid(&mut stage, 0), pid(&mut stage, 2));
+    let mut talk = stage.connect(1);
+    let address = stage.address(1);
+    stage.apply(&[set(1, Run::Down)]);
+    assert_eq!(pid(&mut stage, 1), None);
+    assert!(talk.try_ask("echo x").is_err(), "its connections are gone");
+    let refused = stage.try_connect(1, SHORT).map(drop).expect_err("nobody listens");
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    assert_eq!(stage.ask(0, "visit n3"), "hello");
+    assert_eq!((pid(&mut stage, 0), pid(&mut stage, 2)), others);
+    stage.apply(&[]);
+    assert_eq!(stage.ask(1, "contents"), "kept,");
+    let after = pid(&mut stage, 1).expect("it runs again");
+    assert_ne!(before, after);
+    assert_eq!(stage.address(1), address);
+    let log = fs::read_to_string(stage.sandbox.log(Node(1))).expect("a log");
+    assert_eq!(log.matches("--- schism: n2, start ").count(), 2, "{log}");
+    let data = folder().join("nodes/n2/data/file");
+    assert_eq!(fs::read_to_string(data).expect("the data is in the run's folder"), "kept\n");
+}
+
+fn kill_takes_offspring() {
+    let mut stage = Stage::new(1);
+    let child = stage.ask(0, "offspring");
+    assert!(stage.ask(0, "list /proc").split(',').any(|name| name == child));
+    stage.apply(&[set(0, Run::Down)]);
+    stage.apply(&[]);
+    assert!(!stage.ask(0, "list /proc").split(',').any(|name| name == child), "the child outlived the kill");
+    // A daemon that ends by itself may leave others behind; the next start does not find them.
+    let child = stage.ask(0, "offspring");
+    let _ = stage.connect(0).try_ask("exit 0");
+    until("the death is noticed", || !stage.sandbox.deaths().is_empty());
+    stage.apply(&[]);
+    assert!(
+        !stage.ask(0, "list /proc").split(',').any(|name| name == child),
+        "the child outlived the restart"
+    );
+}
+
+fn pause_and_resume() {
+    let mut stage = Stage::new(2);
+    stage.ask(0, "spin");
+    stage.ask(0, "offspring");
+    stage.ask(1, "spin");
+    let observe = |stage: &mut Stage| {
+        let daemons = stage.sandbox.observe().expect("observing").daemons;
+        [daemons[0].expect("it exists"), daemons[1].expect("it exists")]
+    };
+    let awake = observe(&mut stage)[0];
+    assert!(!awake.stopped);
+    stage.apply(&[set(0, Run::Paused)]);
+    let [before, other] = observe(&mut stage);
+    assert!(before.stopped && !other.stopped);
+    let enough = other.cpu + Duration::from_millis(50);
+    until("the other node gets time", || observe(&mut stage)[1].cpu > enough);
+    assert_eq!(observe(&mut stage)[0], before, "a paused daemon uses no time at all");
+    let mut talk = stage.try_connect(0, SHORT).expect("the kernel still accepts for it");
+    talk.patience(SHORT);
+    talk.try_ask("echo slow").expect_err("but nobody answers");
+    stage.apply(&[]);
+    assert!(!observe(&mut stage)[0].stopped);
+    until("it gets time again", || observe(&mut stage)[0].cpu > before.cpu);
+    assert_eq!(observe(&mut stage)[0].pid, awake.pid, "it is the same process");
+    assert_eq!(stage.ask(0, "echo awake"), "awake");
+    assert!(stage.sandbox.deaths().is_empty());
+}
+
+fn any_order() {
+    let mut stage = Stage::new(1);
+    let states = [Run::Up, Run::Paused, Run::Down];
+    for from in states {
+        for to in states {
+            stage.apply(&[set(0, from)]);
+            stage.apply(&[set(0, to)]);
+            stage.apply(&[set(0, to)]);
+            let seen = stage.sandbox.observe().expect("observing").daemons[0];
+            let wanted = match to {
+                Run::Up => Some(false),
+                Run::Paused => Some(true),
+                Run::Down => None,
+            };
+            assert_eq!(seen.map(|daemon| daemon.stopped), wanted, "{from:?} to {to:?}");
+            if to == Run::Up {
+                assert_eq!(stage.ask(0, "echo here"), "here");
+            }
+        }
+    }
+    assert!(stage.sandbox.deaths().is_empty());
+}
+
+fn deaths_are_reported() {
+    let mut stage = Stage::new(3);
+    let _ = stage.connect(0).try_ask("exit 7");
+    let _ = stage.connect(1).try_ask("abort");
+    stage.apply(&[set(2, Run::Down)]);
+    let mut deaths = Vec::new();
+    until("both deaths are seen", || {
+        deaths.extend(stage.sandbox.deaths());
+        deaths.len() >= 2
+    });
+    deaths.sort_by_key(|death| death.node);
+    let how: Vec<_> =
+        deaths.iter().map(|death| (death.node.0, death.how.as_str(), death.suspicious)).collect();
+    assert_eq!(how, [(0, "exited with status 7", false), (1, "killed by signal 6", false)]);
+    assert!(stage.sandbox.deaths().is_empty(), "each is reported once");
+    stage.apply(&[]);
+    for index in 0..3 {
+        assert_eq!(stage.ask(index, "echo back"), "back", "what has died is started again");
+    }
+    assert!(stage.sandbox.deaths().is_empty());
+}
+
+fn program_not_found() {
+    let mut stage = Stage::new(1);
+    stage.apply(&[set(0, Run::Down)]);
+    let missing = Program { file: Some("/nowhere/etcd".into()), ..program() };
+    let error = stage.sandbox.start(Node(0), missing).expect_err("there is no such program");
+    let text = error.to_string();
+    assert!(text.starts_with("n1: cannot start /nowhere/etcd: No such file"), "{text}");
+    let bare =
+        Program { file: Some("sh".into()), arguments: vec!["-c".into(), "exit 3".into()], ..program() };
+    stage.sandbox.start(Node(0), bare).expect("found on the PATH");
+    let mut deaths = Vec::new();
+    until("it ends", || {
+        deaths = stage.sandbox.deaths();
+        !deaths.is_empty()
+    });
+    assert_eq!(deaths[0].how, "exited with status 3");
+}
+
+fn one_after_the_other() {
+    let fabric = enter().expect("entering");
+    for round in 0..3 {
+        let mut sandbox = Sandbox::create(&fabric, &options(3, &folder())).expect("creating");
+        for index in 0..3 {
+            sandbox.start(Node(index), program()).expect("starting");
+        }
+        if round != 1 {
+            sandbox.stop().expect("stopping");
+            sandbox.stop().expect("stopping once more");
+        }
+    }
+}
+
+fn too_late() {
+    let _busy = std::thread::spawn(std::thread::park);
+    match enter().map(drop) {
+        Err(BackendError::System { source, .. }) => {
+            assert!(source.to_string().contains("threads exist already"))
+        }
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,114 @@
+//! The daemon of the tests: a line of text in, a line of text out, over TCP; and whatever a case needs a daemon to do.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+use std::process::{Command, ExitCode};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+pub const COMMAND: &str = "daemon";
+pub const PORT: u16 = 7000;
+/// How long a daemon waits for another one.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+type Datagrams = Arc<Mutex<Vec<String>>>;
+
+pub fn main() -> ExitCode {
+    if std::env::args().nth(2).as_deref() == Some("sleep") {
+        loop {
+            thread::park();
+        }
+    }
+    println!("daemon {} is here", std::process::id());
+    let descriptors = list("/proc/self/fd");
+    let listener = TcpListener::bind(("0.0.0.0", PORT)).expect("listening");
+    let datagrams = Datagrams::default();
+    let socket = Arc::new(UdpSocket::bind(("0.0.0.0", PORT)).expect("a datagram socket"));
+    let (receiver, received) = (socket.clone(), datagrams.clone());
+    thread::spawn(move || {
+        let mut buffer = [0; 1500];
+        while let Ok(length) = receiver.recv(&mut buffer) {
+            received.lock().expect("no panic").push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+        }
+    });
+    for stream in listener.incoming() {
+        let (stream, socket) = (stream.expect("a connection"), socket.clone());
+        let (datagrams, descriptors) = (datagrams.clone(), descriptors.clone());
+        thread::spawn(move || converse(&stream, &socket, &datagrams, &descriptors));
+    }
+    ExitCode::SUCCESS
+}
+
+fn converse(stream: &TcpStream, socket: &UdpSocket, datagrams: &Datagrams, descriptors: &str) {
+    for line in BufReader::new(stream).lines() {
+        let Ok(line) = line else { return };
+        let words: Vec<&str> = line.split(' ').collect();
+        let answer = match words[..] {
+            ["echo", text] => text.to_owned(),
+            ["visit", address] => visit(address).unwrap_or_else(|error| format!("error {error}")),
+            ["send", address, text] => socket
+                .send_to(text.as_bytes(), resolve(address))
+                .map_or_else(|e| e.to_string(), |_| "sent".into()),
+            ["datagrams"] => datagrams.lock().expect("no panic").join(","),
+            ["append", text] => append(text),
+            ["contents"] => fs::read_to_string("file").unwrap_or_default().replace('\n', ","),
+            ["descriptors"] => descriptors.to_owned(),
+            ["list", path] => list(path),
+            ["read", path] => fs::read_to_string(path).unwrap_or_else(|e| e.to_string()).replace('\n', ";"),
+            ["write", path] => fs::write(path, "1").map_or_else(|e| e.to_string(), |()| "written".into()),
+            ["offspring"] => {
+                let child = Command::new("/proc/self/exe").args([COMMAND, "sleep"]).spawn().expect("a child");
+                child.id().to_string()
+            }
+            ["spin"] => {
+                thread::spawn(|| {
+                    let mut sum = 0u64;
+                    loop {
+                        sum = std::hint::black_box(sum.wrapping_add(1));
+                    }
+                });
+                "spinning".into()
+            }
+            ["environment"] => {
+                std::env::vars().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
+            }
+            ["exit", status] => std::process::exit(status.parse().expect("a status")),
+            ["abort"] => std::process::abort(),
+            _ => format!("error: what is {line:?}"),
+        };
+        let mut stream = stream;
+        if stream.write_all(format!("{answer}\n").as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+fn resolve(address: &str) -> SocketAddr {
+    (address, PORT).to_socket_addrs().expect("a known name").next().expect("an address")
+}
+
+/// Says a word to another node's daemon and returns its answer.
+fn visit(address: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&resolve(address), PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(b"echo hello\n")?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer)?;
+    Ok(answer.trim_end().to_owned())
+}
+
+fn append(text: &str) -> String {
+    let file = fs::OpenOptions::new().create(true).append(true).open("file");
+    file.and_then(|mut file| writeln!(file, "{text}"))
+        .map_or_else(|error| error.to_string(), |()| "appended".into())
+}
+
+fn list(path: &str) -> String {
+    let names = fs::read_dir(path)
+        .map(|names| names.flatten().map(|name| name.file_name().to_string_lossy().into_owned()).collect());
+    let mut names: Vec<String> = names.unwrap_or_default();
+    names.sort();
+    names.join(",")
+}
