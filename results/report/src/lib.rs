@@ -8,9 +8,11 @@
 //! History + Judgements + About ─→ Summary ─→ to_json          verdict.json
 //!                                         ─→ terminal::screen  the end of a run
 //!                                         ─→ terminal::compact one line a file
+//!                                History ─→ html::page        report.html
 //! ```
 
 mod cited;
+pub mod html;
 mod measure;
 mod summary;
 pub mod terminal;

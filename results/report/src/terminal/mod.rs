@@ -9,6 +9,7 @@ mod look;
 mod tables;
 
 pub use look::Look;
+pub(crate) use tables::share;
 
 use schism_checker::Verdict;
 

@@ -1,1 +1,254 @@
+//! Pages stay whole, small, harmless and alone.
+//!
+//! Each page is left under cargo's temporary folder of this target (`target/tmp/*.html`), to be looked at.
 
+use std::path::Path;
+
+use schism_checker::{Anomaly, Doubt, Judgement, Refused};
+use schism_history::{Call, Effect, Event, History, Key, Note, Outcome, Process, Ret, Time, Value, What};
+use schism_report::html::page;
+use schism_report::{About, Next, Summary};
+
+use crate::situations::{self, MS, Shape, Situation};
+
+const PLAN: &str = "seed = 42\n\n[target]\nname = \"raft\"\n";
+/// What a page may weigh.
+const MOST: usize = 2_000_000;
+
+fn written(name: &str, situation: &Situation) -> String {
+    let text = page(&situation.summary, &situation.history, Some(PLAN));
+    std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.html")), &text).unwrap();
+    text
+}
+
+/// The tags of a page, or where they do not match. Text in `style` and `script` is none of ours to parse: it must only
+/// not end early. Attributes must be quoted, so that none can grow another.
+fn tags(text: &str) -> Result<Vec<&str>, String> {
+    const VOID: [&str; 4] = ["meta", "input", "br", "!DOCTYPE"];
+    let (mut tags, mut open, mut rest) = (Vec::new(), Vec::new(), text);
+    while let Some(at) = rest.find('<') {
+        let end = at + tag_end(&rest[at..]).ok_or_else(|| format!("unfinished tag: {:.60}", &rest[at..]))?;
+        let tag = &rest[at + 1..end];
+        let name = tag.trim_start_matches('/').split([' ', '>']).next().unwrap_or("");
+        rest = &rest[end + 1..];
+        if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '!') || name.is_empty() {
+            return Err(format!("a bare < in the text: <{tag:.60}"));
+        }
+        if tag.starts_with('/') {
+            let last = open.pop();
+            if last != Some(name) {
+                return Err(format!("</{name}> closes {last:?}"));
+            }
+        } else if !VOID.contains(&name) {
+            open.push(name);
+        }
+        if ["style", "script"].contains(&name) && !tag.starts_with('/') {
+            let close = format!("</{name}>");
+            rest = &rest[rest.find(&close).ok_or("style or script without end")?..];
+        }
+        tags.push(tag);
+    }
+    if open.is_empty() { Ok(tags) } else { Err(format!("never closed: {open:?}")) }
+}
+
+/// Where a tag ends: at the first `>` outside of quotes.
+fn tag_end(text: &str) -> Option<usize> {
+    let mut quoted = false;
+    text.char_indices().find_map(|(at, c)| {
+        quoted ^= c == '"';
+        (c == '>' && !quoted).then_some(at)
+    })
+}
+
+/// Fails if a page is not whole, too big, or asks for anything outside of itself.
+fn sound(name: &str, text: &str) {
+    let tags = tags(text).unwrap_or_else(|problem| panic!("{name}: {problem}"));
+    assert!(text.len() < MOST, "{name} weighs {} bytes", text.len());
+    for tag in &tags {
+        let lower = tag.to_ascii_lowercase();
+        for outside in ["src=", "href=", "<link", "srcset=", "action=", " on"] {
+            assert!(!lower.contains(outside) || lower.starts_with("tr "), "{name}: <{tag}>");
+        }
+        assert!(
+            !["link", "iframe", "img", "object", "embed", "base"].contains(&lower.split(' ').next().unwrap())
+        );
+    }
+    let scripts = tags.iter().filter(|tag| tag.starts_with("script")).count();
+    assert_eq!(scripts, 1, "{name}");
+    let of_ours: String = ["style", "script"]
+        .map(|tag| {
+            text.split_once(&format!("<{tag}>")).unwrap().1.split_once(&format!("</{tag}>")).unwrap().0
+        })
+        .concat();
+    for outside in ["http", "//", "@import", "url(\"", "url('", "fetch", "import "] {
+        let found =
+            of_ours.lines().find(|line| line.contains(outside) && !line.trim_start().starts_with("//"));
+        assert_eq!(found, None, "{name}: {outside}");
+    }
+}
+
+#[test]
+fn sound_pages_of_common_runs() {
+    for (name, situation) in [
+        ("valid", situations::valid()),
+        ("stale_read", situations::stale_read()),
+        ("unknown", situations::unknown()),
+    ] {
+        let text = written(name, &situation);
+        sound(name, &text);
+        assert!(text.contains(&format!(">{}<", format!("{:?}", situation.summary.verdict).to_uppercase())));
+        assert!(text.contains("[target]"), "the plan is shown");
+        assert_eq!(
+            text,
+            page(&situation.summary, &situation.history, Some(PLAN)),
+            "the same data, the same page"
+        );
+    }
+}
+
+/// The picture marks what the sentences speak of: each witness is drawn, numbered and named by its number.
+#[test]
+fn the_witness_is_drawn_and_numbered_as_in_the_sentences() {
+    let situation = situations::stale_read();
+    let text = page(&situation.summary, &situation.history, None);
+    let finding = &situation.summary.judgements[0].anomalies[0];
+    for (at, cited) in finding.witness.iter().enumerate() {
+        let role = if finding.culprit == Some(cited.operation) { "culprit" } else { "witness" };
+        let bar = format!("<g class=\"op ok {role}\" data-op=\"{}\">", cited.operation);
+        assert_eq!(text.matches(&bar).count(), 1, "{bar}");
+        assert!(text.contains(&format!("text-anchor=\"middle\">{}</text><text class=\"words\"", at + 1)));
+    }
+    let read = finding.witness.last().unwrap();
+    let sentence = format!(
+        "process {0}<span class=\"badge culprit\" data-op=\"{1}\">3</span> read",
+        read.process, read.operation
+    );
+    assert!(text.contains(&sentence), "{sentence}");
+    assert!(text.contains("partition: n1 | n2 n3 n4 n5"));
+}
+
+/// A run in which everything that is text tries to break out of the page.
+fn hostile() -> Situation {
+    let evil = "</script></style></svg><b onmouseover=\"x()\">'\"&<img src=http://x>\u{202e}\u{0}";
+    let mut shape =
+        Shape { length_ms: 900, pause_us: 60_000, faults: vec![("partition", 200, 500)], stale: true };
+    shape.faults.push(("kill", 600, 700));
+    let mut history = situations::history(&shape);
+    for operation in &mut history.operations {
+        operation.node = operation.node.take().map(|node| format!("{evil}{node}"));
+        match &mut operation.call {
+            Call::Write { key, value } => (*key, *value) = (Key::text(evil), Value::text(evil)),
+            Call::Read { key } => *key = Key::text(evil),
+            _ => {}
+        }
+        operation.outcome = match (&operation.outcome, operation.process.0 % 2) {
+            (Outcome::Info(_), _) => Outcome::Info(evil.into()),
+            (_, 0) => Outcome::Ok(Ret::Value(Value::text(evil))),
+            _ => Outcome::Fail(evil.into()),
+        };
+    }
+    for fault in &mut history.faults {
+        (fault.fault, fault.detail, fault.nodes) = (evil.into(), evil.into(), vec![format!("{evil}n1")]);
+        fault.effect = Some(Effect { bit: true, evidence: evil.into() });
+    }
+    history.notes.push((Time(5), Note { node: evil.into(), text: evil.into(), doubt: true }));
+    let anomaly = Anomaly {
+        name: evil.into(),
+        key: Some(Key::text(evil)),
+        sentences: vec![evil.into(), format!("process 0 {evil} process 99999999999 process")],
+        witness: vec![0, 1, 2],
+        culprit: Some(2),
+        possible_states: vec![evil.into()],
+        refused: vec![Refused { operation: 1, because: evil.into() }],
+    };
+    let doubt = Doubt { reason: evil.into(), hint: Some(evil.into()) };
+    let judgement =
+        Judgement::new(evil, evil, vec![anomaly.clone(), anomaly], vec![doubt]).with_fact(evil, evil);
+    let about = About {
+        target: Some(evil.into()),
+        bug: Some(evil.into()),
+        workload: Some(evil.into()),
+        nemeses: vec![evil.into(), evil.into()],
+        seed: None,
+        folder: Some(evil.into()),
+        next: vec![Next { what: evil.into(), command: evil.into() }],
+    };
+    Situation { summary: Summary::new(about, &[judgement], &history), history }
+}
+
+#[test]
+fn what_others_say_cannot_break_out() {
+    let situation = hostile();
+    let evil_plan = "</pre></script><b>&amp;";
+    let text = page(&situation.summary, &situation.history, Some(evil_plan));
+    std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("hostile.html"), &text).unwrap();
+    sound("hostile", &text);
+    let tags = tags(&text).unwrap();
+    let bold = tags.iter().filter(|tag| tag.starts_with("b ")).count();
+    assert_eq!(bold, 0, "no tag of theirs");
+    assert!(text.contains("&lt;/pre&gt;&lt;/script&gt;&lt;b&gt;&amp;amp;"));
+    assert!(!text.contains(['\u{202e}', '\u{0}']));
+}
+
+/// A run of many operations on one key and by ever new processes, with a witness far apart and many faults.
+fn big() -> Situation {
+    let faults = (0..2_000).map(|at| ("partition", at * 60, at * 60 + 20)).collect();
+    let shape = Shape { length_ms: 140_000, pause_us: 1, faults, stale: true };
+    let mut history = situations::history(&shape);
+    assert!(history.operations.len() > 100_000, "{}", history.operations.len());
+    let long: String = "long ".repeat(2_000);
+    for operation in &mut history.operations {
+        match &mut operation.call {
+            Call::Read { key } | Call::Write { key, .. } => *key = Key::text("one"),
+            _ => {}
+        }
+        if let Outcome::Info(error) | Outcome::Fail(error) = &mut operation.outcome {
+            error.clone_from(&long);
+        }
+    }
+    let last = history.operations.len() - 1;
+    let anomaly = Anomaly {
+        name: "not linearizable".into(),
+        key: Some(Key::text("one")),
+        sentences: vec![long.clone(); 500],
+        witness: vec![10, last / 2, last],
+        culprit: Some(last),
+        possible_states: vec![long.clone(); 1_000],
+        refused: (0..1_000).map(|at| Refused { operation: at * 7, because: long.clone() }).collect(),
+    };
+    let judgement = Judgement::new("linearizable", "linearizable register", vec![anomaly; 4], vec![]);
+    Situation { summary: Summary::new(situations::about(None), &[judgement], &history), history }
+}
+
+#[test]
+fn a_long_history_makes_a_small_page() {
+    let situation = big();
+    let text = written("big", &situation);
+    sound("big", &text);
+    assert!(text.contains("not drawn: "), "what is left out is said");
+}
+
+/// One process after another retires: hundreds of processes on few lines, or on more than are drawn.
+#[test]
+fn many_processes_make_a_small_page() {
+    let mut events = Vec::new();
+    for process in 0..3_000u32 {
+        let call = Call::Write { key: Key::Int(1), value: Value::Int(process.into()) };
+        let what = What::Invoke { process: Process(process), node: None, call };
+        events.push(Event { time: Time(u64::from(process) * MS), what });
+    }
+    let history = History::from_events(events).unwrap();
+    let summary = Summary::new(About::default(), &[], &history);
+    let text = written("many_processes", &Situation { summary, history });
+    sound("many processes", &text);
+    assert!(text.contains("more lines of processes"));
+}
+
+#[test]
+fn an_empty_history_has_a_page() {
+    let history = History::default();
+    let summary = Summary::new(About::default(), &[], &history);
+    let text = written("empty", &Situation { summary, history });
+    sound("empty", &text);
+    assert!(text.contains("UNKNOWN"));
+}

@@ -1,0 +1,70 @@
+//! Who is drawn on which line: processes grouped by their node, and a process that retired followed on the same line by
+//! the one that took its place.
+
+use std::collections::HashMap;
+
+use schism_history::{History, Process};
+
+use super::focus::end;
+use crate::wording::{natural, printable, shorten};
+
+/// One line of a picture.
+pub(super) struct Lane<'h> {
+    /// The node its processes speak to, where known.
+    pub(super) node: Option<&'h str>,
+    /// The processes, one after the other.
+    pub(super) processes: Vec<Process>,
+    /// Their operations, by position, in the order of invocation.
+    pub(super) operations: Vec<usize>,
+    /// When the last one's last operation ended.
+    until: u64,
+}
+
+impl Lane<'_> {
+    /// Whose line it is: `process 4`, `process 4, 9, …`.
+    pub(super) fn label(&self) -> String {
+        let shown: Vec<String> = self.processes.iter().take(2).map(|p| p.0.to_string()).collect();
+        let more = if self.processes.len() > 2 { ", …" } else { "" };
+        format!("process {}{more}", shown.join(", "))
+    }
+
+    /// Its node, for people.
+    pub(super) fn node_label(&self) -> String {
+        self.node.map_or_else(String::new, |node| shorten(&printable(node), 14))
+    }
+}
+
+/// Puts operations on lines, which are in the order of nodes, then of time.
+pub(super) fn lanes<'h>(operations: &[usize], history: &'h History) -> Vec<Lane<'h>> {
+    let mut of_process: HashMap<Process, Lane<'h>> = HashMap::new();
+    for &at in operations {
+        let operation = &history.operations[at];
+        let lane = of_process.entry(operation.process).or_insert_with(|| Lane {
+            node: operation.node.as_deref(),
+            processes: vec![operation.process],
+            operations: Vec::new(),
+            until: 0,
+        });
+        lane.operations.push(at);
+        lane.until = lane.until.max(end(operation, history));
+    }
+    let mut single: Vec<Lane> = of_process.into_values().collect();
+    single.sort_by_cached_key(|lane| (lane.node.map(natural), lane.operations[0]));
+    let mut packed: Vec<Lane> = Vec::new();
+    let mut group = 0;
+    for lane in single {
+        if packed.last().is_some_and(|last| last.node != lane.node) {
+            group = packed.len();
+        }
+        let begins = history.operations[lane.operations[0]].invoked.0;
+        match packed[group..].iter_mut().find(|earlier| earlier.until < begins) {
+            Some(earlier) => {
+                earlier.processes.extend(lane.processes);
+                earlier.operations.extend(lane.operations);
+                earlier.until = lane.until;
+            }
+            None => packed.push(lane),
+        }
+    }
+    packed
+}
