@@ -37,7 +37,7 @@ fn main() {
             ("  one client: read at the leader", "GET", "/kv/x", ""),
             ("  one client: write at the leader", "PUT", "/kv/x", r#"{"value":1}"#),
         ] {
-            (0..100).for_each(|_| drop(timed(method, path, body)));
+            let _warm: Vec<_> = (0..100).map(|_| timed(method, path, body)).collect();
             show(name, (0..SAMPLES).map(|_| timed(method, path, body)).collect());
         }
         for (name, method, body) in [("reads", "GET", ""), ("writes", "PUT", r#"{"value":1}"#)] {

@@ -243,7 +243,8 @@ impl Network {
         let failed = |error: std::io::Error| NodeError::Network(format!("cannot start: {error}"));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let me = Identity { node: arguments.id, cluster: arguments.cluster.clone() };
+        let ip = arguments.peers[&arguments.id].ip();
+        let me = Identity { node: arguments.id, cluster: arguments.cluster.clone(), ip };
         let others = arguments.peers.clone();
         let everything = async move {
             let clients = tokio::net::TcpListener::from_std(listeners.clients)?;

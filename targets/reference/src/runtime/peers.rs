@@ -12,14 +12,14 @@
 //! What it cannot do: tell a slow peer from a dead one. A one-way cut stops a link both ways, since TCP needs answers.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
@@ -141,9 +141,12 @@ pub struct Identity {
     pub node: NodeId,
     /// Of which cluster.
     pub cluster: String,
+    /// Where it listens. It also speaks from there, so that a cut between addresses is a cut between nodes even if they
+    /// share an interface.
+    pub ip: IpAddr,
 }
 
-/// Keeps one connection to `peer` up, for ever, and sends what is queued for it.
+/// Keeps one connection to `peer` at `address` up, for ever, and sends what is queued for it.
 pub async fn keep_up(me: Identity, peer: NodeId, address: SocketAddr, links: Links) {
     let Some(queue) = links.queues.get(&peer) else { return };
     loop {
@@ -164,7 +167,7 @@ async fn connect(me: &Identity, peer: NodeId, address: SocketAddr) -> TcpStream 
             // Bounded by itself: each attempt is over after its patience.
             _ = next.tick() => {
                 let hello = Hello { schism: 1, cluster: me.cluster.clone(), from: me.node, to: peer };
-                attempts.spawn(timeout(PATIENCE, attempt(address, hello)));
+                attempts.spawn(timeout(PATIENCE, attempt(me.ip, address, hello)));
             }
             Some(done) = attempts.join_next() => {
                 if let Ok(Ok(Ok(stream))) = done {
@@ -175,8 +178,12 @@ async fn connect(me: &Identity, peer: NodeId, address: SocketAddr) -> TcpStream 
     }
 }
 
-async fn attempt(address: SocketAddr, hello: Hello) -> std::io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(address).await?;
+async fn attempt(from: IpAddr, address: SocketAddr, hello: Hello) -> std::io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if from.is_ipv4() == address.is_ipv4() && !from.is_unspecified() {
+        socket.bind(SocketAddr::new(from, 0))?;
+    }
+    let mut stream = socket.connect(address).await?;
     stream.set_nodelay(true)?;
     // Closing drops what the kernel still holds: it would be old when it arrived.
     stream.set_zero_linger()?;

@@ -9,7 +9,7 @@ use super::*;
 const DEADLINE: Duration = Duration::from_secs(20);
 
 fn me(node: u8) -> Identity {
-    Identity { node: NodeId(node), cluster: "test".into() }
+    Identity { node: NodeId(node), cluster: "test".into(), ip: [127, 0, 0, 1].into() }
 }
 
 fn hello(cluster: &str, from: u8, to: u8) -> Vec<u8> {
@@ -140,6 +140,39 @@ async fn a_node_that_comes_late_or_comes_back_is_reached() {
         !arrived.lock().unwrap().is_empty()
     })
     .await;
+}
+
+#[test]
+fn frames_come_out_whole_however_the_bytes_arrive_and_noise_is_never_a_message() {
+    let mut random = crate::random::Random::new(7, 0);
+    let mut below = |bound: usize| usize::try_from(random.below(bound as u64)).unwrap();
+    for _ in 0..2000 {
+        let payloads: Vec<Vec<u8>> = (0..below(6)).map(|n| vec![n as u8; below(300)]).collect();
+        let mut bytes: Vec<u8> = payloads.iter().flat_map(|payload| frame(payload).unwrap()).collect();
+        let flipped = (below(2) == 1 && !bytes.is_empty()).then(|| below(bytes.len()));
+        if let Some(at) = flipped {
+            bytes[at] ^= 1 << below(8);
+        }
+        let mut frames = Frames { limit: 300, ..Frames::default() };
+        let (mut rest, mut seen, mut refused) = (&bytes[..], Vec::new(), false);
+        while !rest.is_empty() && !refused {
+            let (now, later) = rest.split_at(1 + below(rest.len()));
+            frames.bytes.extend(now);
+            rest = later;
+            loop {
+                match frames.next() {
+                    Ok(Some(payload)) => seen.push(payload),
+                    Ok(None) => break,
+                    Err(_) => {
+                        refused = true;
+                        break;
+                    }
+                }
+            }
+        }
+        assert!(payloads.starts_with(&seen), "something came out that nobody sent");
+        assert_eq!(seen.len() == payloads.len(), flipped.is_none(), "{refused}");
+    }
 }
 
 /// Stands between a sender and a listener, and can swallow everything without closing anything, as a cut does.
