@@ -165,10 +165,10 @@ impl Summary {
 }
 
 impl Finding {
-    /// Its name with its key: `stale read of key 3`.
+    /// Its name with its key: `stale read on key 3`.
     pub fn headline(&self) -> String {
         match &self.key {
-            Some(key) => format!("{} of key {key}", printable(&self.name)),
+            Some(key) => format!("{} on key {key}", printable(&self.name)),
             None => printable(&self.name),
         }
     }

@@ -10,7 +10,7 @@ use crate::wording::{printable, shorten};
 /// The width of every picture, in its own units.
 pub(super) const WIDTH: f64 = 1180.0;
 /// Where time begins: left of it stands who.
-pub(super) const LEFT: f64 = 150.0;
+pub(super) const LEFT: f64 = 168.0;
 /// Where time ends.
 pub(super) const RIGHT: f64 = WIDTH - 12.0;
 /// The height of one row of fault names.
@@ -68,7 +68,7 @@ impl<'h> Bands<'h> {
         let mut left_out = 0;
         for window in &history.faults {
             let to = window.ended.unwrap_or(history.end).0;
-            if !scale.shows(window.began.0, to) {
+            if !scale.touches(window.began.0, to) {
                 continue;
             }
             if bands.len() == BANDS_MOST {
@@ -134,6 +134,7 @@ fn name(window: &FaultWindow, width: f64) -> Option<String> {
         (true, _) => Some(long),
         (_, true) if room > short.chars().count() + 12 => Some(shorten(&long, room)),
         (_, true) => Some(short),
+        _ if room >= 5 => Some(shorten(&short, room)),
         _ => None,
     }
 }
@@ -163,7 +164,7 @@ pub(super) fn axis(scale: &Scale, top: f64, bottom: f64) -> Markup {
                 @let middle = (left + right) / 2.0;
                 rect class="cut" x=(n(left)) y=(n(top)) width=(n(right - left)) height=(n(bottom - top)) {}
                 path class="cut-line" d=(format!("M{} {}V{}M{} {}V{}", n(left), n(top), n(bottom), n(right), n(top), n(bottom))) {}
-                text class="cut-text" x=(n(middle)) y=(n(bottom + 17.0)) text-anchor="middle" { "⋯ " (hidden) }
+                text class="cut-text" x=(n(middle)) y=(n(bottom + 17.0)) text-anchor="middle" { "cut " (hidden) }
             }
         }
     }

@@ -30,7 +30,7 @@ impl Lane<'_> {
 
     /// Its node, for people.
     pub(super) fn node_label(&self) -> String {
-        self.node.map_or_else(String::new, |node| shorten(&printable(node), 14))
+        self.node.map_or_else(String::new, |node| shorten(&printable(node), 10))
     }
 }
 

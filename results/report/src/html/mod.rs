@@ -26,6 +26,8 @@ use focus::Focus;
 const PLAN_LONGEST: usize = 100_000;
 /// Anomalies beside the first, and doubts, that are shown.
 const FINDINGS_MOST: usize = 30;
+/// Sentences above the picture; it must stay in sight.
+const SENTENCES_ABOVE: usize = 6;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -100,7 +102,14 @@ fn what(summary: &Summary, focus: &Focus, history: &History) -> Markup {
             @match focus.finding {
                 Some(finding) => {
                     h2 { (shorten(&finding.headline(), 200)) }
-                    @for sentence in finding.sentences.iter().take(FINDINGS_MOST) { p class="sentence" { (sentences::numbered(sentence, finding)) } }
+                    @let (above, below) = finding.sentences.split_at(finding.sentences.len().min(SENTENCES_ABOVE));
+                    @for sentence in above { p class="sentence" { (sentences::numbered(sentence, finding)) } }
+                    @if !below.is_empty() {
+                        details {
+                            summary { (count(below.len() as u64, "more sentence", "more sentences")) }
+                            @for sentence in below.iter().take(FINDINGS_MOST) { p { (sentences::numbered(sentence, finding)) } }
+                        }
+                    }
                 }
                 None => { (no_finding(summary)) }
             }

@@ -80,9 +80,12 @@ impl Scale {
         self.pieces.last().map_or(0.0, |piece| piece.right)
     }
 
-    /// Whether any part of an interval is drawn.
-    pub(super) fn shows(&self, from: u64, to: u64) -> bool {
-        self.pieces.iter().any(|piece| from <= piece.to && to >= piece.from)
+    /// Whether an interval touches the axis, be it in a cut.
+    pub(super) fn touches(&self, from: u64, to: u64) -> bool {
+        match (self.pieces.first(), self.pieces.last()) {
+            (Some(first), Some(last)) => from <= last.to && to >= first.from,
+            _ => false,
+        }
     }
 
     /// The cuts: left edge, right edge, and what each hides.

@@ -190,6 +190,33 @@ fn what_others_say_cannot_break_out() {
     assert!(!text.contains(['\u{202e}', '\u{0}']));
 }
 
+/// A witness whose parts lie seconds apart, milliseconds each: the idle time between them is cut out, and said.
+#[test]
+fn a_witness_far_apart_is_drawn_with_cuts() {
+    let mut situation = situations::stale_read();
+    let operations = &situation.history.operations;
+    let of_key = |at: &usize| operations[*at].call.key() == &Key::Int(0) && operations[*at].outcome.is_ok();
+    let all: Vec<usize> = (0..operations.len()).filter(of_key).collect();
+    let witness = vec![all[20], all[all.len() / 2], all[all.len() - 40], all[all.len() - 39]];
+    let anomaly = Anomaly {
+        name: "stale read".into(),
+        key: Some(Key::Int(0)),
+        sentences: vec!["A value came back that had been replaced seconds before.".into()],
+        culprit: witness.last().copied(),
+        witness,
+        possible_states: Vec::new(),
+        refused: Vec::new(),
+    };
+    let judgement = Judgement::new("linearizable", "linearizable register", vec![anomaly], vec![]);
+    situation.summary = Summary::new(situations::about(None), &[judgement], &situation.history);
+    let text = written("far_apart", &situation);
+    sound("far apart", &text);
+    assert_eq!(text.matches("class=\"cut\"").count(), 2);
+    assert_eq!(text.matches("class=\"op ok witness\"").count(), 3);
+    // A fault that lies in the time cut out is still shown: it may be what went wrong. Once close up, twice from afar.
+    assert_eq!(text.matches("<title>partition n1 | n2 n3 n4 n5, 6.000 s to 9.000 s").count(), 3);
+}
+
 /// A run of many operations on one key and by ever new processes, with a witness far apart and many faults.
 fn big() -> Situation {
     let faults = (0..2_000).map(|at| ("partition", at * 60, at * 60 + 20)).collect();
