@@ -1,17 +1,31 @@
 //! A plan: every choice of a run, as a value. Two runs of one plan differ only in what the world did.
 //!
-//! A plan comes from a file, from flags, or from both, and is written back complete. Reading a file
+//! A plan comes from a file, from flags, or from both ([`Overrides`]), and is written back complete. Reading a file
 //! finds all its mistakes at once, each with its place. The engine knows no target, workload or nemesis by name: what
-//! there is comes from outside. What a plan cannot tell is whether this machine can carry it out.
+//! there is comes from outside as a [`Catalogue`]. What a plan cannot tell is whether this machine can carry it out.
 
+mod catalogue;
+mod check;
+mod mistake;
+mod overrides;
+mod place;
+mod read;
 mod schedule;
+#[cfg(test)]
+mod tests;
+mod units;
+mod write;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schism_checker::Verdict;
 
+pub use catalogue::{Catalogue, NemesisEntry, SettingEntry, TargetEntry, Values, WorkloadEntry};
+pub use mistake::{Complaint, Mistake, Mistakes};
+pub use overrides::{Assignment, Overrides, assignment, nemeses, nemesis, schedule, verdict};
 pub use schedule::{Window, quiet, windows};
+pub use units::{duration, duration_text, size, size_text};
 
 /// Every choice of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,6 +154,27 @@ impl Plan {
             expect: None,
         }
     }
+
+    /// Reads a plan from the text of a file (TOML, keys as the fields here in kebab-case). What the file leaves out is as
+    /// in [`Plan::of`]; it must say what is tested and what clients do, and breaks nothing unless it says so.
+    ///
+    /// # Errors
+    /// If anything is wrong with it: all mistakes at once, each with its place; of errors of syntax the first.
+    pub fn parse(source_name: &str, text: &str, catalogue: &Catalogue) -> Result<Plan, Mistakes> {
+        read::read(source_name, text, catalogue)
+    }
+
+    /// Everything about this plan that makes no sense, in terms of flags: the same that [`Plan::parse`] would find in a
+    /// file. Empty if all is well.
+    pub fn check(&self, catalogue: &Catalogue) -> Vec<Complaint> {
+        let findings = check::findings(self, catalogue, place::Origin::Flags);
+        findings.into_iter().map(|finding| finding.complaint).collect()
+    }
+
+    /// The plan as a file that [`Plan::parse`] reads back as the same plan, with every choice written out.
+    pub fn to_toml(&self) -> String {
+        write::write(self)
+    }
 }
 
 impl NemesisPlan {
@@ -165,6 +200,22 @@ impl Schedule {
         match self {
             Schedule::Periodic => "periodic",
             Schedule::Random => "random",
+        }
+    }
+}
+
+impl EvidencePlan {
+    /// The keys of the numbers in plans.
+    pub const KEYS: [&str; 4] = ["ok-min", "ok-before-min", "ok-during-min", "ok-after-min"];
+
+    /// The number of that key.
+    fn field(&mut self, key: &str) -> Option<&mut usize> {
+        match key {
+            "ok-min" => Some(&mut self.ok_min),
+            "ok-before-min" => Some(&mut self.ok_before_min),
+            "ok-during-min" => Some(&mut self.ok_during_min),
+            "ok-after-min" => Some(&mut self.ok_after_min),
+            _ => None,
         }
     }
 }

@@ -1,0 +1,127 @@
+//! What there is to choose from. The engine knows no name, so whoever knows them all passes them in.
+
+use schism_history::CallKind;
+
+use crate::target;
+
+/// Everything that a plan may name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalogue {
+    /// Where clusters can run, by name.
+    pub backends: Vec<String>,
+    /// What can be tested.
+    pub targets: Vec<TargetEntry>,
+    /// What clients can do.
+    pub workloads: Vec<WorkloadEntry>,
+    /// What can go wrong.
+    pub nemeses: Vec<NemesisEntry>,
+}
+
+/// A target that a plan may name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetEntry {
+    /// Its name.
+    pub name: String,
+    /// The calls it understands.
+    pub speaks: Vec<CallKind>,
+    /// The bugs that can be planted in it.
+    pub bugs: Vec<String>,
+    /// What a plan may set. None is called `name` or `bugs`.
+    pub settings: Vec<SettingEntry>,
+}
+
+/// A workload that a plan may name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkloadEntry {
+    /// Its name.
+    pub name: String,
+    /// The calls it makes.
+    pub calls: Vec<CallKind>,
+    /// What a plan may set. None is called `name`.
+    pub settings: Vec<SettingEntry>,
+}
+
+/// A nemesis that a plan may name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NemesisEntry {
+    /// Its name.
+    pub name: String,
+    /// What a plan may set. None is called `name`, `schedule`, `every` or `lasts`.
+    pub settings: Vec<SettingEntry>,
+    /// With fewer nodes than this it has nothing to break.
+    pub nodes_min: usize,
+}
+
+/// Something that a plan may set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingEntry {
+    /// Its name.
+    pub name: String,
+    /// What it may be set to.
+    pub values: Values,
+}
+
+/// What a setting may be set to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Values {
+    /// Anything: whoever reads the setting judges it.
+    Any,
+    /// One of these words.
+    Words(Vec<String>),
+    /// A whole number, from the first to the second.
+    Whole(u64, u64),
+    /// `true` or `false`.
+    Switch,
+    /// A duration.
+    Duration,
+}
+
+impl Catalogue {
+    /// The target of that name.
+    pub fn target(&self, name: &str) -> Option<&TargetEntry> {
+        self.targets.iter().find(|entry| entry.name == name)
+    }
+
+    /// The workload of that name.
+    pub fn workload(&self, name: &str) -> Option<&WorkloadEntry> {
+        self.workloads.iter().find(|entry| entry.name == name)
+    }
+
+    /// The nemesis of that name.
+    pub fn nemesis(&self, name: &str) -> Option<&NemesisEntry> {
+        self.nemeses.iter().find(|entry| entry.name == name)
+    }
+}
+
+impl TargetEntry {
+    /// What a target says of itself.
+    pub fn of(target: &dyn target::Target) -> Self {
+        TargetEntry {
+            name: target.name().into(),
+            speaks: target.speaks().to_vec(),
+            bugs: target.bugs().iter().map(|bug| bug.name.into()).collect(),
+            settings: target.settings().iter().map(SettingEntry::from).collect(),
+        }
+    }
+}
+
+impl SettingEntry {
+    /// A setting of that name.
+    pub fn new(name: &str, values: Values) -> Self {
+        SettingEntry { name: name.into(), values }
+    }
+}
+
+/// A target says what a setting is for but not what it may be: the target itself judges the value.
+impl From<&target::Setting> for SettingEntry {
+    fn from(setting: &target::Setting) -> Self {
+        SettingEntry::new(setting.name, Values::Any)
+    }
+}
+
+impl Values {
+    /// One of these words.
+    pub fn words(words: &[&str]) -> Self {
+        Values::Words(words.iter().map(|word| (*word).into()).collect())
+    }
+}

@@ -1,0 +1,465 @@
+//! A plan from its text: walks the parsed file by hand, so that every mistake is found at once and keeps its place.
+//!
+//! The reader knows the keys and the types of values; whether a value makes sense is asked of [`check`] afterwards. It does
+//! not complain twice: where a value could not be read, nothing that depends on it is judged.
+//!
+//! [`check`]: super::check
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use schism_checker::Verdict;
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::catalogue::Catalogue;
+use super::check::{CONCURRENCY, NODES, findings, out_of_range};
+use super::mistake::{Complaint, Mistake, Mistakes, listed, unknown};
+use super::overrides::{nemesis, verdict};
+use super::place::{Origin, Place};
+use super::units::{duration, size};
+use super::{CheckPlan, EvidencePlan, NemesisPlan, Plan, Schedule};
+
+const KEYS: [&str; 16] = [
+    "seed",
+    "nodes",
+    "backend",
+    "time-limit",
+    "rate",
+    "stagger",
+    "concurrency",
+    "timeout",
+    "start-limit",
+    "recovery-limit",
+    "expect",
+    "target",
+    "workload",
+    "nemesis",
+    "check",
+    "evidence",
+];
+
+/// Reads a plan and checks that it makes sense.
+pub(super) fn read(source_name: &str, text: &str, catalogue: &Catalogue) -> Result<Plan, Mistakes> {
+    let mut reader = Reader { text, ..Reader::default() };
+    let (root, errors) = DeTable::parse_recoverable(text);
+    // A key given twice leaves the rest readable; any other error makes what follows guesswork, so the first one is told.
+    let twice = |error: &&toml::de::Error| error.message() == "duplicate key";
+    if let Some(error) = errors.iter().find(|error| !twice(error)) {
+        reader.mistakes.push(syntax(text, error));
+    } else {
+        for error in &errors {
+            let span = error.span().unwrap_or(0..0);
+            let key = text.get(span.clone()).unwrap_or_default();
+            let complaint = Complaint::new(format!("`{key}` is given twice")).hint("strike one of them out");
+            reader.mistakes.push(Mistake::at(text, span, complaint));
+        }
+    }
+    let mut plan = Plan::of("", "");
+    if errors.iter().all(|error| twice(&error)) {
+        reader.plan(root.get_ref(), catalogue, &mut plan);
+        reader.check(&plan, catalogue);
+    }
+    if reader.mistakes.is_empty() {
+        return Ok(plan);
+    }
+    reader.mistakes.sort_by_key(|mistake| mistake.span.start);
+    let (source_name, text) = (source_name.into(), text.into());
+    Err(Mistakes { source_name, text, mistakes: reader.mistakes })
+}
+
+fn syntax(text: &str, error: &toml::de::Error) -> Mistake {
+    let span = error.span().unwrap_or(0..0);
+    let complaint = Complaint::new(format!("this is not TOML: {}", error.message()));
+    // By far the most frequent slip, and not said well by the parser.
+    let bare = text.get(span.clone()).filter(|_| error.message().starts_with("string values must be quoted"));
+    let complaint = match bare {
+        Some(bare) => Complaint::new(format!("`{bare}` needs quotes"))
+            .hint(format!("texts, durations and sizes are written like `\"{bare}\"`")),
+        None => complaint,
+    };
+    Mistake::at(text, span, complaint)
+}
+
+/// A value read from the file, or what is wrong with it. Given the name that it has there.
+type Read<T> = fn(&str, &DeValue<'_>) -> Result<T, Complaint>;
+
+#[derive(Default)]
+struct Reader<'a> {
+    text: &'a str,
+    /// Where each choice stands that the file makes.
+    spans: BTreeMap<Place, Range<usize>>,
+    /// Where the key of each setting stands.
+    keys: BTreeMap<Place, Range<usize>>,
+    /// Settings whose value could not be read. Told only of settings that there are.
+    unread_settings: BTreeMap<Place, Complaint>,
+    /// Choices that could not be read.
+    unread: BTreeSet<Place>,
+    mistakes: Vec<Mistake>,
+}
+
+impl Reader<'_> {
+    fn mistake(&mut self, span: Range<usize>, complaint: Complaint) {
+        self.mistakes.push(Mistake::at(self.text, span, complaint));
+    }
+
+    /// Reads one value into its place.
+    fn value<T>(&mut self, place: Place, value: &Spanned<DeValue<'_>>, read: Read<T>, into: &mut T) {
+        match read(&Place::name(&place, Origin::File, &Plan::of("", "")), value.get_ref()) {
+            Ok(read) => *into = read,
+            Err(complaint) => {
+                self.mistake(value.span(), complaint);
+                self.unread.insert(place.clone());
+            }
+        }
+        self.spans.insert(place, value.span());
+    }
+
+    /// The table that a section must be.
+    fn section<'t, 'i>(
+        &mut self,
+        place: &Place,
+        value: &'t Spanned<DeValue<'i>>,
+        expected: &str,
+        example: &str,
+    ) -> Option<&'t DeTable<'i>> {
+        self.spans.insert(place.clone(), value.span());
+        let table = value.get_ref().as_table();
+        if table.is_none() {
+            let found = described(value.get_ref());
+            let complaint = Complaint::new(format!("{expected}, not {found}"));
+            self.mistake(value.span(), complaint.hint(example));
+            self.unread.insert(place.clone());
+        }
+        table
+    }
+
+    fn plan(&mut self, root: &DeTable<'_>, catalogue: &Catalogue, plan: &mut Plan) {
+        for (key, value) in root {
+            let place = Place::of(key.get_ref().as_ref());
+            match key.get_ref().as_ref() {
+                "seed" => self.value(place, value, whole, &mut plan.seed),
+                "nodes" => self.value(place, value, nodes, &mut plan.nodes),
+                "backend" => self.value(place, value, text, &mut plan.backend),
+                "time-limit" => self.value(place, value, time, &mut plan.time_limit),
+                "rate" => self.value(place, value, number, &mut plan.rate),
+                "stagger" => self.value(place, value, switch, &mut plan.stagger),
+                "concurrency" => self.value(place, value, concurrency, &mut plan.concurrency),
+                "timeout" => self.value(place, value, time, &mut plan.timeout),
+                "start-limit" => self.value(place, value, time, &mut plan.start_limit),
+                "recovery-limit" => self.value(place, value, time, &mut plan.recovery_limit),
+                "expect" => self.value(place, value, expected, &mut plan.expect),
+                "target" => self.target(&place, value, plan),
+                "workload" => self.workload(&place, value, plan),
+                "nemesis" => self.nemeses(&place, value, &mut plan.nemeses),
+                "check" => self.judging(&place, value, &mut plan.check),
+                "evidence" => self.evidence(&place, value, &mut plan.evidence),
+                other => self.mistake(key.span(), unknown("key", other, KEYS)),
+            }
+        }
+        let targets = listed(catalogue.targets.iter().map(|entry| entry.name.as_str()));
+        self.required(root, "target", "what is tested", targets);
+        let workloads = listed(catalogue.workloads.iter().map(|entry| entry.name.as_str()));
+        self.required(root, "workload", "what clients do", workloads);
+    }
+
+    fn required(&mut self, root: &DeTable<'_>, key: &str, what: &str, known: Option<String>) {
+        if !root.contains_key(key) {
+            let known = known.unwrap_or_else(|| "nothing".into());
+            let complaint = Complaint::new(format!("the plan does not say {what}"));
+            self.mistake(0..0, complaint.hint(format!("add `{key} = \"…\"`: there is {known}")));
+            self.unread.insert(Place::of(key));
+        }
+    }
+
+    fn target(&mut self, place: &Place, value: &Spanned<DeValue<'_>>, plan: &mut Plan) {
+        let plan = &mut plan.target;
+        if value.get_ref().is_str() {
+            return self.value(place.then("name"), value, text, &mut plan.name);
+        }
+        let example = "write `target = \"…\"`, or a section `[target]` with a `name`";
+        let Some(table) = self.section(place, value, "`target` must be a name or a section", example) else {
+            return;
+        };
+        self.has_name(place, table, value.span());
+        for (key, value) in table {
+            let at = place.then(key.get_ref());
+            match key.get_ref().as_ref() {
+                "name" => self.value(at, value, text, &mut plan.name),
+                "bugs" => self.bugs(&at, value, &mut plan.bugs),
+                _ => self.setting(at, key, value, &mut plan.settings),
+            }
+        }
+    }
+
+    fn bugs(&mut self, place: &Place, value: &Spanned<DeValue<'_>>, bugs: &mut Vec<String>) {
+        let Some(array) = value.get_ref().as_array() else {
+            let found = described(value.get_ref());
+            let complaint = Complaint::new(format!("`bugs` must be a list, not {found}"));
+            self.unread.insert(place.clone());
+            return self.mistake(value.span(), complaint.hint("write `bugs = [\"…\"]`"));
+        };
+        for (position, value) in array.iter().enumerate() {
+            let mut bug = String::new();
+            self.value(place.then(position), value, |_, value| text("a bug", value), &mut bug);
+            bugs.push(bug);
+        }
+    }
+
+    fn workload(&mut self, place: &Place, value: &Spanned<DeValue<'_>>, plan: &mut Plan) {
+        let plan = &mut plan.workload;
+        if value.get_ref().is_str() {
+            return self.value(place.then("name"), value, text, &mut plan.name);
+        }
+        let example = "write `workload = \"…\"`, or a section `[workload]` with a `name`";
+        let Some(table) = self.section(place, value, "`workload` must be a name or a section", example)
+        else {
+            return;
+        };
+        self.has_name(place, table, value.span());
+        for (key, value) in table {
+            let at = place.then(key.get_ref());
+            match key.get_ref().as_ref() {
+                "name" => self.value(at, value, text, &mut plan.name),
+                _ => self.setting(at, key, value, &mut plan.settings),
+            }
+        }
+    }
+
+    fn has_name(&mut self, place: &Place, table: &DeTable<'_>, span: Range<usize>) {
+        if !table.contains_key("name") {
+            let key = place.key().trim_matches(|c: char| c.is_ascii_digit());
+            let key = if key.is_empty() { "nemesis" } else { key };
+            self.mistake(
+                span,
+                Complaint::new(format!("this `{key}` has no name")).hint("add `name = \"…\"`"),
+            );
+            self.unread.insert(place.clone());
+        }
+    }
+
+    fn setting(
+        &mut self,
+        place: Place,
+        key: &Spanned<DeString<'_>>,
+        value: &Spanned<DeValue<'_>>,
+        settings: &mut BTreeMap<String, String>,
+    ) {
+        let name = format!("`{}`", key.get_ref());
+        let read = plain(&name, value.get_ref()).unwrap_or_else(|complaint| {
+            self.unread_settings.insert(place.clone(), complaint);
+            String::new()
+        });
+        settings.insert(key.get_ref().to_string(), read);
+        self.keys.insert(place.clone(), key.span());
+        self.spans.insert(place, value.span());
+    }
+
+    fn nemeses(&mut self, place: &Place, value: &Spanned<DeValue<'_>>, nemeses: &mut Vec<NemesisPlan>) {
+        self.spans.insert(place.clone(), value.span());
+        let Some(array) = value.get_ref().as_array() else {
+            let complaint =
+                Complaint::new(format!("`nemesis` must be a list, not {}", described(value.get_ref())));
+            self.unread.insert(place.clone());
+            let help = "write `nemesis = [\"…\"]`, or a section `[[nemesis]]` for each, in double brackets";
+            return self.mistake(value.span(), complaint.hint(help));
+        };
+        for (position, value) in array.iter().enumerate() {
+            let mut plan = NemesisPlan::of("");
+            self.nemesis(&place.then(position), value, &mut plan);
+            nemeses.push(plan);
+        }
+    }
+
+    fn nemesis(&mut self, place: &Place, value: &Spanned<DeValue<'_>>, plan: &mut NemesisPlan) {
+        if value.get_ref().is_str() {
+            let read = |name: &str, value: &DeValue<'_>| nemesis(&text(name, value)?);
+            self.spans.insert(place.clone(), value.span());
+            self.value(place.then("name"), value, read, plan);
+            return;
+        }
+        let example = "write its name, as `nemesis = [\"…\"]`, or a section `[[nemesis]]`";
+        let Some(table) = self.section(place, value, "a nemesis must be a name or a section", example) else {
+            return;
+        };
+        self.has_name(place, table, value.span());
+        for (key, value) in table {
+            let at = place.then(key.get_ref());
+            match key.get_ref().as_ref() {
+                "name" => self.value(at, value, text, &mut plan.name),
+                "schedule" => self.value(at, value, schedule, &mut plan.schedule),
+                "every" => self.value(at, value, time, &mut plan.every),
+                "lasts" => self.value(at, value, time, &mut plan.lasts),
+                _ => self.setting(at, key, value, &mut plan.settings),
+            }
+        }
+    }
+
+    fn judging(&mut self, place: &Place, value: &Spanned<DeValue<'_>>, plan: &mut CheckPlan) {
+        let Some(table) =
+            self.section(place, value, "`check` must be a section", "write `[check]`, and its keys below")
+        else {
+            return;
+        };
+        for (key, value) in table {
+            let at = place.then(key.get_ref());
+            match key.get_ref().as_ref() {
+                "time" => self.value(at, value, time, &mut plan.time),
+                "memory" => self.value(at, value, memory, &mut plan.memory_bytes),
+                other => self.mistake(key.span(), unknown("key", other, ["time", "memory"])),
+            }
+        }
+    }
+
+    fn evidence(&mut self, place: &Place, value: &Spanned<DeValue<'_>>, plan: &mut EvidencePlan) {
+        let Some(table) = self.section(
+            place,
+            value,
+            "`evidence` must be a section",
+            "write `[evidence]`, and its keys below",
+        ) else {
+            return;
+        };
+        for (key, value) in table {
+            match plan.field(key.get_ref()) {
+                Some(field) => self.value(place.then(key.get_ref()), value, count, field),
+                None => self.mistake(key.span(), unknown("key", key.get_ref(), EvidencePlan::KEYS)),
+            }
+        }
+    }
+
+    /// Puts what makes no sense where it stands, unless it follows from what could not be read.
+    fn check(&mut self, plan: &Plan, catalogue: &Catalogue) {
+        for finding in findings(plan, catalogue, Origin::File) {
+            let unread = |place: &Place| self.unread.iter().any(|unread| place.within(unread));
+            if finding.places.iter().any(unread) {
+                continue;
+            }
+            let first = &finding.places[0];
+            if finding.unknown_key {
+                self.unread_settings.remove(first);
+            } else if self.unread_settings.contains_key(first) {
+                continue;
+            }
+            let key = self.keys.get(first).filter(|_| finding.unknown_key).cloned();
+            let span = key.unwrap_or_else(|| self.nearest(&finding.places));
+            self.mistake(span, finding.complaint);
+        }
+        for (place, complaint) in std::mem::take(&mut self.unread_settings) {
+            let span = self.nearest(&[place]);
+            self.mistake(span, complaint);
+        }
+    }
+
+    /// Where the first of these choices stands that the file makes itself; else the section that leaves it out.
+    fn nearest(&self, places: &[Place]) -> Range<usize> {
+        let exact = places.iter().find_map(|place| self.spans.get(place));
+        let around = || {
+            let sections = std::iter::successors(places[0].parent(), Place::parent);
+            sections.into_iter().find_map(|section| self.spans.get(&section))
+        };
+        exact.or_else(around).cloned().unwrap_or(0..0)
+    }
+}
+
+fn described(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("the text `{text}`"),
+        DeValue::Integer(number) => format!("the number {number}"),
+        DeValue::Float(number) => format!("the number {number}"),
+        DeValue::Boolean(value) => format!("`{value}`"),
+        DeValue::Datetime(_) => "a date".into(),
+        DeValue::Array(_) => "a list".into(),
+        DeValue::Table(_) => "a section".into(),
+    }
+}
+
+fn wrong(name: &str, expected: &str, value: &DeValue<'_>) -> Complaint {
+    Complaint::new(format!("{name} must be {expected}, not {}", described(value)))
+}
+
+fn text(name: &str, value: &DeValue<'_>) -> Result<String, Complaint> {
+    let text = value.as_str().map(String::from);
+    text.ok_or_else(|| wrong(name, "a text in quotes", value))
+}
+
+fn whole(name: &str, value: &DeValue<'_>) -> Result<u64, Complaint> {
+    ranged(name, value, 0..=u64::MAX)
+}
+
+fn count(name: &str, value: &DeValue<'_>) -> Result<usize, Complaint> {
+    ranged(name, value, 0..=u64::MAX).map(|number| number as usize)
+}
+
+fn nodes(name: &str, value: &DeValue<'_>) -> Result<usize, Complaint> {
+    ranged(name, value, NODES).map(|number| number as usize)
+}
+
+fn concurrency(name: &str, value: &DeValue<'_>) -> Result<usize, Complaint> {
+    ranged(name, value, CONCURRENCY).map(|number| number as usize)
+}
+
+fn ranged(name: &str, value: &DeValue<'_>, range: std::ops::RangeInclusive<u64>) -> Result<u64, Complaint> {
+    if let Some(text) = value.as_str() {
+        let complaint = wrong(name, "a whole number", value);
+        let bare = text.parse::<u64>().is_ok();
+        return Err(if bare { complaint.hint("write it without quotes") } else { complaint });
+    }
+    let number = value.as_integer().ok_or_else(|| wrong(name, "a whole number", value))?;
+    let read = u64::from_str_radix(number.as_str(), number.radix()).ok();
+    read.filter(|read| range.contains(read)).ok_or_else(|| out_of_range(name, &number.to_string(), &range))
+}
+
+fn number(name: &str, value: &DeValue<'_>) -> Result<f64, Complaint> {
+    let read = match value {
+        DeValue::Integer(number) => {
+            i64::from_str_radix(number.as_str(), number.radix()).ok().map(|n| n as f64)
+        }
+        DeValue::Float(number) => number.as_str().parse().ok(),
+        _ => None,
+    };
+    read.ok_or_else(|| wrong(name, "a number", value))
+}
+
+fn switch(name: &str, value: &DeValue<'_>) -> Result<bool, Complaint> {
+    value.as_bool().ok_or_else(|| wrong(name, "`true` or `false`, without quotes", value))
+}
+
+fn time(name: &str, value: &DeValue<'_>) -> Result<std::time::Duration, Complaint> {
+    match value {
+        DeValue::String(text) => duration(text),
+        DeValue::Integer(number) => {
+            Err(wrong(name, "a duration", value).hint(format!("did you mean `\"{number}s\"`?")))
+        }
+        _ => Err(wrong(name, "a duration", value).hint("write it as `\"20s\"`")),
+    }
+}
+
+fn memory(name: &str, value: &DeValue<'_>) -> Result<u64, Complaint> {
+    match value.as_str() {
+        Some(text) => size(text),
+        None => Err(wrong(name, "a size", value).hint("write it as `\"2GiB\"`")),
+    }
+}
+
+fn schedule(name: &str, value: &DeValue<'_>) -> Result<Schedule, Complaint> {
+    super::overrides::schedule(&text(name, value)?)
+}
+
+fn expected(name: &str, value: &DeValue<'_>) -> Result<Option<Verdict>, Complaint> {
+    verdict(&text(name, value)?).map(Some)
+}
+
+/// A setting's value: whatever has a plain text.
+fn plain(name: &str, value: &DeValue<'_>) -> Result<String, Complaint> {
+    match value {
+        DeValue::String(text) => Ok(text.to_string()),
+        DeValue::Boolean(value) => Ok(value.to_string()),
+        DeValue::Float(number) => Ok(number.as_str().into()),
+        DeValue::Integer(number) => {
+            let read = i128::from_str_radix(number.as_str(), number.radix()).ok();
+            read.map(|number| number.to_string()).ok_or_else(|| wrong(name, "a smaller number", value))
+        }
+        _ => Err(wrong(name, "a text, a number, `true` or `false`", value)),
+    }
+}
