@@ -5,7 +5,7 @@ use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use schism_engine::backend::sandbox::{Sandbox, enter};
+use schism_engine::backend::sandbox::{Sandbox, enter, probe};
 use schism_engine::backend::{Backend, BackendError};
 use schism_engine::cluster::{Endpoint, Node, Program, Run};
 
@@ -29,6 +29,7 @@ pub const CASES: &[(&str, fn())] = &[
     ("a program that is not there is a clear error", program_not_found),
     ("a second cluster follows the first", one_after_the_other),
     ("entering after a thread has started is refused", too_late),
+    ("the doctor finds what a cluster then uses", probed),
 ];
 
 pub fn run(name: &str) -> ExitCode {
@@ -322,4 +323,18 @@ fn too_late() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+fn probed() {
+    let found = probe();
+    assert_eq!(found.len(), 8);
+    // This case runs only where a cluster can be made: then nothing of it may be missing.
+    for one in
+        found.iter().filter(|one| one.name != "fast heal of connections" && one.name != "user namespace")
+    {
+        assert!(one.works, "{one:?}");
+    }
+    let stage = Stage::new(1);
+    let heals = found.iter().find(|one| one.name == "fast heal of connections").expect("it is tried");
+    assert_eq!(heals.works, stage.ask(0, "read /proc/sys/net/ipv4/tcp_rto_max_ms") == "1000;");
 }

@@ -58,10 +58,7 @@ fn converse(stream: &TcpStream, socket: &UdpSocket, datagrams: &Datagrams, descr
             ["list", path] => list(path),
             ["read", path] => fs::read_to_string(path).unwrap_or_else(|e| e.to_string()).replace('\n', ";"),
             ["write", path] => fs::write(path, "1").map_or_else(|e| e.to_string(), |()| "written".into()),
-            ["offspring"] => {
-                let child = Command::new("/proc/self/exe").args([COMMAND, "sleep"]).spawn().expect("a child");
-                child.id().to_string()
-            }
+            ["offspring"] => offspring(),
             ["spin"] => {
                 thread::spawn(|| {
                     let mut sum = 0u64;
@@ -83,6 +80,13 @@ fn converse(stream: &TcpStream, socket: &UdpSocket, datagrams: &Datagrams, descr
             return;
         }
     }
+}
+
+/// Starts a process that does nothing for ever, and says its id.
+#[expect(clippy::zombie_processes, reason = "it is there to be left behind")]
+fn offspring() -> String {
+    let child = Command::new("/proc/self/exe").args([COMMAND, "sleep"]).spawn().expect("a child");
+    child.id().to_string()
 }
 
 fn resolve(address: &str) -> SocketAddr {

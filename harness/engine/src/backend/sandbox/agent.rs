@@ -14,12 +14,10 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 
+use super::AGENT_COMMAND;
 use super::processes;
 use super::protocol::{Command, Exit, Furniture, Message, Reply, receive, send};
 use super::system::{check, die_with_parent, mount};
-
-/// The argument that makes our binary a node agent: the command line has to hand over to [`main`] when it sees it first.
-pub const AGENT_COMMAND: &str = "sandbox-agent";
 
 /// Where the agent finds its end of the lifeline.
 pub(super) const LIFELINE: i32 = 3;
@@ -218,14 +216,14 @@ fn furnish(furniture: &Furniture) -> io::Result<File> {
     check(unsafe { libc::dup2(log.as_raw_fd(), 2) })?;
     let data = open_directory(&furniture.data).map_err(during("opening the data directory"))?;
 
-    let closed = (libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC) as u64;
+    let closed = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
     mount("proc", "/proc", "proc", closed, "").map_err(during("mounting /proc"))?;
     // Kernel settings are for looking at: those of the machine are not the node's to change.
-    mount("/proc/sys", "/proc/sys", "", libc::MS_BIND as u64, "").map_err(during("binding /proc/sys"))?;
-    let frozen = closed | (libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY) as u64;
+    mount("/proc/sys", "/proc/sys", "", libc::MS_BIND, "").map_err(during("binding /proc/sys"))?;
+    let frozen = closed | libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY;
     mount("", "/proc/sys", "", frozen, "").map_err(during("making /proc/sys read-only"))?;
 
-    let open = (libc::MS_NOSUID | libc::MS_NODEV) as u64;
+    let open = libc::MS_NOSUID | libc::MS_NODEV;
     mount("tmpfs", "/run", "tmpfs", open, "mode=755").map_err(during("mounting a tmpfs on /run"))?;
     if Path::new("/dev/shm").is_dir() {
         // Named shared memory would otherwise be shared by all nodes.
@@ -234,7 +232,7 @@ fn furnish(furniture: &Furniture) -> io::Result<File> {
     }
     fs::create_dir(DATA).map_err(during("making /run/data"))?;
     let from = format!("/proc/self/fd/{}", data.as_raw_fd());
-    mount(&from, DATA, "", libc::MS_BIND as u64, "").map_err(during("binding the data directory"))?;
+    mount(&from, DATA, "", libc::MS_BIND, "").map_err(during("binding the data directory"))?;
 
     let name = furniture.name.as_bytes();
     // SAFETY: the pointer and the length are those of a live string.
@@ -244,8 +242,7 @@ fn furnish(furniture: &Furniture) -> io::Result<File> {
         let lines = furniture.hosts.iter().map(|(name, address)| format!("{address} {name}\n"));
         let text: String = std::iter::once("127.0.0.1 localhost\n".to_owned()).chain(lines).collect();
         fs::write("/run/hosts", text).map_err(during("writing the node's hosts file"))?;
-        mount("/run/hosts", "/etc/hosts", "", libc::MS_BIND as u64, "")
-            .map_err(during("binding /etc/hosts"))?;
+        mount("/run/hosts", "/etc/hosts", "", libc::MS_BIND, "").map_err(during("binding /etc/hosts"))?;
     }
     Ok(log)
 }

@@ -227,10 +227,8 @@ impl Backend for Sandbox {
             }
         }
         self.warden.take();
-        if let Some(mut net) = self.net.take() {
-            if let Err(error) = links::disconnect(&mut net.links) {
-                failed.get_or_insert(error);
-            }
+        if let Some(Err(error)) = self.net.take().map(|mut net| links::disconnect(&mut net.links)) {
+            failed.get_or_insert(error);
         }
         failed.map_or(Ok(()), Err)
     }
@@ -281,25 +279,10 @@ fn specs(nodes: usize) -> Vec<NodeSpec> {
 }
 
 fn notes(cuts: &Cuts, heals_slowly: bool) -> Vec<String> {
-    let mechanism = cuts.mechanism();
-    let note = |applies: bool, text: &str| applies.then(|| text.to_owned());
-    [
-        note(
-            !mechanism.owner,
-            "this kernel knows no owned nftables table: cuts end with the network namespace",
-        ),
-        note(
-            !mechanism.counters,
-            "this kernel does not count dropped packets for each cut: no cut's effect is measured",
-        ),
-        note(
-            heals_slowly,
-            "this kernel has no tcp_rto_max_ms: connections may take as long to recover as they were cut",
-        ),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    let slowly =
+        "this kernel has no tcp_rto_max_ms: connections may take as long to recover as they were cut";
+    let slowly = heals_slowly.then(|| slowly.to_owned());
+    cuts.mechanism().lacks().map(str::to_owned).chain(slowly).collect()
 }
 
 /// Makes the folders; the whole path is needed, as a node has its own idea of where it is.

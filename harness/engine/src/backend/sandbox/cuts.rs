@@ -51,6 +51,15 @@ pub(super) struct Mechanism {
     pub(super) counters: bool,
 }
 
+impl Mechanism {
+    /// What it cannot do, a sentence each.
+    pub(super) fn lacks(self) -> impl Iterator<Item = &'static str> {
+        let owner = "this kernel knows no owned nftables table: cuts end with the network namespace";
+        let counters = "this kernel does not count dropped packets for each cut: no cut's effect is measured";
+        [(!self.owner).then_some(owner), (!self.counters).then_some(counters)].into_iter().flatten()
+    }
+}
+
 /// In order of preference: owned tables came with Linux 5.12, counters in sets with 5.7.
 const MECHANISMS: [Mechanism; 3] = [
     Mechanism { owner: true, counters: true },

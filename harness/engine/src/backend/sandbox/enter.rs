@@ -38,7 +38,7 @@ pub fn enter() -> Result<Fabric, BackendError> {
         return Err(BackendError::system("entering the sandbox")(late));
     }
     let rootless = isolate()?;
-    mount("", "/", "", (libc::MS_REC | libc::MS_PRIVATE) as u64, "")
+    mount("", "/", "", libc::MS_REC | libc::MS_PRIVATE, "")
         .map_err(|error| refused(&error, "keeping mounts to ourselves"))?;
     without_ipv6();
     if !set("/proc/sys/net/ipv4/ip_forward", "1") {
@@ -53,7 +53,7 @@ pub fn enter() -> Result<Fabric, BackendError> {
 }
 
 /// New namespaces; true if they needed a user namespace.
-fn isolate() -> Result<bool, BackendError> {
+pub(super) fn isolate() -> Result<bool, BackendError> {
     let own = libc::CLONE_NEWNET | libc::CLONE_NEWNS;
     // SAFETY: plain system calls that cannot fail.
     let (user, group) = unsafe { (libc::geteuid(), libc::getegid()) };
@@ -73,7 +73,7 @@ fn isolate() -> Result<bool, BackendError> {
 }
 
 /// A step after the namespaces that was refused: a security module has taken the rights that come with them.
-fn refused(error: &io::Error, action: &str) -> BackendError {
+pub(super) fn refused(error: &io::Error, action: &str) -> BackendError {
     match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => in_container(error, action),
         _ => BackendError::system(action)(io::Error::new(error.kind(), error.to_string())),

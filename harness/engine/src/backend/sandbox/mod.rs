@@ -27,22 +27,33 @@ mod netlink;
 #[cfg(target_os = "linux")]
 mod node;
 #[cfg(target_os = "linux")]
+mod probe;
+#[cfg(target_os = "linux")]
 mod processes;
 #[cfg(target_os = "linux")]
 mod protocol;
 #[cfg(target_os = "linux")]
 mod remedy;
+#[cfg(not(target_os = "linux"))]
+mod stub;
 #[cfg(target_os = "linux")]
 mod system;
 #[cfg(target_os = "linux")]
 mod warden;
 
 #[cfg(target_os = "linux")]
-pub use agent::{AGENT_COMMAND, main as agent_main};
+pub use agent::main as agent_main;
 #[cfg(target_os = "linux")]
 pub use cluster::Sandbox;
 #[cfg(target_os = "linux")]
 pub use enter::{Fabric, enter};
+#[cfg(target_os = "linux")]
+pub use probe::probe;
+#[cfg(not(target_os = "linux"))]
+pub use stub::{Fabric, Sandbox, agent_main, enter, probe};
+
+/// The argument that makes our binary a node agent: the command line hands over to [`agent_main`] when it sees it first.
+pub const AGENT_COMMAND: &str = "sandbox-agent";
 
 /// What a sandbox is to be.
 #[derive(Clone, Debug)]
@@ -67,4 +78,17 @@ pub struct Timings {
     pub links: Duration,
     /// Until every node was furnished and its agent ready for commands.
     pub ready: Duration,
+}
+
+/// One thing that a sandbox needs, or could use, and whether this machine has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capability {
+    /// What it is, in a few words.
+    pub name: &'static str,
+    /// Whether it was seen to work.
+    pub works: bool,
+    /// By which mechanism, or why not.
+    pub how: String,
+    /// The exact next step where it does not work, or could work better.
+    pub remedy: Option<String>,
 }

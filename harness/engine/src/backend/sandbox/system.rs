@@ -30,14 +30,20 @@ pub(super) fn own_network() -> io::Result<OwnedFd> {
 }
 
 /// `mount(2)`; empty strings are passed as no string.
-pub(super) fn mount(source: &str, target: &str, kind: &str, flags: u64, data: &str) -> io::Result<()> {
+pub(super) fn mount(
+    source: &str,
+    target: &str,
+    kind: &str,
+    flags: libc::c_ulong,
+    data: &str,
+) -> io::Result<()> {
     let [source, target, kind, data] = [source, target, kind, data]
         .map(|text| CString::new(text).expect("no mount of ours has a zero byte"));
     let pointer = |text: &CStr| if text.is_empty() { ptr::null() } else { text.as_ptr() };
     // SAFETY: all four strings live until the call returns.
     check(unsafe {
         let data = pointer(&data).cast();
-        libc::mount(pointer(&source), target.as_ptr(), pointer(&kind), flags as libc::c_ulong, data)
+        libc::mount(pointer(&source), target.as_ptr(), pointer(&kind), flags, data)
     })
     .map(drop)
 }

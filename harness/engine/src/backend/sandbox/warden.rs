@@ -13,7 +13,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::agent::{AGENT_COMMAND, LIFELINE};
+use super::AGENT_COMMAND;
+use super::agent::LIFELINE;
 use super::enter::{Fabric, without_ipv6};
 use super::netlink::Netlink;
 use super::system::{enter_network, own_network, set, socket_pair, unshare};
@@ -143,7 +144,7 @@ fn refused(error: &io::Error) -> BackendError {
 
 /// Makes TCP connections of this namespace try again at least every second and never give up, so that they recover within a
 /// second after a heal instead of after as long as the cut was. True if the kernel took it.
-fn heal_fast() -> bool {
+pub(super) fn heal_fast() -> bool {
     // Without the upper limit (Linux 6.15) endless patience alone would only make things worse.
     set("/proc/sys/net/ipv4/tcp_rto_max_ms", "1000") && set("/proc/sys/net/ipv4/tcp_retries2", "255")
 }

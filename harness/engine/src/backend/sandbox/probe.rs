@@ -1,0 +1,231 @@
+//! What this machine can do for sandboxes, found out by doing it, never by a version number.
+//!
+//! Each attempt is made in a process of its own that is thrown away, so nothing of it stays and one failure does not hide
+//! another. A few milliseconds each.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::Capability;
+use super::cuts::Cuts;
+use super::enter::{isolate, refused};
+use super::links;
+use super::netlink::Netlink;
+use super::remedy::{OTHERWISE, user_namespace_remedy};
+use super::system::{check, die_with_parent, enter_network, mount, own_network, set, unshare};
+use crate::backend::BackendError;
+use crate::cluster::{Endpoint, Node};
+
+/// How long an attempt may take before it counts as failed.
+const PATIENCE_MS: i32 = 5000;
+
+/// What an attempt found: by which mechanism it works and what would make it better, or why not and what to do.
+#[derive(Debug, Serialize, Deserialize)]
+struct Found {
+    works: bool,
+    how: String,
+    remedy: Option<String>,
+}
+
+type Attempt = fn() -> Result<Found, BackendError>;
+
+/// Every attempt, in the order in which a sandbox needs them.
+const ATTEMPTS: &[(&str, Attempt)] = &[
+    ("network and mount namespaces", namespaces),
+    ("user namespace", user_namespace),
+    ("pid, uts and ipc namespaces", processes),
+    ("links", veth),
+    ("forwarding between nodes", forwarding),
+    ("cuts", cuts),
+    ("pause", pause),
+    ("fast heal of connections", fast_heal),
+];
+
+/// Tries everything that a sandbox needs. Call it before [`enter`](super::enter()) and before threads are started: it forks.
+pub fn probe() -> Vec<Capability> {
+    let one = |(name, attempt): &(&'static str, Attempt)| {
+        let Found { works, how, remedy } = in_child(*attempt);
+        Capability { name, works, how, remedy }
+    };
+    ATTEMPTS.iter().map(one).collect()
+}
+
+fn works(how: impl Into<String>) -> Found {
+    Found { works: true, how: how.into(), remedy: None }
+}
+
+fn fails(how: impl Into<String>, remedy: impl Into<String>) -> Found {
+    Found { works: false, how: how.into(), remedy: Some(remedy.into()) }
+}
+
+/// Makes the attempt in a child process.
+fn in_child(attempt: Attempt) -> Found {
+    child(attempt).unwrap_or_else(|error| fails(format!("the attempt itself failed: {error}"), OTHERWISE))
+}
+
+fn child(attempt: Attempt) -> io::Result<Found> {
+    let mut ends = [-1; 2];
+    // SAFETY: `ends` has room for both descriptors, which nobody else owns. The child never returns from here, whatever
+    // the attempt does, and the parent waits for it.
+    unsafe {
+        check(libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC))?;
+        let [mut read, write] = ends.map(|end| File::from_raw_fd(end));
+        let pid = check(libc::fork())?;
+        if pid == 0 {
+            drop(read);
+            answer(&write, attempt);
+            libc::_exit(0);
+        }
+        drop(write);
+        let mut readable = libc::pollfd { fd: read.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let in_time = libc::poll(&mut readable, 1, PATIENCE_MS) > 0;
+        let mut text = String::new();
+        let told = if in_time { read.read_to_string(&mut text).map(drop) } else { Ok(()) };
+        libc::kill(pid, libc::SIGKILL);
+        check(libc::waitpid(pid, std::ptr::null_mut(), 0))?;
+        told?;
+        if in_time { Ok(serde_json::from_str(&text)?) } else { Err(io::ErrorKind::TimedOut.into()) }
+    }
+}
+
+/// In the child: makes the attempt and writes down what it found.
+fn answer(mut to: &File, attempt: Attempt) {
+    let tried = catch_unwind(AssertUnwindSafe(|| {
+        die_with_parent().map_err(BackendError::system("binding the child to its parent"))?;
+        attempt()
+    }));
+    let found = match tried {
+        Ok(Ok(found)) => found,
+        Ok(Err(BackendError::Unsupported { problem, remedy })) => fails(problem, remedy),
+        Ok(Err(error)) => fails(error.to_string(), OTHERWISE),
+        Err(_) => fails("the attempt panicked", OTHERWISE),
+    };
+    if let Ok(text) = serde_json::to_string(&found) {
+        // If the parent does not read it, it says that the attempt failed.
+        let _ = to.write_all(text.as_bytes());
+    }
+}
+
+fn namespaces() -> Result<Found, BackendError> {
+    let rootless = isolate()?;
+    Ok(works(if rootless { "inside a user namespace" } else { "as root" }))
+}
+
+fn user_namespace() -> Result<Found, BackendError> {
+    // SAFETY: plain system call that cannot fail.
+    let root = unsafe { libc::geteuid() } == 0;
+    Ok(match (unshare(libc::CLONE_NEWUSER), root) {
+        (Ok(()), _) => works(if root { "not needed as root" } else { "unprivileged" }),
+        (Err(error), _) => fails(format!("the kernel refused: {error}"), user_namespace_remedy()),
+    })
+}
+
+fn processes() -> Result<Found, BackendError> {
+    isolate()?;
+    unshare(libc::CLONE_NEWPID | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC)
+        .map_err(|error| refused(&error, "making pid, uts and ipc namespaces"))?;
+    // Only a child is inside the new pid namespace, and only there may its /proc be mounted.
+    Ok(in_child(|| {
+        mount("", "/", "", libc::MS_REC | libc::MS_PRIVATE, "")
+            .map_err(|error| refused(&error, "keeping mounts to ourselves"))?;
+        mount("proc", "/proc", "proc", 0, "")
+            .map_err(|error| refused(&error, "mounting a node's own /proc"))?;
+        mount("tmpfs", "/run", "tmpfs", 0, "")
+            .map_err(|error| refused(&error, "mounting a node's own /run"))?;
+        Ok(works("with their own /proc and /run"))
+    }))
+}
+
+fn netlink(protocol: i32) -> Result<Netlink, BackendError> {
+    Netlink::open(protocol as isize).map_err(BackendError::system("opening a netlink socket"))
+}
+
+fn veth() -> Result<Found, BackendError> {
+    isolate()?;
+    let failed = |error| BackendError::system("making network namespaces")(error);
+    let fabric = own_network().map_err(failed)?;
+    unshare(libc::CLONE_NEWNET).map_err(failed)?;
+    let (far, endpoint) = (own_network().map_err(failed)?, Endpoint::Node(Node(0)));
+    let mut inside = netlink(libc::NETLINK_ROUTE)?;
+    enter_network(&fabric).map_err(failed)?;
+    let made = links::connect(&mut netlink(libc::NETLINK_ROUTE)?, [(endpoint, far.as_fd())]);
+    Ok(match made.and_then(|()| links::settle(&mut inside, endpoint)) {
+        Ok(()) => works("veth"),
+        Err(error) => fails(error.to_string(), format!("sudo modprobe veth, or {OTHERWISE}")),
+    })
+}
+
+fn forwarding() -> Result<Found, BackendError> {
+    isolate()?;
+    if set("/proc/sys/net/ipv4/ip_forward", "1") {
+        return Ok(works("ip_forward of the own network namespace"));
+    }
+    Ok(fails("/proc/sys/net/ipv4/ip_forward cannot be written", user_namespace_remedy()))
+}
+
+fn cuts() -> Result<Found, BackendError> {
+    isolate()?;
+    let mut cuts = Cuts::create(netlink(libc::NETLINK_NETFILTER)?, "probe")?;
+    let pair = (Endpoint::Clients, Endpoint::Node(Node(0)));
+    cuts.apply(&BTreeSet::from([pair]))?;
+    let counted = cuts.dropped()?;
+    cuts.apply(&BTreeSet::new())?;
+    let lacks: Vec<&str> = cuts.mechanism().lacks().collect();
+    if lacks.is_empty() && counted.get(&pair) == Some(&0) {
+        return Ok(works("nftables table owned by our socket, with a packet counter for each pair"));
+    }
+    let how = format!("nftables, but {}", lacks.join("; "));
+    Ok(Found { works: true, how, remedy: Some("Linux 5.12 or newer".into()) })
+}
+
+fn pause() -> Result<Found, BackendError> {
+    let failed = |error| BackendError::system("stopping a process")(error);
+    // SAFETY: the child makes only system calls; `status` is a live integer; the child is killed and waited for.
+    let stopped = unsafe {
+        let pid = check(libc::fork()).map_err(failed)?;
+        if pid == 0 {
+            loop {
+                libc::pause();
+            }
+        }
+        let mut status = 0;
+        check(libc::kill(pid, libc::SIGSTOP)).map_err(failed)?;
+        check(libc::waitpid(pid, &mut status, libc::WUNTRACED)).map_err(failed)?;
+        check(libc::kill(pid, libc::SIGKILL)).map_err(failed)?;
+        check(libc::waitpid(pid, std::ptr::null_mut(), 0)).map_err(failed)?;
+        libc::WIFSTOPPED(status)
+    };
+    Ok(if stopped { works("SIGSTOP") } else { fails("a process did not stop", OTHERWISE) })
+}
+
+fn fast_heal() -> Result<Found, BackendError> {
+    const SETTING: &str = "/proc/sys/net/ipv4/tcp_rto_max_ms";
+    isolate()?;
+    if Path::new(SETTING).exists() && super::warden::heal_fast() {
+        return Ok(works("tcp_rto_max_ms and tcp_retries2 of each node"));
+    }
+    let how = "no tcp_rto_max_ms: after a heal a connection may stay dead for as long as the cut was";
+    Ok(fails(how, "Linux 6.15 or newer; or make the last phase longer than the longest fault"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_that_fails_is_reported_and_not_felt() {
+        let refused =
+            in_child(|| Err(BackendError::Unsupported { problem: "no".into(), remedy: "do this".into() }));
+        assert!(!refused.works);
+        assert_eq!((refused.how.as_str(), refused.remedy.as_deref()), ("no", Some("do this")));
+        let died = in_child(|| std::process::abort());
+        assert!(!died.works && died.how.starts_with("the attempt itself failed"), "{died:?}");
+        assert!(in_child(|| Ok(works("so"))).works);
+    }
+}
