@@ -55,7 +55,7 @@ impl<M: Model> Checker for Linearizable<M> {
                 doubts.push(gave_up(history, object, spent, budget));
             }
         }
-        let anomalies = self.explain(history, judged, &allowance);
+        let anomalies = self.explain(history, judged, &allowance, &mut doubts);
         let about = format!("linearizable {}", self.model.name());
         let count = |outcome: fn(&Outcome) -> bool| {
             history.operations.iter().filter(|operation| outcome(&operation.outcome)).count()
@@ -101,14 +101,20 @@ impl<M: Model> Linearizable<M> {
         objects
     }
 
-    fn explain(&self, history: &History, judged: Vec<Judged<'_>>, allowance: &Allowance<'_>) -> Vec<Anomaly> {
+    fn explain(
+        &self,
+        history: &History,
+        judged: Vec<Judged<'_>>,
+        allowance: &Allowance<'_>,
+        doubts: &mut Vec<Doubt>,
+    ) -> Vec<Anomaly> {
         let mut bad: Vec<Judged<'_>> =
             judged.into_iter().filter(|object| object.finding == Finding::NotLinearizable).collect();
         // The earliest trouble first: what goes wrong later may follow from it.
         bad.sort_by_key(|object| (object.effort.reached, object.entries.len()));
         let others = bad.len().saturating_sub(EXPLAINED);
         bad.truncate(EXPLAINED);
-        let mut anomalies = side_by_side(
+        let explained = side_by_side(
             bad,
             |object| object.entries.len(),
             |object| {
@@ -119,6 +125,13 @@ impl<M: Model> Linearizable<M> {
                 )
             },
         );
+        let mut anomalies = Vec::new();
+        for outcome in explained {
+            match outcome {
+                Ok(anomaly) => anomalies.push(anomaly),
+                Err(doubt) => doubts.push(doubt),
+            }
+        }
         if others > 0
             && let Some(last) = anomalies.last_mut()
         {

@@ -18,15 +18,16 @@ pub enum Frontier<S> {
     Stuck {
         /// The index, among the entries, of the first operation to return that nobody can explain.
         culprit: usize,
-        /// What the state could have been just before its return.
-        states: Vec<S>,
+        /// What could have been the case just before its return: the state, and for each entry whether it is in line
+        /// and has not returned.
+        possible: Vec<Configuration<S>>,
     },
     /// More configurations than allowed were possible at once.
     TooWide,
 }
 
 /// What may be the case at one moment: the state, and which pending operations are in line.
-type Configuration<S> = (S, Vec<bool>);
+pub type Configuration<S> = (S, Vec<bool>);
 
 /// Follows the operations of one object as long as some configuration explains them. Holds at most `most`
 /// configurations, each as large as the number of entries.
@@ -51,13 +52,7 @@ pub fn frontier<M: Model>(model: &M, entries: &[Entry<'_>], most: usize) -> Fron
         };
         possible = reachable.iter().filter(|(_, done)| done[index]).cloned().collect();
         if possible.is_empty() {
-            let mut states: Vec<M::State> = Vec::new();
-            for (state, _) in reachable {
-                if !states.contains(&state) {
-                    states.push(state);
-                }
-            }
-            return Frontier::Stuck { culprit: index, states };
+            return Frontier::Stuck { culprit: index, possible: reachable };
         }
         pending.retain(|other| *other != index);
         for (_, done) in &mut possible {

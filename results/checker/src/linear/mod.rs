@@ -22,7 +22,7 @@ use schism_history::{Call, Operation, Outcome, Position, Ret};
 use crate::model::Model;
 
 pub use allowance::{Allowance, Spent};
-pub use frontier::{Frontier, frontier};
+pub use frontier::{Configuration, Frontier, frontier};
 use pending::{PendingSet, Wide};
 use timeline::Timeline;
 
@@ -95,20 +95,15 @@ pub fn search<M: Model>(
     allowance: &Allowance<'_>,
     steps: u64,
 ) -> (Finding, Effort) {
-    let mut line = Timeline::new(model, entries, None);
+    let mut line = Timeline::new(model, entries);
     dispatch(&mut line, allowance, steps)
 }
 
-/// Whether some legal order of the operations ends in `state`.
-pub fn can_end_in<M: Model>(
-    model: &M,
-    entries: &[Entry<'_>],
-    state: &M::State,
-    allowance: &Allowance<'_>,
-    steps: u64,
-) -> Finding {
-    let mut line = Timeline::new(model, entries, Some(state));
-    dispatch(&mut line, allowance, steps).0
+/// The entries without the optional ones that no required one could tell: there is a legal order of the rest if and only
+/// if there is one of all.
+pub fn without_idle<'h, M: Model>(model: &M, entries: &[Entry<'h>]) -> Vec<Entry<'h>> {
+    let idle = Timeline::new(model, entries).idle;
+    entries.iter().zip(idle).filter(|(_, idle)| !idle).map(|(entry, _)| *entry).collect()
 }
 
 fn dispatch<M: Model>(

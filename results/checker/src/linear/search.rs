@@ -142,7 +142,7 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
         };
         let reached = match self.line.events.get(self.furthest as usize) {
             Some(Event::Return(op)) if finding != Finding::Linearizable => {
-                Some(self.line.ops[*op as usize].source).filter(|source| *source != usize::MAX)
+                Some(self.line.ops[*op as usize].source)
             }
             _ => None,
         };
@@ -408,8 +408,7 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
         if let Some(after) = self.transitions.get(&(state, class)) {
             return Ok(*after);
         }
-        let Some(call) = what.call else { return Ok(state) };
-        let after = self.line.model.step(self.line.states.get(state), call, what.ret);
+        let after = self.line.model.step(self.line.states.get(state), what.call, what.ret);
         let before = self.line.states.len();
         let after = after.map_or(REFUSED, |after| self.line.states.id(after));
         self.holding.grow(self.line.states.bytes(self.line.model, before) + 32)?;
@@ -481,9 +480,9 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
         match class.asks {
             Asks::State(asked) => asked == state,
             Asks::Nothing => true,
-            Asks::Unknown => class.call.is_some_and(|call| {
-                self.line.model.step(self.line.states.get(state), call, class.ret).is_some()
-            }),
+            Asks::Unknown => {
+                self.line.model.step(self.line.states.get(state), class.call, class.ret).is_some()
+            }
         }
     }
 

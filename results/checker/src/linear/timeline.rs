@@ -55,8 +55,7 @@ pub(super) enum Leaves {
 /// What all operations of a class have in common.
 #[derive(Clone, Debug)]
 pub(super) struct Class<'h> {
-    /// `None` for the one the engine adds to ask how a line may end.
-    pub(super) call: Option<&'h Call>,
+    pub(super) call: &'h Call,
     pub(super) ret: Option<&'h Ret>,
     pub(super) asks: Asks,
     pub(super) leaves: Leaves,
@@ -75,7 +74,9 @@ pub(super) struct Timeline<'h, M: Model> {
     pub(super) initial: StateId,
     /// The number of slots in use: the largest number of required operations pending at once.
     pub(super) slots: usize,
-    /// How many optional operations there are.
+    /// By entry: whether it is optional and was left out, since no other operation could tell.
+    pub(super) idle: Vec<bool>,
+    /// How many optional operations there are, without those.
     pub(super) optional: usize,
     /// Whether every operation's effect is known in full.
     pub(super) known: bool,
@@ -91,9 +92,9 @@ pub(super) struct Timeline<'h, M: Model> {
 const MOST_QUESTIONS: usize = 4_000_000;
 
 impl<'h, M: Model> Timeline<'h, M> {
-    /// Makes the entries ready. With `end`, only orders that end in that state count. O(n log n) and what the model's
+    /// Makes the entries ready. O(n log n) and what the model's
     /// own hooks take.
-    pub(super) fn new(model: &'h M, entries: &[Entry<'h>], end: Option<&M::State>) -> Self {
+    pub(super) fn new(model: &'h M, entries: &[Entry<'h>]) -> Self {
         let mut line = Timeline {
             model,
             classes: Vec::new(),
@@ -102,6 +103,7 @@ impl<'h, M: Model> Timeline<'h, M> {
             states: States::new(),
             initial: 0,
             slots: 0,
+            idle: Vec::new(),
             optional: 0,
             known: true,
             obliging: true,
@@ -110,11 +112,11 @@ impl<'h, M: Model> Timeline<'h, M> {
         };
         line.initial = line.states.id(model.initial());
         let class_of = line.classify(entries);
-        let end = end.map(|state| line.ending(state.clone()));
         line.known =
             line.classes.iter().all(|class| class.asks != Asks::Unknown && class.leaves != Leaves::Unknown);
         let idle = line.idle(entries, &class_of);
-        line.lay_out(entries, &class_of, &idle, end);
+        line.idle = class_of.iter().map(|class| idle[*class as usize]).collect();
+        line.lay_out(entries, &class_of, &idle);
         line.foresee(&idle);
         line
     }
@@ -126,6 +128,7 @@ impl<'h, M: Model> Timeline<'h, M> {
             + self.classes.capacity() * size_of::<Class<'_>>()
             + self.classes.iter().map(|class| class.might_leave.len() * size_of::<StateId>()).sum::<usize>()
             + self.states.bytes(self.model, 0)
+            + self.idle.len()
             + self.states.len() * 40
     }
 
@@ -148,7 +151,7 @@ impl<'h, M: Model> Timeline<'h, M> {
                         Gives::State(state) => Leaves::State(self.states.id(state)),
                     };
                     self.classes.push(Class {
-                        call: Some(entry.call),
+                        call: entry.call,
                         ret: entry.ret,
                         asks,
                         leaves,
@@ -160,19 +163,6 @@ impl<'h, M: Model> Timeline<'h, M> {
             .collect()
     }
 
-    /// A class that asks for the state a line shall end in.
-    fn ending(&mut self, state: M::State) -> ClassId {
-        let asks = Asks::State(self.states.id(state));
-        self.classes.push(Class {
-            call: None,
-            ret: None,
-            asks,
-            leaves: Leaves::Same,
-            might_leave: Vec::new(),
-        });
-        (self.classes.len() - 1) as ClassId
-    }
-
     /// Which classes are optional and can be left out because nobody could tell: what they leave behind, no required
     /// operation asks for, nor any optional one that is not itself left out.
     fn idle(&self, entries: &[Entry<'h>], class_of: &[ClassId]) -> Vec<bool> {
@@ -182,7 +172,7 @@ impl<'h, M: Model> Timeline<'h, M> {
             let mut givers: Vec<Vec<ClassId>> = vec![Vec::new(); self.states.len()];
             let mut due = VecDeque::new();
             for (id, class) in self.classes.iter().enumerate() {
-                let optional = class.ret.is_none() && class.call.is_some();
+                let optional = class.ret.is_none();
                 if optional {
                     idle[id] = true;
                     if let Leaves::State(state) = class.leaves {
@@ -205,9 +195,7 @@ impl<'h, M: Model> Timeline<'h, M> {
             }
             return idle;
         }
-        if entries.iter().all(|entry| entry.ret.is_some())
-            || self.classes.iter().any(|class| class.call.is_none())
-        {
+        if entries.iter().all(|entry| entry.ret.is_some()) {
             return idle;
         }
         let mut seen = vec![false; self.classes.len()];
@@ -218,14 +206,14 @@ impl<'h, M: Model> Timeline<'h, M> {
             .filter_map(|(entry, _)| Some((entry.call, entry.ret?)))
             .collect();
         for (id, class) in self.classes.iter().enumerate() {
-            if let (Some(call), None) = (class.call, class.ret) {
-                idle[id] = self.model.idle(call, &required);
+            if class.ret.is_none() {
+                idle[id] = self.model.idle(class.call, &required);
             }
         }
         idle
     }
 
-    fn lay_out(&mut self, entries: &[Entry<'h>], class_of: &[ClassId], idle: &[bool], end: Option<ClassId>) {
+    fn lay_out(&mut self, entries: &[Entry<'h>], class_of: &[ClassId], idle: &[bool]) {
         // (position, where it goes): an operation begins and ends at different positions, so no two are equal.
         let mut ends: Vec<(u32, Event)> = Vec::with_capacity(entries.len() * 2);
         for (entry, class) in entries.iter().zip(class_of) {
@@ -243,11 +231,6 @@ impl<'h, M: Model> Timeline<'h, M> {
         }
         ends.sort_unstable_by_key(|(position, _)| *position);
         self.events.extend(ends.into_iter().map(|(_, event)| event));
-        if let Some(class) = end {
-            let op = self.ops.len() as OpId;
-            self.ops.push(Op { class, slot: 0, source: usize::MAX });
-            self.events.extend([Event::Call(op), Event::Return(op)]);
-        }
         let mut free: Vec<u32> = Vec::new();
         for event in &self.events {
             match event {
@@ -270,7 +253,7 @@ impl<'h, M: Model> Timeline<'h, M> {
         self.optional_asks = vec![0; count];
         let mut asked = vec![false; count];
         for (id, class) in self.classes.iter().enumerate() {
-            let optional = class.ret.is_none() && class.call.is_some();
+            let optional = class.ret.is_none();
             if let Asks::State(state) = class.asks {
                 if optional && !idle[id] {
                     self.optional_asks[state as usize] += 1;
@@ -288,11 +271,11 @@ impl<'h, M: Model> Timeline<'h, M> {
             return;
         }
         for class in &mut self.classes {
-            if let (Leaves::Unknown, Some(call)) = (class.leaves, class.call) {
+            if class.leaves == Leaves::Unknown {
                 class.might_leave = asked
                     .iter()
                     .copied()
-                    .filter(|state| self.model.could_give(call, class.ret, self.states.get(*state)))
+                    .filter(|state| self.model.could_give(class.call, class.ret, self.states.get(*state)))
                     .collect();
             }
         }

@@ -59,6 +59,10 @@ impl Model for CasRegister {
         }
     }
 
+    fn as_register(&self) -> Option<Value> {
+        Some(self.initial.clone())
+    }
+
     fn bytes(&self, state: &Value) -> usize {
         super::register::value_bytes(state)
     }

@@ -11,7 +11,7 @@ mod string;
 
 use std::hash::Hash;
 
-use schism_history::{Call, Ret};
+use schism_history::{Call, Ret, Value};
 
 pub use cas_register::CasRegister;
 pub use register::Register;
@@ -64,6 +64,11 @@ pub trait Model: Send + Sync {
     fn idle(&self, call: &Call, required: &[(&Call, &Ret)]) -> bool {
         let _ = (call, required);
         false
+    }
+
+    /// What a register of this kind holds at first; `None` if this is no register. Only for naming what went wrong.
+    fn as_register(&self) -> Option<Value> {
+        None
     }
 
     /// About how many bytes a state takes, for the memory budget.

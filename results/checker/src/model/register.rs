@@ -60,6 +60,10 @@ impl Model for Register {
         }
     }
 
+    fn as_register(&self) -> Option<Value> {
+        Some(self.initial.clone())
+    }
+
     fn bytes(&self, state: &Value) -> usize {
         value_bytes(state)
     }

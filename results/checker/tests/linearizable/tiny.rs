@@ -3,7 +3,7 @@
 use schism_checker::model::Model;
 use schism_history::{Call, Event, History, Outcome, Process, Ret, Time, Value, What};
 
-use super::dice::Dice;
+use crate::dice::Dice;
 
 /// What random histories are made of.
 pub struct Shape<'a> {

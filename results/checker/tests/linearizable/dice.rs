@@ -24,8 +24,4 @@ impl Dice {
     pub fn percent(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
-
-    pub fn one_of<T: Clone>(&mut self, items: &[T]) -> T {
-        items[self.below(items.len())].clone()
-    }
 }

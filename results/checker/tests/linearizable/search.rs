@@ -1,0 +1,241 @@
+//! The search must agree with the definition of linearizability on every history small enough to try all orders.
+
+use crate::dice::Dice;
+use crate::tiny::{self, Shape};
+use crate::{BUDGET, brute_force, entries};
+use schism_checker::linear::{Allowance, Finding, Frontier, frontier, search};
+use schism_checker::model::{CasRegister, GrowSet, Model, Register, TextRegister};
+use schism_history::{Call, Event, History, Outcome, Process, Ret, Time, Value, What};
+
+fn key() -> Value {
+    Value::Int(0)
+}
+
+/// Judges `count` random histories three ways, and shows the first on which they differ.
+fn agree<M: Model>(
+    model: &M,
+    seed: u64,
+    count: usize,
+    call: &dyn Fn(&mut Dice) -> Call,
+    lie: &dyn Fn(&mut Dice) -> Value,
+    answer: &dyn Fn(&M::State) -> Value,
+) {
+    // For a longer hunt: SCHISM_FUZZ=100 tries a hundred times as many.
+    let factor = std::env::var("SCHISM_FUZZ").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let count = count * factor;
+    let mut dice = Dice::new(seed + factor as u64);
+    let (mut legal, mut with_info) = (0, 0);
+    for number in 0..count {
+        let shape = Shape {
+            call,
+            lie,
+            operations: 8,
+            clients: 4,
+            info: [0, 20, 45][number % 3],
+            lies: [5, 30, 60][number / 3 % 3],
+        };
+        let history = tiny::history(model, &mut dice, &shape, answer);
+        let expected = brute_force::linearizable(model, &history);
+        let entries = entries(&history);
+        let allowance = Allowance::new(BUDGET);
+        let (finding, _) = search(model, &entries, &allowance, u64::MAX);
+        let wanted = if expected { Finding::Linearizable } else { Finding::NotLinearizable };
+        assert_eq!(finding, wanted, "history {number} of seed {seed}: {:#?}", history.operations);
+        if number % 4 == 0 {
+            let plain = frontier(model, &entries, 1 << 20);
+            assert_eq!(plain == Frontier::Explained, expected, "frontier: {:#?}", history.operations);
+        }
+        legal += usize::from(expected);
+        with_info += usize::from(entries.iter().any(|entry| entry.ret.is_none()));
+    }
+    println!("{}: {count} histories, {legal} legal, {with_info} with optional operations", model.name());
+    assert!(
+        legal > count / 8 && count - legal > count / 8,
+        "both verdicts must be common: {legal} of {count}"
+    );
+    assert!(with_info > count / 5);
+}
+
+#[test]
+fn register() {
+    let call = |dice: &mut Dice| match dice.below(2) {
+        0 => Call::Read { key: key() },
+        _ => Call::Write { key: key(), value: Value::Int(dice.below(3) as i64) },
+    };
+    let lie = |dice: &mut Dice| if dice.percent(10) { Value::Nil } else { Value::Int(dice.below(3) as i64) };
+    agree(&Register::default(), 1, 100_000, &call, &lie, &Value::clone);
+}
+
+#[test]
+fn register_with_unique_values() {
+    let next = std::cell::Cell::new(0);
+    let call = |dice: &mut Dice| match dice.below(2) {
+        0 => Call::Read { key: key() },
+        _ => {
+            next.set(next.get() + 1);
+            Call::Write { key: key(), value: Value::Int(next.get()) }
+        }
+    };
+    let lie = |dice: &mut Dice| Value::Int(next.get() - dice.below(4) as i64);
+    agree(&Register::default(), 2, 100_000, &call, &lie, &Value::clone);
+}
+
+#[test]
+fn cas_register() {
+    let call = |dice: &mut Dice| match dice.below(3) {
+        0 => Call::Read { key: key() },
+        1 => Call::Write { key: key(), value: Value::Int(dice.below(3) as i64) },
+        _ => Call::Cas {
+            key: key(),
+            from: Value::Int(dice.below(3) as i64),
+            to: Value::Int(dice.below(3) as i64),
+        },
+    };
+    let lie = |dice: &mut Dice| Value::Int(dice.below(3) as i64);
+    agree(&CasRegister { initial: Value::Int(0) }, 3, 150_000, &call, &lie, &Value::clone);
+}
+
+#[test]
+fn string() {
+    let texts = ["a", "b", "ab"];
+    let call = |dice: &mut Dice| match dice.below(5) {
+        0 | 1 => Call::Read { key: key() },
+        2 | 3 => Call::Append { key: key(), value: texts[dice.below(3)].into() },
+        _ => Call::Write { key: key(), value: ["", "a", "b"][dice.below(3)].into() },
+    };
+    let lie = |dice: &mut Dice| match dice.below(5) {
+        0 => Value::Nil,
+        1 => "".into(),
+        2 => "ab".into(),
+        _ => texts[dice.below(3)].into(),
+    };
+    agree(&TextRegister, 4, 100_000, &call, &lie, &|state| Value::Text(state.clone()));
+}
+
+#[test]
+fn set() {
+    let call = |dice: &mut Dice| match dice.below(2) {
+        0 => Call::Read { key: key() },
+        _ => Call::Add { key: key(), value: Value::Int(dice.below(4) as i64) },
+    };
+    let lie = |dice: &mut Dice| match dice.below(6) {
+        0 => Value::Nil,
+        1 => Value::list([1.into(), 1.into()]),
+        _ => Value::list((0..4).filter(|_| dice.percent(50)).map(Value::Int)),
+    };
+    agree(&GrowSet, 5, 100_000, &call, &lie, &|state| Value::list(state.iter().cloned()));
+}
+
+/// Every history of three operations by up to three processes over two values, with every outcome, is judged rightly.
+#[test]
+fn exhaustive() {
+    let answers = [Value::Int(0), Value::Int(1)];
+    let (mut count, mut legal) = (0, 0);
+    let model = CasRegister { initial: Value::Int(0) };
+    let kinds = kinds(&answers);
+    for orders in interleavings(3) {
+        for choice in 0..kinds.len().pow(3) {
+            let picked =
+                [choice % kinds.len(), choice / kinds.len() % kinds.len(), choice / kinds.len().pow(2)];
+            let history = laid_out(&orders, &picked.map(|at| kinds[at].clone()));
+            let expected = brute_force::linearizable(&model, &history);
+            let (finding, _) = search(&model, &entries(&history), &Allowance::new(BUDGET), u64::MAX);
+            assert_eq!(finding == Finding::Linearizable, expected, "{:#?}", history.operations);
+            count += 1;
+            legal += usize::from(expected);
+        }
+    }
+    println!("exhaustive: {count} histories, {legal} legal");
+    assert_eq!(count, 15 * 14 * 14 * 14);
+    assert!(legal > count / 10 && count - legal > count / 10);
+}
+
+/// Every call with every outcome.
+fn kinds(values: &[Value]) -> Vec<(Call, Outcome)> {
+    let mut kinds = Vec::new();
+    for value in values {
+        let write = Call::Write { key: key(), value: value.clone() };
+        kinds.push((Call::Read { key: key() }, Outcome::Ok(Ret::Value(value.clone()))));
+        for call in std::iter::once(write).chain(values.iter().map(|to| Call::Cas {
+            key: key(),
+            from: value.clone(),
+            to: to.clone(),
+        })) {
+            kinds.push((call.clone(), Outcome::Ok(Ret::Done)));
+            kinds.push((call, Outcome::Info("?".into())));
+        }
+    }
+    kinds
+}
+
+/// Every order of the ends of `count` operations, each named by its operation; operations begin in their own order.
+fn interleavings(count: usize) -> Vec<Vec<usize>> {
+    let mut all = vec![Vec::new()];
+    for _ in 0..2 * count {
+        all = all
+            .into_iter()
+            .flat_map(|order: Vec<usize>| {
+                let begun = order.iter().max().map_or(0, |most| most + 1);
+                let open = (0..begun).filter(|op| order.iter().filter(|end| *end == op).count() == 1);
+                let next = open.chain((begun < count).then_some(begun)).collect::<Vec<_>>();
+                next.into_iter().map(move |op| [order.clone(), vec![op]].concat())
+            })
+            .collect();
+    }
+    all
+}
+
+fn laid_out(order: &[usize], kinds: &[(Call, Outcome)]) -> History {
+    let mut begun = vec![false; kinds.len()];
+    let events = order.iter().enumerate().map(|(at, op)| {
+        let (call, outcome) = kinds[*op].clone();
+        let process = Process(*op as u32);
+        let what = if std::mem::replace(&mut begun[*op], true) {
+            What::Complete { process, call, outcome }
+        } else {
+            What::Invoke { process, node: None, call }
+        };
+        Event { time: Time(at as u64), what }
+    });
+    History::from_events(events).expect("each operation has a process of its own")
+}
+
+/// What never makes a legal history illegal: not to know what became of a call, and not to have looked.
+#[test]
+fn to_know_less_never_hurts() {
+    let mut dice = Dice::new(21);
+    let call = |dice: &mut Dice| match dice.below(3) {
+        0 => Call::Read { key: key() },
+        1 => Call::Write { key: key(), value: Value::Int(dice.below(4) as i64) },
+        _ => Call::Cas {
+            key: key(),
+            from: Value::Int(dice.below(4) as i64),
+            to: Value::Int(dice.below(4) as i64),
+        },
+    };
+    let lie = |dice: &mut Dice| Value::Int(dice.below(4) as i64);
+    let model = CasRegister::default();
+    let shape = Shape { call: &call, lie: &lie, operations: 30, clients: 5, info: 5, lies: 0 };
+    let mut legal = 0;
+    for _ in 0..2_000 {
+        let history = tiny::history(&model, &mut dice, &shape, &Value::clone);
+        let judge = |history: &History| {
+            search(&model, &entries(history), &Allowance::new(BUDGET), u64::MAX).0 == Finding::Linearizable
+        };
+        assert!(judge(&history), "made by a correct register: {:#?}", history.operations);
+        legal += 1;
+        for at in 0..history.operations.len() {
+            let mut less = history.clone();
+            let operation = &mut less.operations[at];
+            if operation.call.changes() {
+                operation.outcome = Outcome::Info("?".into());
+                operation.completed = Time::NEVER;
+                operation.complete = schism_history::Position::MAX;
+            } else {
+                less.operations.remove(at);
+            }
+            assert!(judge(&less), "without knowing {at}: {:#?}", history.operations);
+        }
+    }
+    println!("metamorphic: {legal} histories, each with every operation forgotten once");
+}
