@@ -172,8 +172,8 @@ fn what_makes_no_sense_is_told_in_terms_of_flags() {
         ["1 client for 3 nodes: n2, n3 have none; set `--concurrency` to 3 or more"]
     );
     assert_eq!(
-        told(|plan| plan.nodes = 0),
-        ["`--nodes` cannot be 0; it is a whole number from 1 to 99"],
+        told(|plan| plan.nodes = 200),
+        ["`--nodes` cannot be 200; it is a whole number from 1 to 99"],
         "and nothing about clients without a node"
     );
     assert_eq!(
@@ -191,6 +191,11 @@ fn what_makes_no_sense_is_told_in_terms_of_flags() {
     assert_eq!(
         told(|plan| plan.check.time = Duration::ZERO),
         ["`--set check.time` is zero; write a time such as `5s`"]
+    );
+    // In a file `nam` may be meant for `name`; with flags there is no such key.
+    assert_eq!(
+        told(|plan| plan.workload.settings.insert("nam".into(), "x".into()).map_or((), drop)),
+        ["unknown setting `nam` of workload `register`; there is `keys`"]
     );
     assert_eq!(
         told(|plan| plan.time_limit = Duration::from_secs(3)),
