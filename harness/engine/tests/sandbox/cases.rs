@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::ExitCode;
+use std::path::Path;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use schism_engine::backend::sandbox::{Sandbox, enter, probe};
@@ -28,6 +29,8 @@ pub const CASES: &[(&str, fn())] = &[
     ("a death is reported, a wanted kill is not", deaths_are_reported),
     ("a program that is not there is a clear error", program_not_found),
     ("a second cluster follows the first", one_after_the_other),
+    ("a run's folder under /run is found", folder_under_run),
+    ("Ctrl-C reaches the controller alone", interrupted),
     ("entering after a thread has started is refused", too_late),
     ("the doctor finds what a cluster then uses", probed),
 ];
@@ -313,6 +316,40 @@ fn one_after_the_other() {
             sandbox.stop().expect("stopping once more");
         }
     }
+}
+
+fn folder_under_run() {
+    let fabric = enter().expect("entering");
+    // Our mounts are our own by now, so this hides the machine's /run from nobody else.
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "tmpfs", "/run"]).status();
+    assert!(mounted.expect("running mount").success());
+    let place = Path::new("/run/user/1000/run");
+    let mut sandbox = Sandbox::create(&fabric, &options(1, place)).expect("creating");
+    let script = Program {
+        file: Some("sh".into()),
+        arguments: vec!["-c".into(), "echo said; echo kept >it".into()],
+        ..program()
+    };
+    sandbox.start(Node(0), script).expect("starting");
+    until("it ends", || !sandbox.deaths().is_empty());
+    assert_eq!(fs::read_to_string(place.join("nodes/n1/data/it")).expect("its data"), "kept\n");
+    assert!(fs::read_to_string(sandbox.log(Node(0))).expect("its log").ends_with("\nsaid\n"));
+}
+
+fn interrupted() {
+    // SAFETY: plain system calls. A group of our own, so that the signal does not reach whoever runs the tests; the signal is
+    // ignored here, as a controller's handler would do no more than take note.
+    unsafe {
+        assert_eq!(libc::setpgid(0, 0), 0);
+        libc::signal(libc::SIGINT, libc::SIG_IGN);
+    }
+    let mut stage = Stage::new(2);
+    // SAFETY: plain system call: what the terminal does on Ctrl-C.
+    assert_eq!(unsafe { libc::kill(0, libc::SIGINT) }, 0);
+    for index in 0..2 {
+        assert_eq!(stage.ask(index, "echo unharmed"), "unharmed");
+    }
+    assert!(stage.sandbox.deaths().is_empty());
 }
 
 fn too_late() {

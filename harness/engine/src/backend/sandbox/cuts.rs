@@ -256,3 +256,44 @@ fn push(batch: &mut Batch, kind: u16, flags: u16, what: &str, body: &Writer) {
 fn message(body: &Writer) -> Vec<u8> {
     [&[FAMILY_IPV4, 0, 0, 0], &body.0[..]].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::sandbox::enter::isolate;
+    use crate::backend::sandbox::probe::{in_child, works};
+    use crate::cluster::Node;
+
+    /// Every way down the ladder has to work, though a kernel shows us only its best.
+    #[test]
+    fn every_mechanism_takes_and_heals_cuts() {
+        let found = in_child(|| {
+            isolate()?;
+            for mechanism in MECHANISMS {
+                let failed = |error| BackendError::system(format!("{mechanism:?}"))(error);
+                let mut netlink = Netlink::open(libc::NETLINK_NETFILTER as isize).map_err(failed)?;
+                let table = format!("schism-{mechanism:?}").replace([' ', ':', ',', '{', '}'], "");
+                netlink.transact(creation(&table, mechanism)).map_err(failed)?;
+                let mut cuts = Cuts { netlink, table, mechanism, applied: BTreeSet::new() };
+                let nodes = (0..100).map(|index| Endpoint::Node(Node(index)));
+                // More pairs than fit into one message.
+                let many: BTreeSet<Pair> =
+                    nodes.clone().flat_map(|a| nodes.clone().take(12).map(move |b| (a, b))).collect();
+                cuts.apply(&many)?;
+                let counted = cuts.dropped()?;
+                assert_eq!(counted.len(), if mechanism.counters { many.len() } else { 0 });
+                cuts.apply(&many.iter().copied().take(7).collect())?;
+                assert_eq!(cuts.dropped()?.len(), if mechanism.counters { 7 } else { 0 });
+                cuts.apply(&BTreeSet::new())?;
+                assert!(cuts.dropped()?.is_empty());
+            }
+            Ok(works("all"))
+        });
+        if found.how.contains("namespace") {
+            assert!(std::env::var_os("CI").is_none(), "{found:?}");
+            println!("skipped: sandbox: {}", found.how);
+        } else {
+            assert!(found.works, "{found:?}");
+        }
+    }
+}

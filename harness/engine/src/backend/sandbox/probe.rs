@@ -27,13 +27,13 @@ const PATIENCE_MS: i32 = 5000;
 
 /// What an attempt found: by which mechanism it works and what would make it better, or why not and what to do.
 #[derive(Debug, Serialize, Deserialize)]
-struct Found {
-    works: bool,
-    how: String,
+pub(super) struct Found {
+    pub(super) works: bool,
+    pub(super) how: String,
     remedy: Option<String>,
 }
 
-type Attempt = fn() -> Result<Found, BackendError>;
+pub(super) type Attempt = fn() -> Result<Found, BackendError>;
 
 /// Every attempt, in the order in which a sandbox needs them.
 const ATTEMPTS: &[(&str, Attempt)] = &[
@@ -56,7 +56,7 @@ pub fn probe() -> Vec<Capability> {
     ATTEMPTS.iter().map(one).collect()
 }
 
-fn works(how: impl Into<String>) -> Found {
+pub(super) fn works(how: impl Into<String>) -> Found {
     Found { works: true, how: how.into(), remedy: None }
 }
 
@@ -65,7 +65,7 @@ fn fails(how: impl Into<String>, remedy: impl Into<String>) -> Found {
 }
 
 /// Makes the attempt in a child process.
-fn in_child(attempt: Attempt) -> Found {
+pub(super) fn in_child(attempt: Attempt) -> Found {
     child(attempt).unwrap_or_else(|error| fails(format!("the attempt itself failed: {error}"), OTHERWISE))
 }
 
