@@ -5,3 +5,4 @@ pub mod protocol;
 pub mod raft;
 pub mod random;
 pub mod runtime;
+pub mod simulation;

@@ -1,0 +1,253 @@
+//! The clients, by the harness's rules: one call at a time; what was certainly not done is a `fail`, what nobody knows an
+//! `info`, after which the process is retired for ever; written values are unique. Some clients hold a session and try
+//! again, elsewhere, when no answer comes: still one call.
+
+use schism_history::{Call, Event, Outcome, Process, Ret, Time, Value, What};
+
+use super::queue::Micros;
+use crate::protocol::{Operation, Request, Response};
+use crate::random::Random;
+
+/// A call without an answer after this is an `info`.
+const PATIENCE: Micros = 2_000_000;
+/// A client with a session tries again after this, more or less.
+const TRY_AGAIN: Micros = 400_000;
+/// Between two calls of a client, on average.
+const THINKS: Micros = 100_000;
+
+/// One client; one process after another.
+pub(super) struct Client {
+    /// The node it speaks to.
+    pub node: usize,
+    process: Process,
+    session: Option<String>,
+    calls: u64,
+    open: Option<Open>,
+    /// In the final phase: how many keys it has read.
+    pub read_at_end: usize,
+}
+
+struct Open {
+    /// Tells late answers to earlier calls apart.
+    number: u64,
+    call: Call,
+    request: Request,
+    tries: u32,
+}
+
+/// What comes back to a client.
+#[derive(Clone, Debug)]
+pub(super) enum Answer {
+    /// From the node.
+    Response(Response),
+    /// Nobody listens there.
+    NotConnected,
+    /// The connection broke after the request was sent.
+    Broken,
+}
+
+/// What a client does next.
+pub(super) struct Try {
+    pub node: usize,
+    pub number: u64,
+    pub request: Request,
+    /// When to look again whether there is an answer; `None`: only when patience ends.
+    pub again: Option<Micros>,
+}
+
+/// All clients, and what they have done.
+pub(super) struct Clients {
+    pub all: Vec<Client>,
+    pub events: Vec<Event>,
+    nodes: usize,
+    keys: usize,
+    processes: u32,
+    values: i64,
+    /// What was last seen or written under each key: what a cas starts from.
+    seen: Vec<Value>,
+    random: Random,
+}
+
+impl Clients {
+    pub(super) fn new(count: usize, nodes: usize, keys: usize, mut random: Random) -> Self {
+        let client = |at: usize, has_session: bool| Client {
+            node: at % nodes,
+            process: Process(at as u32),
+            session: has_session.then(|| format!("client-{at}")),
+            calls: 0,
+            open: None,
+            read_at_end: 0,
+        };
+        Clients {
+            all: (0..count).map(|at| client(at, random.chance(400_000))).collect(),
+            events: Vec::new(),
+            nodes,
+            keys,
+            processes: count as u32,
+            values: 0,
+            seen: vec![Value::Nil; keys],
+            random,
+        }
+    }
+
+    pub(super) fn say(&mut self, now: Micros, what: What) {
+        self.events.push(Event { time: Time(now * 1_000), what });
+    }
+
+    /// How long a client thinks before its next call.
+    pub(super) fn thinks(&mut self) -> Micros {
+        self.random.between(THINKS / 10, 2 * THINKS)
+    }
+
+    /// A client begins a call of its choice.
+    pub(super) fn begin(&mut self, now: Micros, client: usize) -> Try {
+        let key = self.random.below(self.keys as u64) as usize;
+        let name = Value::Int(key as i64);
+        let (call, operation) = match self.random.below(10) {
+            0..5 => (Call::Read { key: name }, Operation::Read),
+            5..8 => {
+                let value = self.new_value();
+                (Call::Write { key: name, value: value.clone() }, Operation::Write(value))
+            }
+            _ => {
+                let (from, to) = (self.seen[key].clone(), self.new_value());
+                let call = Call::Cas { key: name, from: from.clone(), to: to.clone() };
+                (call, Operation::Cas { from, to })
+            }
+        };
+        self.invoke(now, client, call, operation)
+    }
+
+    /// A client reads the next key it has not read in the final phase.
+    pub(super) fn begin_final(&mut self, now: Micros, client: usize) -> Option<Try> {
+        let key = self.all[client].read_at_end;
+        let call = Call::Read { key: Value::Int(key as i64) };
+        (key < self.keys).then(|| self.invoke(now, client, call, Operation::Read))
+    }
+
+    /// Whether every final read was answered.
+    pub(super) fn is_over(&self) -> bool {
+        self.all.iter().take(self.nodes).all(|client| client.read_at_end == self.keys)
+    }
+
+    fn new_value(&mut self) -> Value {
+        self.values += 1;
+        Value::Int(self.values)
+    }
+
+    fn invoke(&mut self, now: Micros, at: usize, call: Call, operation: Operation) -> Try {
+        let client = &mut self.all[at];
+        client.calls += 1;
+        let session = match operation {
+            Operation::Read => None,
+            _ => client.session.clone().map(|session| (session, client.calls)),
+        };
+        let request = Request { key: call.key().to_string(), operation, session };
+        let node = Some(crate::protocol::NodeId(client.node as u8).to_string());
+        let process = client.process;
+        client.open = Some(Open { number: client.calls, call: call.clone(), request, tries: 0 });
+        self.say(now, What::Invoke { process, node, call });
+        self.try_now(now, at)
+    }
+
+    fn try_now(&mut self, now: Micros, at: usize) -> Try {
+        let retries_after = self.random.between(TRY_AGAIN / 2, 2 * TRY_AGAIN);
+        let elsewhere = self.random.below(self.nodes as u64) as usize;
+        let client = &mut self.all[at];
+        let Some(open) = &mut client.open else { unreachable!("only a client with an open call tries") };
+        open.tries += 1;
+        let again = open.request.session.is_some().then_some(now + retries_after);
+        let node = if open.tries == 1 { client.node } else { elsewhere };
+        Try { node, number: open.number, request: open.request.clone(), again }
+    }
+
+    /// When to give a call up that begins now.
+    pub(super) fn gives_up(now: Micros) -> Micros {
+        now + PATIENCE
+    }
+
+    fn is_open(&self, client: usize, number: u64) -> bool {
+        self.all[client].open.as_ref().is_some_and(|open| open.number == number)
+    }
+
+    /// Time to try the same call again, if it is still open.
+    pub(super) fn try_again(&mut self, now: Micros, client: usize, number: u64) -> Option<Try> {
+        self.is_open(client, number).then(|| self.try_now(now, client))
+    }
+
+    /// Patience ends. True if the call was still open.
+    pub(super) fn give_up(&mut self, now: Micros, client: usize, number: u64) -> bool {
+        let was_open = self.is_open(client, number);
+        if was_open {
+            self.complete(now, client, Outcome::Info("no answer in time".into()));
+        }
+        was_open
+    }
+
+    /// An answer arrives. True if it ends the client's call.
+    pub(super) fn answer(&mut self, now: Micros, client: usize, number: u64, answer: Answer) -> bool {
+        if !self.is_open(client, number) {
+            return false;
+        }
+        let outcome = self.all[client].open.as_ref().and_then(|open| outcome(open, answer));
+        let ends = outcome.is_some();
+        if let Some(outcome) = outcome {
+            self.complete(now, client, outcome);
+        }
+        ends
+    }
+
+    fn complete(&mut self, now: Micros, at: usize, outcome: Outcome) {
+        let client = &mut self.all[at];
+        let Some(Open { call, .. }) = client.open.take() else { return };
+        let process = client.process;
+        if matches!(outcome, Outcome::Info(_)) {
+            client.process = Process(self.processes);
+            self.processes += 1;
+        }
+        if let Outcome::Ok(ret) = &outcome {
+            let now_there = match (&call, ret) {
+                (Call::Write { value, .. }, _) => Some(value),
+                (Call::Cas { to, .. }, _) => Some(to),
+                (_, Ret::Value(value)) => Some(value),
+                _ => None,
+            };
+            if let (Value::Int(key), Some(value)) = (call.key(), now_there) {
+                self.seen[*key as usize] = value.clone();
+            }
+        }
+        self.say(now, What::Complete { process, call, outcome });
+    }
+
+    /// In the final phase a read that was answered is done with.
+    pub(super) fn count_final(&mut self, client: usize) {
+        let is_answered = matches!(
+            self.events.last().map(|event| &event.what),
+            Some(What::Complete { outcome: Outcome::Ok(_), .. })
+        );
+        self.all[client].read_at_end += usize::from(is_answered);
+    }
+}
+
+/// What an answer makes of a call; `None` if a further try may still bring a better one.
+fn outcome(open: &Open, answer: Answer) -> Option<Outcome> {
+    let has_session = open.request.session.is_some();
+    let certainly_not = |why: String| {
+        // An earlier try of the same call may still be under way.
+        if open.tries == 1 { Some(Outcome::Fail(why)) } else { None }
+    };
+    let nobody_knows = |why: &str| (!has_session).then(|| Outcome::Info(why.into()));
+    let reads = !open.call.changes();
+    match answer {
+        Answer::Response(Response::Done) if !reads => Some(Outcome::Ok(Ret::Done)),
+        Answer::Response(Response::Value(value)) if reads => Some(Outcome::Ok(Ret::Value(value))),
+        Answer::Response(Response::Mismatch { found }) => Some(Outcome::Fail(format!("found {found}"))),
+        Answer::Response(Response::Refused { reason, .. }) => certainly_not(reason),
+        Answer::Response(Response::Unknown { reason }) => nobody_knows(&reason),
+        Answer::Response(Response::Done | Response::Value(_)) => {
+            nobody_knows("an answer to another question")
+        }
+        Answer::NotConnected => certainly_not("nobody listens".into()),
+        Answer::Broken => nobody_knows("the connection broke"),
+    }
+}
