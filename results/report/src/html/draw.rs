@@ -98,19 +98,26 @@ impl<'h> Bands<'h> {
     /// The names on top, and the bands down to `bottom`.
     pub(super) fn draw(&self, bottom: f64) -> Markup {
         html! {
-            @for band in &self.bands {
+            @for (at, band) in self.bands.iter().enumerate() {
                 @let y = band.row as f64 * BAND_ROW;
                 @let width = band.right - band.left;
                 g class="fault" {
                     title { (describe(band.window)) }
                     rect class="band" x=(n(band.left)) y=(n(y)) width=(n(width)) height=(n(bottom - y)) {}
                     rect class="band-head" x=(n(band.left)) y=(n(y)) width=(n(width)) height=(n(BAND_ROW - 3.0)) {}
-                    @if let Some(name) = name(band.window, width) {
+                    @if let Some(name) = name(band.window, width.max(self.room(at))) {
                         text class="band-name" x=(n(band.left + 5.0)) y=(n(y + 12.0)) { (name) }
                     }
                 }
             }
         }
+    }
+
+    /// How far a name may run: to the next band of its row.
+    fn room(&self, at: usize) -> f64 {
+        let band = &self.bands[at];
+        let next = self.bands[at + 1..].iter().find(|other| other.row == band.row);
+        next.map_or(RIGHT, |next| next.left - 4.0) - band.left
     }
 
     /// Hatches the part of a line that a fault struck.

@@ -11,6 +11,8 @@ use crate::summary::{Finding, Summary};
 
 /// Operations drawn one by one; the nearest to the witness are kept.
 const DRAWN_MOST: usize = 260;
+/// Operations of a witness that are numbered, and refused ones that are drawn in any case.
+pub(super) const NUMBERED_MOST: usize = 40;
 /// Operations drawn where there is no witness.
 const GLIMPSE: (usize, usize) = (10, 25);
 
@@ -56,7 +58,7 @@ impl<'a> Focus<'a> {
     /// The number by which the page refers to an operation, from 1, if it is part of the witness.
     pub(super) fn number(&self, position: usize) -> Option<usize> {
         let witness = &self.finding?.witness;
-        witness.iter().position(|cited| cited.operation == position).map(|at| at + 1)
+        witness.iter().take(NUMBERED_MOST).position(|cited| cited.operation == position).map(|at| at + 1)
     }
 
     /// The operation nobody can explain, if one stands out.
@@ -77,8 +79,9 @@ pub(super) fn end(operation: &Operation, history: &History) -> u64 {
 }
 
 fn cited(finding: &Finding) -> HashSet<usize> {
-    let witness = finding.witness.iter().map(|cited| cited.operation);
-    witness.chain(finding.refused.iter().map(|refused| refused.operation.operation)).collect()
+    let witness = finding.witness.iter().take(NUMBERED_MOST).map(|cited| cited.operation);
+    let refused = finding.refused.iter().take(NUMBERED_MOST).map(|refused| refused.operation.operation);
+    witness.chain(refused).chain(finding.culprit).collect()
 }
 
 fn finding_keys<'h>(finding: &'h Finding, history: &'h History) -> Vec<&'h Key> {

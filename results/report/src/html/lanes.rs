@@ -68,3 +68,34 @@ pub(super) fn lanes<'h>(operations: &[usize], history: &'h History) -> Vec<Lane<
     }
     packed
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schism_history::{Call, Event, Key, Outcome, Ret, Time, What};
+
+    /// `(process, node, from, to)`
+    fn history(operations: &[(u32, &str, u64, u64)]) -> History {
+        let call = Call::Read { key: Key::Nil };
+        let mut events = Vec::new();
+        for &(process, node, from, to) in operations {
+            let process = Process(process);
+            events.push((from, What::Invoke { process, node: Some(node.into()), call: call.clone() }));
+            let outcome = Outcome::Ok(Ret::Value(Key::Nil));
+            events.push((to, What::Complete { process, call: call.clone(), outcome }));
+        }
+        events.sort_by_key(|(time, _)| *time);
+        History::from_events(events.into_iter().map(|(time, what)| Event { time: Time(time), what })).unwrap()
+    }
+
+    /// Process 7 takes the place of process 1; process 3 overlaps both; n10 stands after n2.
+    #[test]
+    fn a_retired_process_is_followed_on_its_line() {
+        let history = history(&[(1, "n2", 0, 5), (3, "n2", 4, 8), (9, "n10", 0, 1), (7, "n2", 6, 7)]);
+        let all: Vec<usize> = (0..history.operations.len()).collect();
+        let lanes = lanes(&all, &history);
+        let who: Vec<(String, String)> = lanes.iter().map(|lane| (lane.node_label(), lane.label())).collect();
+        let expected = [("n2", "process 1, 7"), ("n2", "process 3"), ("n10", "process 9")];
+        assert_eq!(who, expected.map(|(node, label)| (node.to_string(), label.to_string())));
+    }
+}

@@ -6,6 +6,7 @@
 use maud::{Markup, html};
 use schism_history::Time;
 
+use super::focus::NUMBERED_MOST;
 use crate::summary::Finding;
 use crate::wording::{printable, shorten};
 
@@ -45,8 +46,9 @@ pub(super) fn badge(number: usize, finding: &Finding) -> Markup {
 
 /// The numbers of the operations that a mention of a process means.
 fn meant(process: u32, sentence: &str, finding: &Finding) -> Vec<usize> {
-    let of_process: Vec<usize> =
-        (1..=finding.witness.len()).filter(|number| finding.witness[number - 1].process == process).collect();
+    let of_process: Vec<usize> = (1..=finding.witness.len().min(NUMBERED_MOST))
+        .filter(|number| finding.witness[number - 1].process == process)
+        .collect();
     let named = |number: &&usize| {
         let cited = &finding.witness[**number - 1];
         let times = [Some(cited.invoked_ns), cited.completed_ns, cited.ended_ns];
