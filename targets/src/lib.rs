@@ -1,1 +1,16 @@
-//! placeholder
+//! What is tested: one file a target, and how to speak to it. To add one, copy [`raft`] and write it into [`all`].
+
+mod http;
+mod raft;
+
+use schism_engine::target::Target;
+
+/// Every target there is.
+pub fn all() -> Vec<Box<dyn Target>> {
+    vec![Box::new(raft::Raft)]
+}
+
+/// The target of that name.
+pub fn named(name: &str) -> Option<Box<dyn Target>> {
+    all().into_iter().find(|target| target.name() == name)
+}

@@ -1,1 +1,48 @@
-fn main() {}
+//! `schism`: breaks clusters on purpose and proves what they kept.
+//!
+//! The only place that prints, and the only one that knows every target, workload and nemesis by name. The straight line
+//! of a run is [`commands::run`].
+
+mod args;
+mod catalogue;
+mod commands;
+mod demos;
+mod failure;
+mod folder;
+mod judge;
+mod progress;
+mod screen;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Arguments, Command};
+use failure::{Exit, Failure};
+
+fn main() -> ExitCode {
+    // Inside a sandbox this same program is what keeps a node, before anything else is looked at.
+    #[cfg(target_os = "linux")]
+    if std::env::args().nth(1).as_deref() == Some(schism_engine::backend::sandbox::AGENT_COMMAND) {
+        return schism_engine::backend::sandbox::agent_main();
+    }
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no errors, and clap prints them where they belong.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Valid };
+            drop(error.print());
+            return exit.into();
+        }
+    };
+    let result = match arguments.command {
+        Command::Run(run) => commands::run::run(&run),
+        Command::Check(check) => commands::check::run(&check),
+        Command::Demo(demo) => commands::demo::run(&demo),
+        Command::List(list) => commands::list::run(&list),
+        Command::Doctor(doctor) => commands::doctor::run(&doctor),
+        Command::Clean(clean) => commands::clean::run(&clean),
+        Command::Node(node) => commands::node::run(node),
+    };
+    result.unwrap_or_else(Failure::show).into()
+}

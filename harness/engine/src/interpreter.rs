@@ -4,7 +4,7 @@
 //! of thousands of calls a second possible.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use schism_history::{Call, Outcome, Process, Time, What};
 
@@ -116,9 +116,6 @@ impl<'a> Clients<'a> {
                 generator.update(&mut context, &call, &outcome);
             }
             let Some((call, due)) = self.next(office, desk, thread, threads) else { return Ok(()) };
-            if !self.wait_for(due) {
-                return Ok(());
-            }
             self.recorder.record(What::Invoke {
                 process: *process,
                 node: Some(self.nodes[node].clone()),
@@ -141,11 +138,11 @@ impl<'a> Clients<'a> {
         }
     }
 
-    /// The thread's next call and when it is due, or nothing if it has done its part.
-    fn next(
+    /// The thread's next call and when it was due, or nothing if it has done its part.
+    fn next<'o>(
         &self,
-        office: &Office,
-        mut desk: MutexGuard<'_, Desk>,
+        office: &'o Office,
+        mut desk: MutexGuard<'o, Desk>,
         thread: usize,
         threads: usize,
     ) -> Option<(Call, Time)> {
@@ -162,6 +159,11 @@ impl<'a> Clients<'a> {
             match next {
                 Next::Call(call, due) => return Some((call, due)),
                 Next::Done => return None,
+                Next::Later(at) => {
+                    drop(desk);
+                    self.stop.sleep_until(self.recorder.start() + at.since_start());
+                    desk = office.lock();
+                }
                 Next::Wait => {
                     desk.waiting += 1;
                     desk = office.news.wait_timeout(desk, NAP).unwrap_or_else(PoisonError::into_inner).0;
@@ -169,12 +171,6 @@ impl<'a> Clients<'a> {
                 }
             }
         }
-    }
-
-    /// Sleeps until a call is due. Returns whether to make it.
-    fn wait_for(&self, due: Time) -> bool {
-        let moment = self.recorder.start() + due.since_start();
-        Instant::now() >= moment || self.stop.sleep_until(moment)
     }
 }
 

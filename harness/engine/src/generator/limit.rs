@@ -57,7 +57,7 @@ impl<G: Generator> Generator for TimeLimit<G> {
             return Next::Done;
         }
         match self.inner.next(context) {
-            Next::Call(_, at) if at >= end => Next::Done,
+            Next::Later(at) if at >= end => Next::Done,
             next => next,
         }
     }

@@ -40,8 +40,11 @@ pub struct Context<'a> {
 /// A generator's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Make this call, at this time or as soon after it as possible.
+    /// Make this call now. The time is when it was due, which is now or has passed: how late a call is made belongs to
+    /// its latency.
     Call(Call, Time),
+    /// Ask again at this time, which lies ahead. What is called is decided then, by what is known then.
+    Later(Time),
     /// Nothing yet: ask again when something else has happened.
     Wait,
     /// Nothing for this thread, ever again.

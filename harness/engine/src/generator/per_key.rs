@@ -68,7 +68,7 @@ impl Generator for PerKey {
             let next = self.keys[key].next(&mut own);
             let group = &mut self.groups[group];
             match next {
-                Next::Wait => return Next::Wait,
+                Next::Wait | Next::Later(_) => return next,
                 Next::Done => {
                     group.ring.pop_front();
                     group.left = self.visit;

@@ -10,7 +10,7 @@ use super::{Context, Generator, Next};
 /// Calls at even intervals, over all threads together.
 pub struct Rate<G> {
     interval: Duration,
-    due: Option<Time>,
+    timetable: Timetable,
     inner: G,
 }
 
@@ -20,13 +20,13 @@ impl<G: Generator> Rate<G> {
     /// # Panics
     /// If that is not a positive number.
     pub fn new(per_second: f64, inner: G) -> Self {
-        Rate { interval: interval(per_second), due: None, inner }
+        Rate { interval: interval(per_second), timetable: Timetable::default(), inner }
     }
 }
 
 impl<G: Generator> Generator for Rate<G> {
     fn next(&mut self, context: &mut Context<'_>) -> Next {
-        scheduled(&mut self.inner, &mut self.due, context, |_| self.interval)
+        self.timetable.next(&mut self.inner, context, |_| self.interval)
     }
 
     fn update(&mut self, context: &mut Context<'_>, call: &Call, outcome: &Outcome) {
@@ -38,7 +38,7 @@ impl<G: Generator> Generator for Rate<G> {
 /// mean, so that bursts and lulls happen too.
 pub struct Stagger<G> {
     mean: Duration,
-    due: Option<Time>,
+    timetable: Timetable,
     inner: G,
 }
 
@@ -48,16 +48,15 @@ impl<G: Generator> Stagger<G> {
     /// # Panics
     /// If that is not a positive number.
     pub fn new(per_second: f64, inner: G) -> Self {
-        Stagger { mean: interval(per_second), due: None, inner }
+        Stagger { mean: interval(per_second), timetable: Timetable::default(), inner }
     }
 }
 
 impl<G: Generator> Generator for Stagger<G> {
     fn next(&mut self, context: &mut Context<'_>) -> Next {
-        let mean = self.mean;
-        scheduled(&mut self.inner, &mut self.due, context, |context| {
-            context.random.duration(Duration::ZERO, 2 * mean)
-        })
+        let most = 2 * self.mean;
+        let step = |context: &mut Context<'_>| context.random.duration(Duration::ZERO, most);
+        self.timetable.next(&mut self.inner, context, step)
     }
 
     fn update(&mut self, context: &mut Context<'_>, call: &Call, outcome: &Outcome) {
@@ -70,21 +69,42 @@ fn interval(per_second: f64) -> Duration {
     Duration::from_secs_f64(1.0 / per_second)
 }
 
-/// The inner generator's next call, moved to the schedule's next place, which it then takes.
-fn scheduled(
-    inner: &mut impl Generator,
-    due: &mut Option<Time>,
-    context: &mut Context<'_>,
-    step: impl FnOnce(&mut Context<'_>) -> Duration,
-) -> Next {
-    match inner.next(context) {
-        Next::Call(call, at) => {
-            let place = due.unwrap_or(context.now);
-            *due = Some(Time::from(place.since_start() + step(context)));
-            // A place in the past is kept as it is: how late a call was made belongs to its latency.
-            Next::Call(call, if at > context.now { at.max(place) } else { place })
+/// The places of the schedule, and which thread has taken which. A thread takes the next free place and comes back for its
+/// call when that is due.
+#[derive(Default)]
+struct Timetable {
+    free: Option<Time>,
+    taken: Vec<Option<Time>>,
+}
+
+impl Timetable {
+    fn next(
+        &mut self,
+        inner: &mut impl Generator,
+        context: &mut Context<'_>,
+        step: impl FnOnce(&mut Context<'_>) -> Duration,
+    ) -> Next {
+        self.taken.resize(context.threads, None);
+        let place = match self.taken[context.thread] {
+            Some(place) => place,
+            None => {
+                let place = self.free.unwrap_or(context.now);
+                self.free = Some(Time::from(place.since_start() + step(context)));
+                self.taken[context.thread] = Some(place);
+                place
+            }
+        };
+        if place > context.now {
+            return Next::Later(place);
         }
-        next => next,
+        let next = inner.next(context);
+        match next {
+            Next::Call(call, _) => {
+                self.taken[context.thread] = None;
+                Next::Call(call, place)
+            }
+            next => next,
+        }
     }
 }
 

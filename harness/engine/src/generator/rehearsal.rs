@@ -71,8 +71,12 @@ impl Rehearsal {
             match next {
                 Next::Done => {}
                 Next::Wait => waiting.push(thread),
+                Next::Later(at) => {
+                    assert!(at > now, "told to come back at {at}, which is not ahead");
+                    free.push(Reverse((at, thread, None)));
+                }
                 Next::Call(call, due) => {
-                    let at = due.max(now);
+                    let at = now;
                     let ended = Time::from(at.since_start() + self.latency);
                     free.push(Reverse((ended, thread, Some(made.len()))));
                     made.push(Made { thread, due, at, ended, call });

@@ -1,0 +1,229 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Breaks clusters on purpose and proves what they kept.
+#[derive(Debug, Parser)]
+#[command(name = "schism", version, about, long_about = LONG, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const LONG: &str = "\
+Breaks clusters on purpose and proves what they kept.
+
+Schism starts a clustered store, lets concurrent clients use it while the network is cut and nodes are killed and paused, \
+records every operation, and then proves from that history what the store kept and what it did not.
+
+  schism run                     five bundled Raft nodes, registers, partitions and crashes
+  schism demo follower-reads     a planted bug, found and explained
+  schism check history.jsonl     judge a recorded history again";
+
+const EXIT_CODES: &str = "\
+exit codes: 0 valid · 1 invalid · 2 unknown · 3 the harness could not do its work · 64 wrong usage · 130 interrupted; \
+of several runs or files the worst wins: invalid, harness, unknown, valid";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// One test, start to end: cluster, clients, faults, history, verdict
+    Run(Box<Run>),
+    /// Judge recorded histories again, ours or a peer's
+    Check(Check),
+    /// A known bug, found and explained in under a minute
+    Demo(Demo),
+    /// What there is, one line each
+    List(List),
+    /// What this machine can do, found out by doing
+    Doctor(Doctor),
+    /// Removes whatever a killed run left behind
+    Clean(Clean),
+    /// Runs one node of a bundled store
+    #[command(hide = true)]
+    Node(Node),
+}
+
+const RUN_HELP: &str = "\
+Every flag has its place in a plan file, and overrides it there. A run leaves a folder with the whole plan (plan.toml), so \
+that `schism run FOLDER/plan.toml` repeats it.
+
+  schism run --nemesis partition:shape=leader,pause:who=leader --time-limit 30s
+  schism run --bug follower-reads --seed 7
+  schism run my-plan.toml --rate 2000 --json > verdict.json";
+
+/// `schism run`
+#[derive(Args, Debug)]
+#[command(after_help = RUN_HELP)]
+pub struct Run {
+    /// A plan in TOML; without one: the bundled Raft store, registers, partitions and kills
+    pub plan: Option<PathBuf>,
+    /// What to test [`schism list targets`]
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+    /// A bug to plant; may be given several times [`schism list bugs`]
+    #[arg(long = "bug", value_name = "NAME")]
+    pub bugs: Vec<String>,
+    /// A setting of the target; may be given several times
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// How many nodes
+    #[arg(long, value_name = "N")]
+    pub nodes: Option<usize>,
+    /// Where the cluster runs
+    #[arg(long, value_name = "NAME")]
+    pub backend: Option<String>,
+    /// What clients do [`schism list workloads`]
+    #[arg(long, value_name = "NAME")]
+    pub workload: Option<String>,
+    /// What goes wrong: NAME or NAME:KEY=VALUE, several with commas; `none` for nothing [`schism list nemeses`]
+    #[arg(long, value_name = "LIST")]
+    pub nemesis: Option<String>,
+    /// How long clients make calls, such as 30s or 2m
+    #[arg(long, value_name = "DURATION")]
+    pub time_limit: Option<String>,
+    /// Calls a second over the whole cluster; 0 for as fast as possible
+    #[arg(long, value_name = "N")]
+    pub rate: Option<f64>,
+    /// How many clients
+    #[arg(long, value_name = "N")]
+    pub concurrency: Option<usize>,
+    /// How long a call may take
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<String>,
+    /// Repeats the plan's choices: what is called and broken, and when
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Where results go.
+#[derive(Args, Clone, Debug)]
+pub struct Output {
+    /// The run's folder, which must not exist yet or be empty [default: a new one in schism-runs]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print verdict.json on stdout instead of the screen for people
+    #[arg(long)]
+    pub json: bool,
+}
+
+const CHECK_HELP: &str = "\
+A history of ours knows its workload from the plan.toml beside it; others need --model. The files are never written to.
+
+  schism check schism-runs/latest
+  schism check history.edn --model cas-register
+  schism check *.log --model cas-register --json";
+
+/// `schism check`
+#[derive(Args, Debug)]
+#[command(after_help = CHECK_HELP)]
+pub struct Check {
+    /// Recorded histories, or folders of runs
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// What each object should do
+    #[arg(long, value_enum)]
+    pub model: Option<Model>,
+    /// What an object holds at first: nil, or a number
+    #[arg(long, value_name = "VALUE", default_value = "nil")]
+    pub initial: String,
+    /// How the files are written [auto, jsonl, jepsen-edn, jepsen-json, jepsen-log, porcupine-kv]
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    pub format: String,
+    /// Values are [key value] pairs, as of Jepsen's independent workloads
+    #[arg(long)]
+    pub independent: bool,
+    /// Judge a file whose last line is cut off up to the line before, instead of refusing it
+    #[arg(long)]
+    pub cut: bool,
+    /// How long each judge may take
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub time: String,
+    /// How much memory each judge may use
+    #[arg(long, value_name = "SIZE", default_value = "2GiB")]
+    pub memory: String,
+    /// Print one JSON document for each file instead of text for people
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What an object should do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Model {
+    /// Reads and writes
+    Register,
+    /// Reads, writes and compare-and-sets
+    CasRegister,
+    /// Puts, appends and gets of text
+    String,
+    /// Adds and reads of a whole set: nothing lost, late, doubled or made up
+    Set,
+}
+
+/// `schism demo`
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// Which [`schism list demos`]
+    #[arg(default_value = "follower-reads")]
+    pub name: String,
+    /// The same plan without the bug: it should be valid
+    #[arg(long)]
+    pub fixed: bool,
+    /// Another seed than the demo's own
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `schism list`
+#[derive(Args, Debug)]
+pub struct List {
+    /// What to list; everything if not said
+    #[arg(value_enum)]
+    pub what: Option<Listed>,
+}
+
+/// What there are lists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Listed {
+    /// What can be tested
+    Targets,
+    /// What clients can do
+    Workloads,
+    /// What can go wrong
+    Nemeses,
+    /// Who judges
+    Checkers,
+    /// What can be planted, and which demo finds it
+    Bugs,
+    /// Known bugs to see found
+    Demos,
+}
+
+/// `schism doctor`
+#[derive(Args, Debug)]
+pub struct Doctor {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `schism clean`
+#[derive(Args, Debug)]
+pub struct Clean {}
+
+/// `schism node`
+#[derive(Args, Debug)]
+pub struct Node {
+    /// Which store
+    pub protocol: String,
+    /// What the node is told
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub words: Vec<String>,
+}

@@ -1,0 +1,59 @@
+//! Everything there is, by name: what a plan may speak of, and the living parts a plan is made into.
+
+use schism_engine::backend::Backend;
+use schism_engine::plan::{Catalogue, NemesisEntry, Plan, SettingEntry, TargetEntry, Values, WorkloadEntry};
+use schism_engine::run::Parts;
+
+/// The only backend so far.
+pub const SANDBOX: &str = "sandbox";
+
+/// What a plan may speak of.
+pub fn catalogue() -> Catalogue {
+    Catalogue {
+        backends: vec![SANDBOX.into()],
+        targets: schism_targets::all().iter().map(|target| TargetEntry::of(&**target)).collect(),
+        workloads: schism_workloads::ALL
+            .iter()
+            .map(|entry| WorkloadEntry {
+                name: entry.name.into(),
+                calls: entry.calls.to_vec(),
+                settings: entry
+                    .settings
+                    .iter()
+                    .map(|setting| SettingEntry::new(setting.name, Values::Whole(1, 1_000_000)))
+                    .collect(),
+            })
+            .collect(),
+        nemeses: schism_nemeses::ALL.iter().map(nemesis).collect(),
+    }
+}
+
+fn nemesis(entry: &schism_nemeses::Entry) -> NemesisEntry {
+    let settings = entry.settings.iter().zip(entry.values);
+    NemesisEntry {
+        name: entry.name.into(),
+        settings: settings
+            .map(|(setting, values)| SettingEntry::new(setting.name, Values::words(values)))
+            .collect(),
+        nodes_min: (entry.nodes_min)(&schism_nemeses::Settings::new()),
+    }
+}
+
+/// The living parts of a plan that has been checked against [`catalogue`].
+///
+/// # Panics
+/// If it has not.
+pub fn parts(plan: &Plan, backend: Box<dyn Backend>) -> Parts {
+    const CHECKED: &str = "the plan was checked against the catalogue";
+    let workload = schism_workloads::named(&plan.workload.name).expect(CHECKED);
+    Parts {
+        target: schism_targets::named(&plan.target.name).expect(CHECKED),
+        workload: (workload.make)(&plan.workload.settings),
+        nemeses: plan
+            .nemeses
+            .iter()
+            .map(|nemesis| (schism_nemeses::named(&nemesis.name).expect(CHECKED).make)(&nemesis.settings))
+            .collect(),
+        backend,
+    }
+}

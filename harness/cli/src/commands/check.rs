@@ -1,0 +1,154 @@
+//! `schism check`: judges recorded histories again, ours or a peer's. Never writes to them.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use schism_checker::model::{CasRegister, Register, TextRegister};
+use schism_checker::{Checker, Linearizable, SetFull, Verdict};
+use schism_engine::plan::{Complaint, Plan, duration, size};
+use schism_history::Value;
+use schism_history::format::{Format, read_any};
+use schism_history::jepsen::Keys;
+use schism_report::{About, Summary, terminal};
+
+use super::run::{judges_of, read_plan};
+use crate::args::{self, Model};
+use crate::failure::{Exit, Failure};
+use crate::judge::{Allowance, judge};
+use crate::screen;
+
+/// What the flags say, understood.
+struct Request {
+    model: Option<Model>,
+    initial: Value,
+    format: Format,
+    keys: Keys,
+    cut: bool,
+    allowance: Allowance,
+}
+
+/// Judges every file; the worst decides the exit code.
+pub fn run(args: &args::Check) -> Result<Exit, Failure> {
+    let request = request(args)?;
+    let mut exit = Exit::Valid;
+    let mut judged: Vec<(String, Summary)> = Vec::new();
+    for file in &args.files {
+        match check(file, &request) {
+            Ok(summary) => {
+                exit = exit.worst(summary.verdict.into());
+                judged.push((file.display().to_string(), summary));
+            }
+            Err(failure) => exit = exit.worst(failure.show()),
+        }
+    }
+    show(&judged, args);
+    Ok(exit)
+}
+
+fn show(judged: &[(String, Summary)], args: &args::Check) {
+    match judged {
+        _ if args.json => {
+            for (_, summary) in judged {
+                println!("{}", serde_json::to_string(summary).expect("a summary is plain data"));
+            }
+        }
+        [(_, summary)] if args.files.len() == 1 => print!("{}", terminal::screen(summary, screen::look())),
+        _ => {
+            let several: Vec<(&str, &Summary)> =
+                judged.iter().map(|(name, summary)| (name.as_str(), summary)).collect();
+            print!("{}", terminal::compact(&several, screen::look()));
+            let count = |verdict| judged.iter().filter(|(_, summary)| summary.verdict == verdict).count();
+            let (valid, invalid) = (count(Verdict::Valid), count(Verdict::Invalid));
+            let rest = args.files.len() - judged.len();
+            eprintln!(
+                "{valid} valid, {invalid} invalid, {} unknown, {rest} not read",
+                count(Verdict::Unknown)
+            );
+        }
+    }
+}
+
+fn request(args: &args::Check) -> Result<Request, Failure> {
+    let format = Format::ALL.into_iter().find(|format| format.word() == args.format).ok_or_else(|| {
+        let words: Vec<_> = Format::ALL.iter().map(|format| format.word()).collect();
+        Failure::usage(
+            format!("there is no format {:?}", args.format),
+            format!("there are: {}", words.join(", ")),
+        )
+    })?;
+    let flag = |name: &'static str| {
+        move |complaint: Complaint| {
+            Failure::Usage(vec![(format!("{name}: {}", complaint.message), complaint.help)])
+        }
+    };
+    Ok(Request {
+        model: args.model,
+        initial: match args.initial.as_str() {
+            "nil" => Value::Nil,
+            text => text.parse().map_or_else(|_| Value::text(text), Value::Int),
+        },
+        format,
+        keys: if args.independent { Keys::Tuple } else { Keys::One },
+        cut: args.cut,
+        allowance: Allowance {
+            time: duration(&args.time).map_err(flag("--time"))?,
+            memory_bytes: size(&args.memory).map_err(flag("--memory"))?,
+        },
+    })
+}
+
+/// Reads and judges one file, or the history of one run's folder.
+fn check(file: &Path, request: &Request) -> Result<Summary, Failure> {
+    let path = if file.is_dir() { file.join("history.jsonl") } else { file.to_path_buf() };
+    let (judges, about) = judges(file, &path, request)?;
+    let open = File::open(&path).map_err(|error| Failure::file(&path, &error))?;
+    let recorded =
+        read_any(BufReader::with_capacity(1 << 18, open), request.format, request.keys).map_err(|error| {
+            Failure::harness(
+                format!("{}: {error}", path.display()),
+                "nothing was judged; --format names the form, if it was taken for another one",
+            )
+        })?;
+    if let Some(line) = recorded.cut.filter(|_| !request.cut) {
+        let problem =
+            format!("{}: line {line}: the file is cut off here, as a killed run leaves it", path.display());
+        return Err(Failure::harness(problem, format!("--cut judges what stands before line {line}")));
+    }
+    let judgements = judge(&judges, &recorded.history, request.allowance);
+    Ok(Summary::new(about, &judgements, &recorded.history))
+}
+
+/// Who judges a file: the model that was named, or the judges of the plan beside it.
+fn judges(file: &Path, path: &Path, request: &Request) -> Result<(Vec<Box<dyn Checker>>, About), Failure> {
+    if let Some(model) = request.model {
+        let about = About { target: Some(file.display().to_string()), ..About::default() };
+        return Ok((vec![judge_of(model, &request.initial)], about));
+    }
+    let plan_path: PathBuf = path.with_file_name("plan.toml");
+    if !plan_path.is_file() {
+        let problem = format!("{}: no plan.toml beside it says what it is a history of", path.display());
+        return Err(Failure::usage(problem, "name its model: --model register, cas-register, string or set"));
+    }
+    let plan: Plan = read_plan(&plan_path)?;
+    let about = About {
+        target: Some(plan.target.name.clone()),
+        bug: (!plan.target.bugs.is_empty()).then(|| plan.target.bugs.join(", ")),
+        workload: Some(plan.workload.name.clone()),
+        nemeses: plan.nemeses.iter().map(|nemesis| nemesis.name.clone()).collect(),
+        seed: Some(plan.seed),
+        folder: Some(file.display().to_string()),
+        next: Vec::new(),
+    };
+    Ok((judges_of(&plan), about))
+}
+
+fn judge_of(model: Model, initial: &Value) -> Box<dyn Checker> {
+    let initial = initial.clone();
+    match model {
+        Model::Register => Box::new(Linearizable { model: Register { initial } }),
+        Model::CasRegister => Box::new(Linearizable { model: CasRegister { initial } }),
+        Model::String => Box::new(Linearizable { model: TextRegister }),
+        Model::Set => Box::new(SetFull::default()),
+    }
+}

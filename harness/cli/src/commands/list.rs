@@ -1,0 +1,109 @@
+//! `schism list`: what there is, one line each.
+
+use crate::args::{self, Listed};
+use crate::demos;
+use crate::failure::{Exit, Failure};
+
+/// Lists one thing, or everything under headings.
+pub fn run(args: &args::List) -> Result<Exit, Failure> {
+    use Listed::{Bugs, Checkers, Demos, Nemeses, Targets, Workloads};
+    match args.what {
+        Some(what) => print!("{}", aligned(&lines(what))),
+        None => {
+            for (heading, what) in [
+                ("targets", Targets),
+                ("workloads", Workloads),
+                ("nemeses", Nemeses),
+                ("checkers", Checkers),
+                ("bugs", Bugs),
+                ("demos", Demos),
+            ] {
+                println!("{heading}");
+                for line in aligned(&lines(what)).lines() {
+                    println!("  {line}");
+                }
+                println!();
+            }
+        }
+    }
+    Ok(Exit::Valid)
+}
+
+type Line = (String, String);
+
+fn lines(what: Listed) -> Vec<Line> {
+    match what {
+        Listed::Targets => schism_targets::all()
+            .iter()
+            .flat_map(|target| with_settings(target.name(), target.about(), target.settings()))
+            .collect(),
+        Listed::Workloads => schism_workloads::ALL
+            .iter()
+            .flat_map(|entry| with_settings(entry.name, entry.about, entry.settings))
+            .collect(),
+        Listed::Nemeses => schism_nemeses::ALL.iter().flat_map(nemesis).collect(),
+        Listed::Checkers => {
+            CHECKERS.iter().map(|(name, about)| (name.to_string(), about.to_string())).collect()
+        }
+        Listed::Bugs => schism_targets::all().iter().flat_map(|target| bugs(&**target)).collect(),
+        Listed::Demos => demos::ALL.iter().map(|demo| (demo.name.into(), demo.about().into())).collect(),
+    }
+}
+
+const CHECKERS: [(&str, &str); 3] = [
+    ("linearizable", "every object's operations have a legal order that agrees with real time"),
+    ("set", "of the elements of a set, none is lost, late, doubled or made up"),
+    ("evidence", "enough happened, every fault bit, the run came to its end: a pass is earned"),
+];
+
+fn with_settings(name: &str, about: &str, settings: &[schism_engine::target::Setting]) -> Vec<Line> {
+    let mut lines = vec![(name.to_string(), about.to_string())];
+    lines.extend(settings.iter().map(|setting| (format!("  {}", setting.name), setting.about.to_string())));
+    lines
+}
+
+fn nemesis(entry: &schism_nemeses::Entry) -> Vec<Line> {
+    let mut lines = vec![(entry.name.to_string(), entry.about.to_string())];
+    for (setting, values) in entry.settings.iter().zip(entry.values) {
+        lines.push((
+            format!("  {}", setting.name),
+            format!("{}; one of {}", setting.about, values.join(", ")),
+        ));
+    }
+    lines
+}
+
+fn bugs(target: &dyn schism_engine::target::Target) -> Vec<Line> {
+    let found_by = |bug: &str| match demos::finding(bug) {
+        Some(demo) => format!("found by `schism demo {}`{}", demo.name, demo.where_it_runs()),
+        None => "no demo".into(),
+    };
+    let line = |bug: schism_engine::target::PlantedBug| {
+        (format!("{}/{}", target.name(), bug.name), format!("{}; {}", bug.about, found_by(bug.name)))
+    };
+    target.bugs().into_iter().map(line).collect()
+}
+
+/// Two columns, the second wrapped under itself.
+fn aligned(lines: &[Line]) -> String {
+    const WIDTH: usize = 110;
+    let left = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0) + 2;
+    let mut text = String::new();
+    for (name, about) in lines {
+        let mut column = left;
+        text.push_str(&format!("{name:<left$}"));
+        for (at, word) in about.split_whitespace().enumerate() {
+            let length = word.chars().count() + 1;
+            if at > 0 && column + length > WIDTH {
+                text.push_str(&format!("\n{:left$}", ""));
+                column = left;
+            } else if at > 0 {
+                text.push(' ');
+            }
+            text.push_str(word);
+            column += length;
+        }
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,9 @@
+//! One file a command.
+
+pub mod check;
+pub mod clean;
+pub mod demo;
+pub mod doctor;
+pub mod list;
+pub mod node;
+pub mod run;
