@@ -48,7 +48,7 @@ pub struct NemesisEntry {
     pub name: String,
     /// What a plan may set. None is called `name`, `schedule`, `every` or `lasts`.
     pub settings: Vec<SettingEntry>,
-    /// With fewer nodes than this it has nothing to break.
+    /// With fewer nodes than this it has nothing to break. A setting of [`Values::SizedWords`] overrules it.
     pub nodes_min: usize,
 }
 
@@ -68,6 +68,8 @@ pub enum Values {
     Any,
     /// One of these words.
     Words(Vec<String>),
+    /// One of these words, each with the fewest nodes for which it means something.
+    SizedWords(Vec<(String, usize)>),
     /// A whole number, from the first to the second.
     Whole(u64, u64),
     /// `true` or `false`.
@@ -123,5 +125,16 @@ impl Values {
     /// One of these words.
     pub fn words(words: &[&str]) -> Self {
         Values::Words(words.iter().map(|word| (*word).into()).collect())
+    }
+
+    /// One of these words, which need so many nodes.
+    pub fn sized_words(words: &[&str], nodes_min: impl Fn(&str) -> usize) -> Self {
+        Values::SizedWords(words.iter().map(|word| ((*word).into(), nodes_min(word))).collect())
+    }
+
+    /// The fewest nodes for which a value means something, where that depends on the value.
+    pub(super) fn nodes_min(&self, value: &str) -> Option<usize> {
+        let Values::SizedWords(words) = self else { return None };
+        words.iter().find(|(word, _)| word == value).map(|(_, nodes_min)| *nodes_min)
     }
 }

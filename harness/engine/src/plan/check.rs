@@ -208,11 +208,22 @@ impl Check<'_> {
         let whose = format!("nemesis `{}`", plan.name);
         let reserved = ["name", "schedule", "every", "lasts"];
         self.settings(&path, &whose, &plan.settings, &entry.settings, &reserved);
-        if NODES.contains(&(self.plan.nodes as u64)) && self.plan.nodes < entry.nodes_min {
-            let nodes = counted(self.plan.nodes, "node");
-            let complaint = Complaint::new(format!("{whose} has nothing to break in a cluster of {nodes}"));
-            let help = format!("set {} to {} or more", self.name("nodes"), entry.nodes_min);
-            self.find(&[&name_path, "nodes"], complaint.hint(help));
+        let sized = entry.settings.iter().any(|setting| {
+            plan.settings.get(&setting.name).is_some_and(|value| setting.values.nodes_min(value).is_some())
+        });
+        if !sized {
+            self.size(&name_path, &whose, entry.nodes_min);
+        }
+    }
+
+    /// Whether the cluster is large enough for something.
+    fn size(&mut self, path: &str, what: &str, nodes_min: usize) {
+        let nodes = self.plan.nodes;
+        if NODES.contains(&(nodes as u64)) && nodes < nodes_min {
+            let complaint =
+                Complaint::new(format!("{what} means nothing in a cluster of {}", counted(nodes, "node")));
+            let help = format!("set {} to {nodes_min} or more", self.name("nodes"));
+            self.find(&[path, "nodes"], complaint.hint(help));
         }
     }
 
@@ -277,6 +288,9 @@ impl Check<'_> {
                 let complaint = Complaint::new(format!("`{key}` of {whose} cannot be `{value}`"));
                 self.find(&[&path], complaint.hint(expected));
             }
+            if let Some(nodes_min) = entry.values.nodes_min(value) {
+                self.size(&path, &format!("`{key} = {value}` of {whose}"), nodes_min);
+            }
         }
     }
 
@@ -298,6 +312,8 @@ fn refused(value: &str, values: &Values) -> Option<String> {
         Values::Any => None,
         Values::Words(words) if words.iter().any(|word| word == value) => None,
         Values::Words(words) => Some(instead(value, words.iter().map(String::as_str))),
+        Values::SizedWords(words) if words.iter().any(|(word, _)| word == value) => None,
+        Values::SizedWords(words) => Some(instead(value, words.iter().map(|(word, _)| word.as_str()))),
         Values::Whole(least, most) => {
             let fits = value.parse().is_ok_and(|number: u64| (*least..=*most).contains(&number));
             (!fits).then(|| format!("it is a whole number from {least} to {most}"))

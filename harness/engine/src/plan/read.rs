@@ -272,11 +272,13 @@ impl Reader<'_> {
     }
 
     fn nemesis(&mut self, place: &Place, value: &Spanned<DeValue<'_>>, plan: &mut NemesisPlan) {
-        if value.get_ref().is_str() {
+        if let Some(words) = value.get_ref().as_str() {
+            // All the choices made within the words stand where the words stand.
+            let choices = words.split(':').filter_map(|part| part.split_once('='));
+            let places = choices.map(|(key, _)| place.then(key.trim()));
+            self.spans.extend(places.chain([place.clone()]).map(|place| (place, value.span())));
             let read = |name: &str, value: &DeValue<'_>| nemesis(&text(name, value)?);
-            self.spans.insert(place.clone(), value.span());
-            self.value(place.then("name"), value, read, plan);
-            return;
+            return self.value(place.then("name"), value, read, plan);
         }
         let example = "write its name, as `nemesis = [\"…\"]`, or a section `[[nemesis]]`";
         let Some(table) = self.section(place, value, "a nemesis must be a name or a section", example) else {

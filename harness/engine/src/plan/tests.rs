@@ -17,6 +17,11 @@ const MISTAKES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/plan/mistakes.t
 fn catalogue() -> Catalogue {
     let register = vec![CallKind::Read, CallKind::Write];
     let set = vec![CallKind::Add, CallKind::Read];
+    let shapes = Values::sized_words(&["leader", "ring", "clients"], |shape| match shape {
+        "ring" => 4,
+        "clients" => 1,
+        _ => 3,
+    });
     Catalogue {
         backends: vec!["sandbox".into(), "docker".into()],
         targets: vec![
@@ -45,7 +50,7 @@ fn catalogue() -> Catalogue {
         nemeses: vec![
             NemesisEntry {
                 name: "partition".into(),
-                settings: vec![SettingEntry::new("shape", Values::words(&["majority", "leader", "bridge"]))],
+                settings: vec![SettingEntry::new("shape", shapes)],
                 nodes_min: 3,
             },
             NemesisEntry { name: "kill".into(), settings: vec![], nodes_min: 1 },
@@ -178,7 +183,9 @@ fn what_makes_no_sense_is_told_in_terms_of_flags() {
     );
     assert_eq!(
         told(|plan| plan.nodes = 2),
-        ["nemesis `partition` has nothing to break in a cluster of 2 nodes; set `--nodes` to 3 or more"]
+        [
+            "`shape = leader` of nemesis `partition` means nothing in a cluster of 2 nodes; set `--nodes` to 3 or more"
+        ]
     );
     assert_eq!(
         told(|plan| plan.rate = f64::NAN),
