@@ -105,7 +105,7 @@ impl<'h> Bands<'h> {
                     title { (describe(band.window)) }
                     rect class="band" x=(n(band.left)) y=(n(y)) width=(n(width)) height=(n(bottom - y)) {}
                     rect class="band-head" x=(n(band.left)) y=(n(y)) width=(n(width)) height=(n(BAND_ROW - 3.0)) {}
-                    @if let Some(name) = name(band.window, width.max(self.room(at))) {
+                    @if let Some(name) = name(band.window, width).or_else(|| name(band.window, self.room(at))) {
                         text class="band-name" x=(n(band.left + 5.0)) y=(n(y + 12.0)) { (name) }
                     }
                 }
@@ -141,7 +141,8 @@ fn name(window: &FaultWindow, width: f64) -> Option<String> {
         (true, _) => Some(long),
         (_, true) if room > short.chars().count() + 12 => Some(shorten(&long, room)),
         (_, true) => Some(short),
-        _ if room >= 5 => Some(shorten(&short, room)),
+        // Cut only where nothing else is possible: a long name, and no room to its right either.
+        _ if room >= 20 => Some(shorten(&short, room)),
         _ => None,
     }
 }

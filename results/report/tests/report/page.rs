@@ -3,8 +3,10 @@
 //! Each page is left under cargo's temporary folder of this target (`target/tmp/*.html`), to be looked at.
 
 use std::path::Path;
+use std::time::Duration;
 
-use schism_checker::{Anomaly, Doubt, Judgement, Refused};
+use schism_checker::model::Register;
+use schism_checker::{Anomaly, Budget, Checker, Doubt, Judgement, Linearizable, Refused, Verdict};
 use schism_history::{Call, Effect, Event, History, Key, Note, Outcome, Process, Ret, Time, Value, What};
 use schism_report::html::page;
 use schism_report::{About, Next, Summary};
@@ -125,6 +127,28 @@ fn the_witness_is_drawn_and_numbered_as_in_the_sentences() {
     );
     assert!(text.contains(&sentence), "{sentence}");
     assert!(text.contains("partition: n1 | n2 n3 n4 n5"));
+}
+
+/// The same runs judged by the judge itself rather than by hand: what it says is drawn and numbered too, and the runs
+/// made up here are what they claim to be.
+#[test]
+fn what_the_judge_itself_says_is_drawn_and_numbered() {
+    let judge = Linearizable { model: Register { initial: Value::Nil } };
+    let budget = Budget { bytes: 1 << 30, time: Duration::from_secs(60), over: &|| false };
+    for (name, situation, expected) in [
+        ("judged_stale_read", situations::stale_read(), Verdict::Invalid),
+        ("judged_valid", situations::valid(), Verdict::Valid),
+    ] {
+        let judgement = judge.check(&situation.history, budget);
+        assert_eq!(judgement.verdict, expected, "{name}");
+        let summary = Summary::new(situations::about(None), &[judgement], &situation.history);
+        let situation = Situation { summary, history: situation.history };
+        let text = written(name, &situation);
+        sound(name, &text);
+        let witness = situation.summary.first_finding().map_or(0, |(_, finding)| finding.witness.len());
+        assert_eq!(text.matches("<circle").count(), witness, "every operation of the witness has its number");
+        assert_eq!(text.contains("<span class=\"badge"), expected == Verdict::Invalid);
+    }
 }
 
 /// A run in which everything that is text tries to break out of the page.
