@@ -412,7 +412,7 @@ fn frame_at(bytes: &[u8], at: usize) -> Option<Frame<'_>> {
     let number = u64::from_le_bytes(header[8..].try_into().expect("eight bytes"));
     let size = usize::try_from(length).ok().filter(|&size| size <= MAX_PAYLOAD)?;
     let payload = bytes.get(at + HEADER..at + HEADER + size)?;
-    Some(Frame { number, payload, whole: size > 0 && checksum(length, number, payload) == crc })
+    Some(Frame { number, payload, whole: checksum(length, number, payload) == crc })
 }
 
 /// What a log file holds.

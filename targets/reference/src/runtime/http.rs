@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::PathRejection;
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::Json;
@@ -96,6 +96,7 @@ async fn status(State(shared): State<Arc<Shared>>) -> Json<Status> {
 }
 
 type Key = Result<Path<String>, PathRejection>;
+type Raw = Result<Bytes, BytesRejection>;
 
 async fn read(State(shared): State<Arc<Shared>>, key: Key) -> Answer {
     shared.ask(key, Ok((Operation::Read, None))).await
@@ -121,26 +122,27 @@ struct CasBody {
     seq: Option<u64>,
 }
 
-async fn write(State(shared): State<Arc<Shared>>, key: Key, body: Bytes) -> Answer {
-    let body = parse::<ValueBody>(&body)
+async fn write(State(shared): State<Arc<Shared>>, key: Key, body: Raw) -> Answer {
+    let body = parse::<ValueBody>(body)
         .and_then(|it| Ok((Operation::Write(it.value), session(it.session, it.seq)?)));
     shared.ask(key, body).await
 }
 
-async fn add(State(shared): State<Arc<Shared>>, key: Key, body: Bytes) -> Answer {
+async fn add(State(shared): State<Arc<Shared>>, key: Key, body: Raw) -> Answer {
     let body =
-        parse::<ValueBody>(&body).and_then(|it| Ok((Operation::Add(it.value), session(it.session, it.seq)?)));
+        parse::<ValueBody>(body).and_then(|it| Ok((Operation::Add(it.value), session(it.session, it.seq)?)));
     shared.ask(key, body).await
 }
 
-async fn cas(State(shared): State<Arc<Shared>>, key: Key, body: Bytes) -> Answer {
-    let body = parse::<CasBody>(&body)
+async fn cas(State(shared): State<Arc<Shared>>, key: Key, body: Raw) -> Answer {
+    let body = parse::<CasBody>(body)
         .and_then(|it| Ok((Operation::Cas { from: it.from, to: it.to }, session(it.session, it.seq)?)));
     shared.ask(key, body).await
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
-    serde_json::from_slice(body).map_err(|error| format!("the body is not as expected: {error}"))
+fn parse<T: DeserializeOwned>(body: Raw) -> Result<T, String> {
+    let body = body.map_err(|error| error.body_text())?;
+    serde_json::from_slice(&body).map_err(|error| format!("the body is not as expected: {error}"))
 }
 
 fn session(session: Option<String>, seq: Option<u64>) -> Result<Option<(String, u64)>, String> {

@@ -36,10 +36,10 @@ async fn served(response: Option<Response>, takes: bool) -> Served {
 impl Served {
     /// Code and body of the answer.
     async fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
         let length = body.len();
         let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
         let text = format!("{head}content-length: {length}\r\n\r\n{body}");
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(text.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -121,6 +121,9 @@ async fn mistakes_are_named_and_never_reach_the_protocol() {
         assert_eq!(answered, code, "{method} {path} {body}: {text}");
         assert!(text.contains(part) && text.contains(r#""done":"no""#), "{method} {path} {body}: {text}");
     }
+    // One byte more than is read.
+    let (code, text) = served.ask("PUT", "/kv/x", &"x".repeat((2 << 20) + 1)).await;
+    assert_eq!((code, text.contains("length limit exceeded")), (400, true), "{text}");
     assert!(served.asked.lock().unwrap().is_empty());
 }
 

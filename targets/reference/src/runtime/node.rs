@@ -170,7 +170,9 @@ impl<P: Protocol> Node<P> {
         }
         self.disk.commit(output.disk)?;
         for (to, message) in &output.send {
-            self.links.send(*to, message);
+            if let Err(why) = self.links.send(*to, message) {
+                logging::line(self.id, format_args!("cannot send a message to {to}: {why}"));
+            }
         }
         for (ticket, response) in output.reply {
             if let Some(reply) = self.replies.remove(&ticket) {

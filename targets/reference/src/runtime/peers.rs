@@ -72,12 +72,16 @@ impl Links {
         Links { queues: Arc::new(peers.into_iter().map(|peer| (peer, Queue::default())).collect()) }
     }
 
-    /// Queues a message. It may never arrive. Messages to nobody we know, or too long for a frame, are dropped.
-    pub fn send<M: Serialize>(&self, to: NodeId, message: &M) {
-        let Some(queue) = self.queues.get(&to) else { return };
-        if let Some(frame) = serde_json::to_vec(message).ok().and_then(|payload| frame(&payload)) {
-            queue.push(frame);
-        }
+    /// Queues a message. It may never arrive.
+    ///
+    /// # Errors
+    /// When it can never be sent, with the reason: a mistake in the protocol, which loses the message and nothing else.
+    pub fn send<M: Serialize>(&self, to: NodeId, message: &M) -> Result<(), String> {
+        let queue = self.queues.get(&to).ok_or("that is no peer")?;
+        let payload = serde_json::to_vec(message).map_err(|error| error.to_string())?;
+        let too_long = || format!("{} bytes are over the {MAX_MESSAGE} allowed", payload.len());
+        queue.push(frame(&payload).ok_or_else(too_long)?);
+        Ok(())
     }
 }
 

@@ -54,7 +54,7 @@ async fn messages_arrive_in_order() {
     let (address, arrived) = listener().await;
     let links = links_to(address);
     for number in 0..1000_u64 {
-        links.send(NodeId(0), &number);
+        links.send(NodeId(0), &number).unwrap();
     }
     until("all messages are there", || arrived.lock().unwrap().len() == 1000).await;
     let expected: Vec<_> = (0..1000).map(|number| (NodeId(1), number)).collect();
@@ -70,9 +70,11 @@ async fn a_long_message_arrives_whole_and_a_longer_one_is_dropped() {
     let deliver = move |_, text: String| kept.lock().unwrap().push(text.len());
     tokio::spawn(listen::<String, _>(me(0), vec![NodeId(1)], listener, deliver));
     let links = links_to(address);
-    links.send(NodeId(0), &"x".repeat(MAX_MESSAGE - 1));
-    links.send(NodeId(0), &"x".repeat(20 << 20));
-    links.send(NodeId(0), &"x");
+    let refused = links.send(NodeId(0), &"x".repeat(MAX_MESSAGE - 1)).unwrap_err();
+    assert_eq!(refused, "67108865 bytes are over the 67108864 allowed");
+    assert_eq!(links.send(NodeId(5), &"x").unwrap_err(), "that is no peer");
+    links.send(NodeId(0), &"x".repeat(20 << 20)).unwrap();
+    links.send(NodeId(0), &"x").unwrap();
     until("the last one is there", || lengths.lock().unwrap().contains(&1)).await;
     assert_eq!(*lengths.lock().unwrap(), [20 << 20, 1]);
 }
@@ -112,7 +114,7 @@ async fn strangers_are_not_listened_to_and_do_no_harm() {
     }
     assert_eq!(*arrived.lock().unwrap(), []);
     // And a node of ours is still heard.
-    links_to(address).send(NodeId(0), &5_u64);
+    links_to(address).send(NodeId(0), &5_u64).unwrap();
     until("the message is there", || !arrived.lock().unwrap().is_empty()).await;
     assert_eq!(*arrived.lock().unwrap(), [(NodeId(1), 5)]);
 }
@@ -124,7 +126,9 @@ async fn a_node_that_comes_late_or_comes_back_is_reached() {
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = socket.local_addr().unwrap();
     let links = links_to(address);
-    tokio::time::sleep(ATTEMPT_EVERY * 2).await; // Not waited for: attempts before this point are refused.
+    for _ in 0..20 {
+        tokio::task::yield_now().await; // Nobody listens yet: the attempts that begin here are refused.
+    }
     let listener = socket.listen(16).unwrap();
     for _ in 0..2 {
         let (mut stream, _) = listener.accept().await.unwrap();
@@ -136,7 +140,7 @@ async fn a_node_that_comes_late_or_comes_back_is_reached() {
     let mut number = 0_u64;
     until("a message is there", || {
         number += 1;
-        links.send(NodeId(0), &number);
+        links.send(NodeId(0), &number).unwrap();
         !arrived.lock().unwrap().is_empty()
     })
     .await;
@@ -176,27 +180,37 @@ fn frames_come_out_whole_however_the_bytes_arrive_and_noise_is_never_a_message()
 }
 
 /// Stands between a sender and a listener, and can swallow everything without closing anything, as a cut does.
-async fn swallower(to: SocketAddr) -> (SocketAddr, Arc<AtomicBool>, Arc<AtomicUsize>) {
+struct Between {
+    address: SocketAddr,
+    swallows: Arc<AtomicBool>,
+    /// How many connections the sender holds open.
+    open: Arc<AtomicUsize>,
+}
+
+async fn between(to: SocketAddr) -> Between {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (swallows, connections) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let (shared, count) = (swallows.clone(), connections.clone());
+    let between = Between { address, swallows: Arc::default(), open: Arc::default() };
+    let (swallows, open) = (between.swallows.clone(), between.open.clone());
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            count.fetch_add(1, Ordering::SeqCst);
-            // A connection that began in the cut stays dead after it, as in the kernel's worst case.
-            let born_dead = shared.load(Ordering::SeqCst);
-            let shared = shared.clone();
+            let (swallows, open) = (swallows.clone(), open.clone());
             tokio::spawn(async move {
                 let (a, b) = stream.into_split();
                 let (c, d) = TcpStream::connect(to).await.unwrap().into_split();
-                let dead = Arc::new(AtomicBool::new(born_dead));
-                tokio::join!(pump(a, d, &shared, &dead), pump(c, b, &shared, &dead));
+                // A connection that was ever cut stays dead, as in the kernel's worst case.
+                let dead = AtomicBool::new(swallows.load(Ordering::SeqCst));
+                open.fetch_add(1, Ordering::SeqCst);
+                let there = async {
+                    pump(a, d, &swallows, &dead).await;
+                    open.fetch_sub(1, Ordering::SeqCst);
+                };
+                tokio::join!(there, pump(c, b, &swallows, &dead));
             });
         }
     });
-    (address, swallows, connections)
+    between
 }
 
 async fn pump(
@@ -206,10 +220,18 @@ async fn pump(
     dead: &AtomicBool,
 ) {
     let mut bytes = [0; 4096];
-    while let Ok(count @ 1..) = from.read(&mut bytes).await {
+    loop {
+        let read = from.read(&mut bytes).await;
         dead.fetch_or(swallows.load(Ordering::SeqCst), Ordering::SeqCst);
-        if !dead.load(Ordering::SeqCst) && to.write_all(&bytes[..count]).await.is_err() {
-            break;
+        let dead = dead.load(Ordering::SeqCst);
+        match read {
+            Ok(count @ 1..) if dead || to.write_all(&bytes[..count]).await.is_ok() => {}
+            _ if dead => {
+                // Not even the end gets through. The other side of `to` never hears of it.
+                std::mem::forget(to);
+                return;
+            }
+            _ => return,
         }
     }
 }
@@ -217,32 +239,38 @@ async fn pump(
 #[tokio::test]
 async fn a_connection_that_swallows_everything_is_replaced() {
     let (address, arrived) = listener().await;
-    let (between, swallows, connections) = swallower(address).await;
-    let links = links_to(between);
+    let between = between(address).await;
+    let links = links_to(between.address);
     let mut number = 0_u64;
     let mut send = || {
         number += 1;
-        links.send(NodeId(0), &number);
+        links.send(NodeId(0), &number).unwrap();
     };
     until("the link is up", || {
         send();
         !arrived.lock().unwrap().is_empty()
     })
     .await;
-    swallows.store(true, Ordering::SeqCst);
-    let before = connections.load(Ordering::SeqCst);
-    until("the dead connection is given up", || {
+    between.swallows.store(true, Ordering::SeqCst);
+    until("the dead connection is given up, and several attempts wait side by side", || {
         send();
-        connections.load(Ordering::SeqCst) > before + 1
+        between.open.load(Ordering::SeqCst) >= 4
     })
     .await;
-    swallows.store(false, Ordering::SeqCst);
+    between.swallows.store(false, Ordering::SeqCst);
     let count = arrived.lock().unwrap().len();
     until("messages arrive again", || {
         send();
         arrived.lock().unwrap().len() > count
     })
     .await;
+}
+
+#[test]
+fn a_frame_that_announces_too_much_is_refused_before_it_is_there() {
+    let frames = |limit| Frames { bytes: frame(&[7; 301]).unwrap()[..HEADER].to_vec(), at: 0, limit };
+    assert!(frames(300).next().is_err());
+    assert_eq!(frames(301).next(), Ok(None));
 }
 
 #[test]
