@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use schism_engine::backend::sandbox::{Sandbox, enter, probe};
 use schism_engine::backend::{Backend, BackendError};
-use schism_engine::cluster::{Endpoint, Node, Program, Run};
+use schism_engine::cluster::{Desired, Endpoint, Node, Program, Run};
 
 use crate::stage::{Stage, cut, folder, node, options, program, run as set, until};
 
@@ -27,6 +27,7 @@ pub const CASES: &[(&str, fn())] = &[
     ("pause uses no processor time, and resumes", pause_and_resume),
     ("states follow one another in any order", any_order),
     ("a death is reported, a wanted kill is not", deaths_are_reported),
+    ("a node whose agent dies is reported, others go on", agent_dies),
     ("a program that is not there is a clear error", program_not_found),
     ("a second cluster follows the first", one_after_the_other),
     ("a run's folder under /run is found", folder_under_run),
@@ -286,6 +287,36 @@ fn deaths_are_reported() {
     assert!(stage.sandbox.deaths().is_empty());
 }
 
+fn agent_dies() {
+    let mut stage = Stage::new(3);
+    // From outside, agents are our children, in the order in which they were made.
+    let parent = format!("PPid:\t{}\n", std::process::id());
+    let mut agents: Vec<i32> = fs::read_dir("/proc")
+        .expect("/proc")
+        .flatten()
+        .filter(|entry| {
+            fs::read_to_string(entry.path().join("status")).is_ok_and(|status| status.contains(&parent))
+        })
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    agents.sort_unstable();
+    assert_eq!(agents.len(), 3);
+    // SAFETY: plain system call on a child of ours that nobody has waited for.
+    assert_eq!(unsafe { libc::kill(agents[0], libc::SIGKILL) }, 0);
+    let mut deaths = Vec::new();
+    until("the death is seen", || {
+        deaths.extend(stage.sandbox.deaths());
+        !deaths.is_empty()
+    });
+    assert_eq!((deaths.len(), deaths[0].suspicious), (1, true));
+    assert!(deaths[0].how.contains("node agent died"), "{deaths:?}");
+    let error = stage.sandbox.apply(&Desired::default()).expect_err("it cannot be started again");
+    assert_eq!(error.to_string(), format!("{}: its node agent has died", deaths[0].node));
+    let living = (0..3).filter(|index| *index != deaths[0].node.0);
+    living.for_each(|index| assert_eq!(stage.ask(index, "echo well"), "well"));
+    stage.sandbox.stop().expect("stopping the rest");
+}
+
 fn program_not_found() {
     let mut stage = Stage::new(1);
     stage.apply(&[set(0, Run::Down)]);
@@ -337,11 +368,13 @@ fn folder_under_run() {
 }
 
 fn interrupted() {
-    // SAFETY: plain system calls. A group of our own, so that the signal does not reach whoever runs the tests; the signal is
-    // ignored here, as a controller's handler would do no more than take note.
+    extern "C" fn take_note(_: i32) {}
+    let note: extern "C" fn(i32) = take_note;
+    // SAFETY: plain system calls, and a handler that does nothing. A group of our own, so that the signal does not reach whoever
+    // runs the tests. To ignore the signal instead would be inherited by every program started from here.
     unsafe {
         assert_eq!(libc::setpgid(0, 0), 0);
-        libc::signal(libc::SIGINT, libc::SIG_IGN);
+        libc::signal(libc::SIGINT, note as libc::sighandler_t);
     }
     let mut stage = Stage::new(2);
     // SAFETY: plain system call: what the terminal does on Ctrl-C.

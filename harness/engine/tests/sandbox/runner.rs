@@ -63,7 +63,7 @@ fn open_to_all(path: &Path) {
 pub fn main(filters: &[&str]) -> ExitCode {
     let filters: Vec<&str> = filters.iter().copied().filter(|word| !word.starts_with('-')).collect();
     let wanted = |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(filter));
-    share_mounts();
+    be_a_machine();
     let runner = Runner::new();
     let before = Host::look(&runner.program);
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
@@ -98,17 +98,16 @@ pub fn main(filters: &[&str]) -> ExitCode {
     if failed > 0 || lacking { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// Makes the mounts of this process shared, as they are on most machines: then one that a sandbox did not keep to itself would
-/// show up here. On a machine of its own, so to speak, as far as we may.
-fn share_mounts() {
+/// Makes this process's network, name and mounts a machine of their own, as far as we may: what happens on the real one in the
+/// meantime is not our doing. Its mounts are shared, as on most machines: one that a sandbox did not keep to itself shows up.
+fn be_a_machine() {
     // SAFETY: plain system calls on strings that live; before any thread exists.
     unsafe {
-        if libc::unshare(libc::CLONE_NEWNS) == 0 {
-            let all = libc::MS_REC | libc::MS_PRIVATE;
-            let root = c"/".as_ptr();
-            assert_eq!(libc::mount(std::ptr::null(), root, std::ptr::null(), all, std::ptr::null()), 0);
-            let all = libc::MS_REC | libc::MS_SHARED;
-            assert_eq!(libc::mount(std::ptr::null(), root, std::ptr::null(), all, std::ptr::null()), 0);
+        if libc::unshare(libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWUTS) == 0 {
+            for sharing in [libc::MS_PRIVATE, libc::MS_SHARED] {
+                let (root, none) = (c"/".as_ptr(), std::ptr::null());
+                assert_eq!(libc::mount(none, root, none, libc::MS_REC | sharing, none.cast()), 0);
+            }
         }
     }
 }
