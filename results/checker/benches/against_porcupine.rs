@@ -129,6 +129,8 @@ fn main() {
         ("cas over 5 values, 10 cl., short", Mix::cas(1_000, 10), true),
         ("unique values, 50 clients", Mix::unique(10_000, 50), false),
         ("cas over 5 values, 25 clients", Mix::cas(10_000, 25), false),
+        ("cas over 5 values, 25 clients, short", Mix::cas(1_000, 25), false),
+        ("cas over 5 values, 50 clients, short", Mix::cas(1_000, 50), false),
         ("unique values, 1 % info", Mix { info: 10, ..Mix::unique(10_000, 10) }, false),
         ("cas over 5 values, 1 % info", Mix { info: 10, ..Mix::cas(10_000, 10) }, false),
         ("unique values, 25 clients", Mix::unique(1_000_000, 25), false),

@@ -8,34 +8,37 @@
 //! * **Optional operations only for a customer.** Where all effects are known, an optional operation that leaves state
 //!   `v` is tried only if a pending operation asks for `v`, directly or through other optional ones. In any legal order
 //!   one that is not followed by such an operation can be moved later or taken out.
-//! * **Dead writes.** Where all effects are known, a pending write whose value nobody will ask for goes in line unseen
-//!   just before the next write that goes in line; by itself it is tried only when it must be in line. In any legal order
-//!   what follows a dead write does not look at the state, so the dead write can be moved there.
+//! * **Overwritten at once.** Where all effects are known, a pending write can go in line unseen just before any later
+//!   write that does so while it is pending. So nothing is tried for that: once another write went in line since its call
+//!   it is covered, and its return can be passed. It can still be put in line for its value until then.
+//! * **Writes only for a purpose.** Where all effects are known, a write is put in line only where a pending operation asks
+//!   for its value, or at its own return. In any legal order every other write is followed by a write, so it can go in
+//!   line unseen, or by an operation called after its return, so it can wait until then.
+//! * **Equal operations** pending at the same time go in line in the order of their returns.
+//! * **Dead states.** Where all effects are known, states that nobody will ask for are one and the same.
 //! * **Equal optional operations** are used in the order of their invocations.
 //! * **Dominance.** Of two configurations that differ only in the optional operations used, one that has used fewer can
 //!   do all the other can. One that has been tried in vain therefore covers all that used more. Whether an optional
 //!   operation was used that nobody can ask for any more makes no difference at all.
+
+mod candidates;
+mod memo;
+mod walk;
 
 use rustc_hash::FxHashMap;
 
 use super::allowance::{Allowance, Holding, Spent};
 use super::pending::PendingSet;
 use super::states::{REFUSED, StateId};
-use super::timeline::{Asks, ClassId, Event, Leaves, OpId, Timeline};
+use super::timeline::{Asks, ClassId, Event, Leaves, Op, OpId, Timeline};
 use super::used::{UsedId, UsedSets};
 use super::{Effort, Finding};
 use crate::model::Model;
+use candidates::Candidate;
 
 const NONE: OpId = OpId::MAX;
 /// The clock is asked once in so many configurations.
 const CLOCK_EVERY: u64 = 1024;
-
-/// What can come next in a line.
-#[derive(Clone, Copy)]
-enum Candidate {
-    Required(OpId),
-    Optional(ClassId),
-}
 
 /// A configuration whose successors are being tried.
 struct Frame<P> {
@@ -43,6 +46,8 @@ struct Frame<P> {
     at: u32,
     state: StateId,
     used: UsedId,
+    /// Writes called before this event were pending when the last write went in line: they are covered.
+    covered: u32,
     /// Which successor is due; see [`Search::next`].
     cursor: u32,
     /// Where its own changes begin on the trail.
@@ -69,9 +74,9 @@ pub(super) struct Search<'a, 'b, 'h, M: Model, P: PendingSet> {
     /// By state: operations not in line that could leave it behind, optional ones included.
     giving: Vec<u32>,
     used: UsedSets,
-    memo: FxHashMap<(u32, StateId, P), u32>,
-    /// Antichains of used sets, for memo entries with more than one.
-    chains: Vec<Vec<UsedId>>,
+    memo: FxHashMap<(u32, StateId, P), Tried>,
+    /// For memo entries with more than one.
+    chains: Vec<Vec<Tried>>,
     transitions: FxHashMap<(StateId, ClassId), StateId>,
     stack: Vec<Frame<P>>,
     /// What was put in line, in order; required operations by number, optional classes with the top bit set.
@@ -81,6 +86,14 @@ pub(super) struct Search<'a, 'b, 'h, M: Model, P: PendingSet> {
     configurations: u64,
     furthest: u32,
 }
+
+/// What else tells two configurations at the same event, in the same state and with the same pending operations in line
+/// apart: the optional operations used, and the first call of a pending write that is not covered. Less used and more
+/// covered is better.
+type Tried = (UsedId, u32);
+
+/// Stands for all states that nobody will ask for.
+const DEAD: StateId = StateId::MAX - 1;
 
 /// Marks an optional class on the trail, and a chain in the memo.
 const TOP: u32 = 1 << 31;
@@ -162,11 +175,20 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
         }
         let mut done = P::empty(self.line.slots);
         let state = self.line.initial;
-        let at = self.advance(0, &mut done, state);
+        let at = self.advance(0, &mut done, state, 0);
         if at as usize == self.line.events.len() {
             return Ok(true);
         }
-        self.push(at, done, state, UsedSets::EMPTY, 0)?;
+        self.push(Frame {
+            at,
+            state,
+            used: UsedSets::EMPTY,
+            covered: 0,
+            cursor: 0,
+            trail: 0,
+            offers: 0,
+            done,
+        })?;
         while let Some(candidate) = self.next() {
             let Some(candidate) = candidate else {
                 self.pop();
@@ -187,103 +209,8 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
             })
     }
 
-    /// The next candidate of the configuration on top: first the operation that must be in line next; then, if it asks
-    /// for another state, the pending ones that leave it behind; then all other pending ones; then optional ones.
-    /// `None` when the stack is empty, `Some(None)` when the top has no more.
-    fn next(&mut self) -> Option<Option<Candidate>> {
-        let slots = self.line.slots as u32;
-        let top = self.stack.last_mut()?;
-        let Event::Return(must) = self.line.events[top.at as usize] else {
-            unreachable!("a configuration stands before a return")
-        };
-        let asks = self.line.classes[self.line.ops[must as usize].class as usize].asks;
-        let first = match asks {
-            Asks::State(state) if state != top.state => Leaves::State(state),
-            _ => Leaves::Unknown,
-        };
-        if top.cursor == 0 {
-            top.cursor = if first == Leaves::Unknown { slots + 1 } else { 1 };
-            return Some(Some(Candidate::Required(must)));
-        }
-        while self.top().cursor <= 2 * slots {
-            let top = self.top();
-            let slot = (top.cursor - 1) % slots;
-            let early = top.cursor <= slots;
-            top.cursor += 1;
-            let in_line = top.done.has(slot);
-            let op = self.current[slot as usize];
-            if op == NONE || op == must || in_line {
-                continue;
-            }
-            let leaves = self.line.classes[self.line.ops[op as usize].class as usize].leaves;
-            let is_first = first != Leaves::Unknown && leaves == first;
-            if leaves == Leaves::Same || early != is_first || self.dead(op) {
-                continue;
-            }
-            return Some(Some(Candidate::Required(op)));
-        }
-        if self.top().cursor == 2 * slots + 1 {
-            self.collect_offers();
-        }
-        let top = self.top();
-        let at = (top.offers + top.cursor - 2 * slots - 1) as usize;
-        top.cursor += 1;
-        Some(self.offer_stack.get(at).map(|class| Candidate::Optional(*class)))
-    }
-
     fn top(&mut self) -> &mut Frame<P> {
         self.stack.last_mut().expect("only called with a configuration on top")
-    }
-
-    /// Puts the optional classes worth trying from the configuration on top onto their stack.
-    fn collect_offers(&mut self) {
-        if self.line.optional == 0 {
-            return;
-        }
-        let top = self.stack.last().expect("only called with a configuration on top");
-        let (state, used) = (top.state, top.used);
-        if !self.line.known {
-            for class in &self.open_offers {
-                if self.used.count(used, *class) < self.offered[*class as usize] as usize {
-                    self.offer_stack.push(*class);
-                }
-            }
-            return;
-        }
-        // Where the state is as wanted already, writing it again can still hide dead writes.
-        let hides = self.current.iter().any(|op| *op != NONE && !self.in_line(*op) && self.dead(*op));
-        let top = self.stack.last().expect("only called with a configuration on top");
-        self.wanted.clear();
-        for op in self.current.iter().filter(|op| **op != NONE) {
-            let op = self.line.ops[*op as usize];
-            if let (false, Asks::State(asked)) =
-                (top.done.has(op.slot), self.line.classes[op.class as usize].asks)
-                && (asked != state || hides)
-                && !self.wanted.contains(&asked)
-            {
-                self.wanted.push(asked);
-            }
-        }
-        let mut at = 0;
-        while let Some(wanted) = self.wanted.get(at).copied() {
-            at += 1;
-            for class in &self.line.offers[wanted as usize] {
-                if self.used.count(used, *class) >= self.offered[*class as usize] as usize {
-                    continue;
-                }
-                match self.line.classes[*class as usize].asks {
-                    Asks::State(before) if before != state || hides => {
-                        if !self.wanted.contains(&before) {
-                            self.wanted.push(before);
-                        }
-                        if before == state {
-                            self.offer_stack.push(*class);
-                        }
-                    }
-                    _ => self.offer_stack.push(*class),
-                }
-            }
-        }
     }
 
     /// Whether a pending operation is in line in the configuration on top.
@@ -295,8 +222,10 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
     /// Puts the candidate in line. `true` if that explains everything.
     fn follow(&mut self, candidate: Candidate) -> Result<bool, Spent> {
         let top = self.stack.last().expect("candidates come from the configuration on top");
-        let (from_at, from_state, from_used, mut done) = (top.at, top.state, top.used, top.done.clone());
+        let (from_at, from_state, mut used, mut done) = (top.at, top.state, top.used, top.done.clone());
+        let mut covered = top.covered;
         let class = match candidate {
+            Candidate::Pass(op) => return self.pass(op),
             Candidate::Required(op) => self.line.ops[op as usize].class,
             Candidate::Optional(class) => class,
         };
@@ -305,8 +234,8 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
             return Ok(false);
         }
         let trail = self.trail.len();
-        let mut used = from_used;
         match candidate {
+            Candidate::Pass(_) => {}
             Candidate::Required(op) => {
                 done.put(self.line.ops[op as usize].slot);
                 self.enter(op);
@@ -321,29 +250,64 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
             self.rewind(trail);
             return Ok(false);
         }
-        if self.overwrites(class) {
-            self.absorb(&mut done);
-        }
-        if state == from_state && self.trail.len() == trail + 1 && matches!(candidate, Candidate::Optional(_))
-        {
+        let covers = self.overwrites(class);
+        let optional = matches!(candidate, Candidate::Optional(_));
+        if optional && state == from_state && !(covers && self.first_uncovered(covered, &done) < u32::MAX) {
             // It would change nothing.
             self.rewind(trail);
             return Ok(false);
         }
+        if covers && self.line.known {
+            covered = from_at;
+        }
         if state != from_state {
             self.observe(&mut done, state);
         }
-        let at = self.advance(from_at, &mut done, state);
+        self.arrive(done, state, used, covered, trail)
+    }
+
+    /// Lets a covered write return unseen.
+    fn pass(&mut self, write: OpId) -> Result<bool, Spent> {
+        let Op { slot, class, .. } = self.line.ops[write as usize];
+        let top = self.top();
+        let (state, used, covered, mut done) = (top.state, top.used, top.covered, top.done.clone());
+        let trail = self.trail.len();
+        done.put(slot);
+        self.enter(write);
+        if let Leaves::State(left) = self.line.classes[class as usize].leaves
+            && left != state
+            && self.owed(left)
+        {
+            self.rewind(trail);
+            return Ok(false);
+        }
+        self.arrive(done, state, used, covered, trail)
+    }
+
+    /// Walks on from the configuration on top with what was put in line, and keeps the configuration found there if it
+    /// is new. `true` if everything is explained.
+    fn arrive(
+        &mut self,
+        mut done: P,
+        state: StateId,
+        used: UsedId,
+        covered: u32,
+        trail: usize,
+    ) -> Result<bool, Spent> {
+        let from = self.top().at;
+        let at = self.advance(from, &mut done, state, covered);
         if at as usize == self.line.events.len() {
             return Ok(true);
         }
-        used = self.forget_spent(used);
-        if !self.remember(at, state, &done, used)? {
+        let used = self.forget_spent(used);
+        let state = if self.line.known && self.unasked(state) { DEAD } else { state };
+        if !self.remember(at, state, &done, used, covered)? {
             self.rewind(trail);
-            self.retreat(at, from_at);
+            self.retreat(at, from);
             return Ok(false);
         }
-        self.push(at, done, state, used, trail)?;
+        let offers = self.offer_stack.len() as u32;
+        self.push(Frame { at, state, used, covered, cursor: 0, trail: trail as u32, offers, done })?;
         Ok(false)
     }
 
@@ -353,26 +317,26 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
         class.asks == Asks::Nothing && matches!(class.leaves, Leaves::State(_))
     }
 
-    /// Whether this is a write whose value nobody will ask for.
-    fn dead(&self, op: OpId) -> bool {
-        let class = &self.line.classes[self.line.ops[op as usize].class as usize];
-        match (self.line.known, class.asks, class.leaves) {
-            (true, Asks::Nothing, Leaves::State(state)) => {
-                self.asking[state as usize] == 0 && self.line.optional_asks[state as usize] == 0
-            }
-            _ => false,
-        }
+    /// Whether nobody will ask for the state any more.
+    fn unasked(&self, state: StateId) -> bool {
+        let state = state as usize;
+        state >= self.asking.len() || self.asking[state] == 0 && self.line.optional_asks[state] == 0
     }
 
-    /// Puts every pending dead write in line.
-    fn absorb(&mut self, done: &mut P) {
-        for slot in 0..self.current.len() {
-            let op = self.current[slot];
-            if op != NONE && !done.has(slot as u32) && self.dead(op) {
-                done.put(slot as u32);
-                self.enter(op);
-            }
-        }
+    /// Whether operations of this class are writes of a value nobody will ask for.
+    fn worthless(&self, class: ClassId) -> bool {
+        let what = &self.line.classes[class as usize];
+        matches!(what.leaves, Leaves::State(state) if self.unasked(state)) && self.overwrites(class)
+    }
+
+    /// The first call of a pending write that is neither in line nor covered.
+    fn first_uncovered(&self, covered: u32, done: &P) -> u32 {
+        let pending = self.current.iter().filter(|op| **op != NONE).map(|op| self.line.ops[*op as usize]);
+        pending
+            .filter(|op| op.called >= covered && !done.has(op.slot) && self.overwrites(op.class))
+            .map(|op| op.called)
+            .min()
+            .unwrap_or(u32::MAX)
     }
 
     fn use_one(&mut self, used: UsedId, class: ClassId) -> Result<UsedId, Spent> {
@@ -460,132 +424,7 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
         }
     }
 
-    /// Puts every pending observer that `state` accepts in line.
-    fn observe(&mut self, done: &mut P, state: StateId) {
-        for slot in 0..self.current.len() {
-            let op = self.current[slot];
-            if op != NONE && !done.has(slot as u32) && self.observes(op, state) {
-                done.put(slot as u32);
-                self.enter(op);
-            }
-        }
-    }
-
-    fn observes(&mut self, op: OpId, state: StateId) -> bool {
-        let id = self.line.ops[op as usize].class;
-        let class = &self.line.classes[id as usize];
-        if class.leaves != Leaves::Same {
-            return false;
-        }
-        match class.asks {
-            Asks::State(asked) => asked == state,
-            Asks::Nothing => true,
-            Asks::Unknown => {
-                self.line.model.step(self.line.states.get(state), class.call, class.ret).is_some()
-            }
-        }
-    }
-
-    /// Walks on to the first return whose operation is not in line.
-    fn advance(&mut self, from: u32, done: &mut P, state: StateId) -> u32 {
-        let mut at = from;
-        while let Some(event) = self.line.events.get(at as usize).copied() {
-            match event {
-                Event::Call(op) => {
-                    let slot = self.line.ops[op as usize].slot;
-                    self.current[slot as usize] = op;
-                    if self.observes(op, state) {
-                        done.put(slot);
-                        self.enter(op);
-                    }
-                }
-                Event::Return(op) => {
-                    let slot = self.line.ops[op as usize].slot;
-                    if !done.has(slot) {
-                        break;
-                    }
-                    done.take(slot);
-                    self.current[slot as usize] = NONE;
-                }
-                Event::Offer(class) => {
-                    self.offered[class as usize] += 1;
-                    if self.offered[class as usize] == 1 {
-                        self.open_offers.push(class);
-                    }
-                }
-            }
-            at += 1;
-        }
-        self.furthest = self.furthest.max(at);
-        at
-    }
-
-    /// Walks back from `from` to `to`.
-    fn retreat(&mut self, from: u32, to: u32) {
-        for at in (to..from).rev() {
-            match self.line.events[at as usize] {
-                Event::Call(op) => self.current[self.line.ops[op as usize].slot as usize] = NONE,
-                Event::Return(op) => self.current[self.line.ops[op as usize].slot as usize] = op,
-                Event::Offer(class) => {
-                    self.offered[class as usize] -= 1;
-                    if self.offered[class as usize] == 0 {
-                        self.open_offers.pop();
-                    }
-                }
-            }
-        }
-    }
-
-    /// Whether the configuration is new: neither it nor one that covers it has been tried.
-    fn remember(&mut self, at: u32, state: StateId, done: &P, used: UsedId) -> Result<bool, Spent> {
-        if self.memo.len() == self.memo.capacity() {
-            self.make_room()?;
-        }
-        let heap = done.heap();
-        let Some(entry) = self.memo.get_mut(&(at, state, done.clone())) else {
-            self.memo.insert((at, state, done.clone()), used);
-            if heap > 0 {
-                self.holding.grow(heap)?;
-            }
-            return Ok(true);
-        };
-        if *entry & TOP == 0 {
-            let known = *entry;
-            if self.used.within(known, used) {
-                return Ok(false);
-            }
-            if self.used.within(used, known) {
-                *entry = used;
-                return Ok(true);
-            }
-            *entry = self.chains.len() as u32 | TOP;
-            self.chains.push(vec![known, used]);
-            self.holding.grow(64)?;
-            return Ok(true);
-        }
-        let chain = &mut self.chains[(*entry & !TOP) as usize];
-        if chain.iter().any(|known| self.used.within(*known, used)) {
-            return Ok(false);
-        }
-        chain.retain(|known| !self.used.within(used, *known));
-        chain.push(used);
-        self.holding.grow(4)?;
-        Ok(true)
-    }
-
-    /// Doubles the memo, if there is memory for the old and the new one side by side.
-    fn make_room(&mut self) -> Result<(), Spent> {
-        let entry = size_of::<((u32, StateId, P), u32)>() + 1;
-        // The table is at most 7/8 full.
-        let old = self.memo.capacity() / 7 * 8 * entry;
-        let new = (2 * old).max(1024 * entry);
-        self.holding.grow(new)?;
-        self.memo.reserve(self.memo.capacity().max(512));
-        self.holding.shrink(old);
-        Ok(())
-    }
-
-    fn push(&mut self, at: u32, done: P, state: StateId, used: UsedId, trail: usize) -> Result<(), Spent> {
+    fn push(&mut self, frame: Frame<P>) -> Result<(), Spent> {
         self.configurations += 1;
         if self.configurations > self.steps {
             return Err(Spent::Steps);
@@ -597,8 +436,7 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
             self.holding.grow((self.stack.capacity() * 2).max(64) * size_of::<Frame<P>>())?;
             self.holding.shrink(self.stack.capacity() * size_of::<Frame<P>>());
         }
-        let offers = self.offer_stack.len() as u32;
-        self.stack.push(Frame { at, state, used, cursor: 0, trail: trail as u32, offers, done });
+        self.stack.push(frame);
         Ok(())
     }
 

@@ -34,6 +34,9 @@ pub(super) struct Op {
     pub(super) slot: u32,
     /// Its position in the history's operations.
     pub(super) source: usize,
+    /// Where its call and its return stand among the events.
+    pub(super) called: u32,
+    pub(super) returned: u32,
 }
 
 /// What an operation asks of the state, by number.
@@ -225,22 +228,28 @@ impl<'h, M: Model> Timeline<'h, M> {
                 continue;
             }
             let op = self.ops.len() as OpId;
-            self.ops.push(Op { class: *class, slot: 0, source: entry.operation });
+            self.ops.push(Op { class: *class, slot: 0, source: entry.operation, called: 0, returned: 0 });
             ends.push((entry.invoke, Event::Call(op)));
             ends.push((entry.complete, Event::Return(op)));
         }
         ends.sort_unstable_by_key(|(position, _)| *position);
         self.events.extend(ends.into_iter().map(|(_, event)| event));
         let mut free: Vec<u32> = Vec::new();
-        for event in &self.events {
+        for (at, event) in self.events.iter().enumerate() {
             match event {
                 Event::Call(op) => {
-                    self.ops[*op as usize].slot = free.pop().unwrap_or_else(|| {
+                    let op = &mut self.ops[*op as usize];
+                    op.called = at as u32;
+                    op.slot = free.pop().unwrap_or_else(|| {
                         self.slots += 1;
                         (self.slots - 1) as u32
                     });
                 }
-                Event::Return(op) => free.push(self.ops[*op as usize].slot),
+                Event::Return(op) => {
+                    let op = &mut self.ops[*op as usize];
+                    op.returned = at as u32;
+                    free.push(op.slot);
+                }
                 Event::Offer(_) => {}
             }
         }
