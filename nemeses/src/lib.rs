@@ -18,7 +18,7 @@ pub struct Entry {
     pub name: &'static str,
     /// What it breaks, in a line.
     pub about: &'static str,
-    /// What it can be told. The first one is what `--nemesis NAME=VALUE` sets.
+    /// What it can be told: `--nemesis NAME:SETTING=VALUE`.
     pub settings: &'static [Setting],
     /// The values each setting takes, in the order of `settings`.
     pub values: &'static [&'static [&'static str]],

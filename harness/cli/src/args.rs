@@ -67,7 +67,7 @@ pub struct Run {
     /// A bug to plant; may be given several times [`schism list bugs`]
     #[arg(long = "bug", value_name = "NAME")]
     pub bugs: Vec<String>,
-    /// A setting of the target; may be given several times
+    /// A setting, as target.KEY=VALUE, workload.KEY=VALUE, check.time=60s or evidence.ok-min=100; may be given several times
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
     /// How many nodes
@@ -94,6 +94,18 @@ pub struct Run {
     /// How long a call may take
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<String>,
+    /// Calls at random intervals around the mean (true) or at even ones (false)
+    #[arg(long, value_name = "BOOL")]
+    pub stagger: Option<bool>,
+    /// How long the nodes may take until all are ready
+    #[arg(long, value_name = "DURATION")]
+    pub start_limit: Option<String>,
+    /// How long the cluster may take to be ready again after all faults are healed
+    #[arg(long, value_name = "DURATION")]
+    pub recovery_limit: Option<String>,
+    /// The verdict you expect: valid, invalid or unknown; said in the plan, and checked by nobody but you
+    #[arg(long, value_name = "VERDICT")]
+    pub expect: Option<String>,
     /// Repeats the plan's choices: what is called and broken, and when
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,

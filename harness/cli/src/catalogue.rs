@@ -29,12 +29,15 @@ pub fn catalogue() -> Catalogue {
 }
 
 fn nemesis(entry: &schism_nemeses::Entry) -> NemesisEntry {
-    let settings = entry.settings.iter().zip(entry.values);
+    let settings = entry.settings.iter().zip(entry.values).map(|(setting, values)| {
+        let nodes_min = |word: &str| {
+            (entry.nodes_min)(&schism_nemeses::Settings::from([(setting.name.into(), word.into())]))
+        };
+        SettingEntry::new(setting.name, Values::sized_words(values, nodes_min))
+    });
     NemesisEntry {
         name: entry.name.into(),
-        settings: settings
-            .map(|(setting, values)| SettingEntry::new(setting.name, Values::words(values)))
-            .collect(),
+        settings: settings.collect(),
         nodes_min: (entry.nodes_min)(&schism_nemeses::Settings::new()),
     }
 }

@@ -97,6 +97,7 @@ fn overrides(args: &args::Run) -> Result<Overrides, Failure> {
         backend: args.backend.clone(),
         rate: args.rate,
         concurrency: args.concurrency,
+        stagger: args.stagger,
         target: args.target.clone(),
         bugs: args.bugs.clone(),
         workload: args.workload.clone(),
@@ -108,11 +109,17 @@ fn overrides(args: &args::Run) -> Result<Overrides, Failure> {
     for (flag, text, place) in [
         ("--time-limit", &args.time_limit, &mut understood.time_limit),
         ("--timeout", &args.timeout, &mut understood.timeout),
+        ("--start-limit", &args.start_limit, &mut understood.start_limit),
+        ("--recovery-limit", &args.recovery_limit, &mut understood.recovery_limit),
     ] {
         match text.as_deref().map(plan::duration).transpose() {
             Ok(duration) => *place = duration,
             Err(complaint) => take(flag, complaint),
         }
+    }
+    match args.expect.as_deref().map(plan::verdict).transpose() {
+        Ok(verdict) => understood.expect = verdict,
+        Err(complaint) => take("--expect", complaint),
     }
     match args.nemesis.as_deref().map(plan::nemeses).transpose() {
         Ok(nemeses) => understood.nemeses = nemeses,

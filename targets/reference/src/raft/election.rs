@@ -184,7 +184,8 @@ impl Raft {
 
     /// Check-quorum.
     pub(super) fn step_down_if_alone(&mut self) {
-        if self.bugs.unconfirmed_leader_reads {
+        // Stepping down would save these from what they do.
+        if self.bugs.unconfirmed_leader_reads || self.bugs.lease_trusts_clock {
             return;
         }
         let now = self.now();

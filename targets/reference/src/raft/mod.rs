@@ -105,7 +105,7 @@ pub struct Raft {
     next_sequence: u64,
     /// The time of day as it was looked up last: only the bug `lease-trusts-clock` looks at it.
     cached_wall: Duration,
-    cached_at: Duration,
+    cached_ticks: u32,
 
     // Of the input at hand.
     clock: Clock,
@@ -143,7 +143,7 @@ impl Protocol for Raft {
             reads: BTreeMap::new(),
             next_sequence: 1,
             cached_wall: clock.wall,
-            cached_at: clock.monotonic,
+            cached_ticks: 0,
             clock,
             output: Output::default(),
         };
@@ -190,8 +190,9 @@ impl Protocol for Raft {
 
 impl Raft {
     fn tick(&mut self) {
-        if self.now() >= self.cached_at + reads::CLOCK_CACHED {
-            self.cached_at = self.now();
+        self.cached_ticks += 1;
+        if self.cached_ticks >= reads::CLOCK_CACHED_TICKS {
+            self.cached_ticks = 0;
             self.cached_wall = self.clock.wall;
         }
         if matches!(self.role, Role::Leader(_)) {
