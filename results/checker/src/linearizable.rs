@@ -132,6 +132,7 @@ impl<M: Model> Linearizable<M> {
                 Err(doubt) => doubts.push(doubt),
             }
         }
+        anomalies.sort_by_key(|anomaly| anomaly.culprit);
         if others > 0
             && let Some(last) = anomalies.last_mut()
         {

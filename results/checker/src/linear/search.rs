@@ -17,6 +17,8 @@
 //! * **Equal operations** pending at the same time go in line in the order of their returns.
 //! * **Dead states.** Where all effects are known, states that nobody will ask for are one and the same.
 //! * **Equal optional operations** are used in the order of their invocations.
+//! * **Optional operations last.** One is not used while a pending operation that must go in line anyhow does the same:
+//!   kept, it can do later whatever the pending one could.
 //! * **Dominance.** Of two configurations that differ only in the optional operations used, one that has used fewer can
 //!   do all the other can. One that has been tried in vain therefore covers all that used more. Whether an optional
 //!   operation was used that nobody can ask for any more makes no difference at all.

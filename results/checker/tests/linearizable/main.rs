@@ -3,6 +3,7 @@
 mod brute_force;
 mod dice;
 mod explanations;
+mod judge;
 mod script;
 mod search;
 mod second_opinion;

@@ -5,6 +5,9 @@ use super::super::timeline::{Asks, ClassId, Event, Leaves, OpId};
 use super::{NONE, Search};
 use crate::model::Model;
 
+/// So many events are looked at to guess what to try first.
+const LOOK_AHEAD: usize = 32;
+
 /// What can come next in a line.
 #[derive(Clone, Copy)]
 pub(super) enum Candidate {
@@ -28,17 +31,17 @@ impl<M: Model, P: PendingSet> Search<'_, '_, '_, M, P> {
             Asks::State(state) if state != top.state => Leaves::State(state),
             _ => Leaves::Unknown,
         };
-        if top.cursor == 0 {
-            top.cursor = 1;
+        if top.cursor < 2 {
             let op = self.line.ops[must as usize];
-            if op.called < top.covered && self.overwrites(op.class) {
-                return Some(Some(Candidate::Pass(must)));
+            let passable = op.called < top.covered && self.overwrites(op.class);
+            let used_first = passable && self.asked_soon(must);
+            let top = self.top();
+            top.cursor += 1;
+            if top.cursor == 2 || !passable {
+                top.cursor = if first == Leaves::Unknown { slots + 2 } else { 2 };
             }
-        }
-        let top = self.top();
-        if top.cursor == 1 {
-            top.cursor = if first == Leaves::Unknown { slots + 2 } else { 2 };
-            return Some(Some(Candidate::Required(must)));
+            let pass = passable && (self.top().cursor == 1) != used_first;
+            return Some(Some(if pass { Candidate::Pass(must) } else { Candidate::Required(must) }));
         }
         while self.top().cursor <= 2 * slots + 1 {
             let top = self.top();
@@ -63,6 +66,30 @@ impl<M: Model, P: PendingSet> Search<'_, '_, '_, M, P> {
         let at = (top.offers + top.cursor - 2 * slots - 2) as usize;
         top.cursor += 1;
         Some(self.offer_stack.get(at).map(|class| Candidate::Optional(*class)))
+    }
+
+    /// Whether the value of a covered write at its return is asked for before what is there now, as far as can be seen
+    /// from a few events. Only decides what is tried first.
+    fn asked_soon(&mut self, write: OpId) -> bool {
+        let (at, state) = (self.top().at as usize, self.top().state);
+        let Leaves::State(left) = self.line.classes[self.line.ops[write as usize].class as usize].leaves
+        else {
+            return false;
+        };
+        let pending = self.current.iter().copied().filter(|op| *op != NONE && !self.in_line(*op));
+        let end = (at + LOOK_AHEAD).min(self.line.events.len());
+        let coming = self.line.events[at..end].iter().filter_map(|event| match event {
+            Event::Call(op) => Some(*op),
+            _ => None,
+        });
+        for op in pending.chain(coming) {
+            match self.line.classes[self.line.ops[op as usize].class as usize].asks {
+                Asks::State(asked) if asked == left => return true,
+                Asks::State(asked) if asked == state => return false,
+                _ => {}
+            }
+        }
+        false
     }
 
     /// Puts the optional classes worth trying from the configuration on top onto their stack.
@@ -97,7 +124,9 @@ impl<M: Model, P: PendingSet> Search<'_, '_, '_, M, P> {
         while let Some(wanted) = self.wanted.get(at).copied() {
             at += 1;
             for class in &self.line.offers[wanted as usize] {
-                if self.used.count(used, *class) >= self.offered[*class as usize] as usize {
+                if self.used.count(used, *class) >= self.offered[*class as usize] as usize
+                    || self.has_equal(*class)
+                {
                     continue;
                 }
                 match self.line.classes[*class as usize].asks {
@@ -113,6 +142,18 @@ impl<M: Model, P: PendingSet> Search<'_, '_, '_, M, P> {
                 }
             }
         }
+    }
+
+    /// Whether a pending operation that must go in line anyhow does the same as an optional one. Then that one is kept:
+    /// it can do later whatever the pending one could.
+    fn has_equal(&self, optional: ClassId) -> bool {
+        let optional = &self.line.classes[optional as usize];
+        self.current.iter().any(|op| {
+            *op != NONE && !self.in_line(*op) && {
+                let class = &self.line.classes[self.line.ops[*op as usize].class as usize];
+                class.asks == optional.asks && class.leaves == optional.leaves
+            }
+        })
     }
 
     /// Whether a pending operation may be worth putting in line before its return.
