@@ -10,9 +10,9 @@ use schism_engine::backend::sandbox::{Sandbox, enter, probe};
 use schism_engine::backend::{Backend, BackendError};
 use schism_engine::cluster::{Desired, Endpoint, Node, Program, Run};
 
-use crate::stage::{Stage, cut, folder, node, options, program, run as set, until};
+use crate::stage::{LONG, Stage, cut, folder, node, options, program, run as set, until};
 
-/// Long enough for any answer inside one machine, short enough to wait for one that never comes.
+/// How long to wait for what shall not come.
 const SHORT: Duration = Duration::from_millis(400);
 
 pub const CASES: &[(&str, fn())] = &[
@@ -46,10 +46,9 @@ fn everybody_talks() {
     let stage = Stage::new(5);
     for from in 0..5 {
         for to in 0..5 {
-            let address = stage.address(to);
-            assert_eq!(stage.ask(from, &format!("visit {address}")), "hello", "{from} to {to}");
+            assert!(stage.reaches(from, &stage.address(to).to_string(), LONG), "{from} to {to}");
         }
-        assert_eq!(stage.ask(from, "visit n3"), "hello", "names are known");
+        assert!(stage.reaches(from, "n3", LONG), "names are known");
     }
     let all: BTreeSet<_> = stage.sandbox.nodes().iter().map(|spec| spec.address).collect();
     assert_eq!(all.len(), 5, "every node has its own address");
@@ -120,17 +119,19 @@ fn split_and_heal() {
     stage.apply(&cuts);
     for from in 0..5 {
         for to in 0..5 {
-            let answer = stage.ask(from, &format!("visit n{}", to + 1));
-            assert_eq!(answer == "hello", side(from) == side(to), "n{} to n{}: {answer}", from + 1, to + 1);
+            let open = side(from) == side(to);
+            let reached = stage.reaches(from, &format!("n{}", to + 1), if open { LONG } else { SHORT });
+            assert_eq!(reached, open, "n{} to n{}", from + 1, to + 1);
         }
     }
+    // That nothing came could be slowness: that it was dropped is the proof.
     let observed = stage.sandbox.observe().expect("observing").dropped;
-    assert_eq!(observed.len(), 12);
+    assert!(observed.len() == 12 && observed.values().all(|packets| *packets > 0), "{observed:?}");
     // Clients reach both sides throughout; a heal opens every pair for the next connection.
     stage.apply(&[]);
     for from in 0..5 {
         for to in 0..5 {
-            assert_eq!(stage.ask(from, &format!("visit n{}", to + 1)), "hello");
+            assert!(stage.reaches(from, &format!("n{}", to + 1), LONG));
         }
     }
     assert!(stage.sandbox.observe().expect("observing").dropped.is_empty());
@@ -146,7 +147,7 @@ fn clients_are_cut() {
         let refused = stage.try_connect(0, SHORT).map(drop).expect_err("the node is out of reach");
         assert_eq!(refused.kind(), std::io::ErrorKind::TimedOut, "silence, not a refusal");
         assert!(count(&mut stage, pair) > 0);
-        assert_eq!(stage.ask(1, "visit n1"), "hello", "other nodes reach it");
+        assert!(stage.reaches(1, "n1", LONG), "other nodes reach it");
         stage.apply(&[]);
         assert_eq!(stage.ask(0, "echo again"), "again");
     }
@@ -162,7 +163,7 @@ fn connection_survives() {
     let silence = talk.try_ask("append once").expect_err("the answer is lost");
     assert_eq!(silence.kind(), std::io::ErrorKind::WouldBlock);
     stage.apply(&[]);
-    talk.patience(crate::stage::LONG);
+    talk.patience(LONG);
     assert_eq!(talk.ask("contents"), "appended", "the answer to the first question comes first");
     assert_eq!(stage.ask(0, "contents"), "once,");
 }
@@ -181,9 +182,9 @@ fn kill_and_restart() {
     stage.apply(&[set(1, Run::Down)]);
     assert_eq!(pid(&mut stage, 1), None);
     assert!(talk.try_ask("echo x").is_err(), "its connections are gone");
-    let refused = stage.try_connect(1, SHORT).map(drop).expect_err("nobody listens");
+    let refused = stage.try_connect(1, LONG).map(drop).expect_err("nobody listens");
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
-    assert_eq!(stage.ask(0, "visit n3"), "hello");
+    assert!(stage.reaches(0, "n3", LONG));
     assert_eq!((pid(&mut stage, 0), pid(&mut stage, 2)), others);
     stage.apply(&[]);
     assert_eq!(stage.ask(1, "contents"), "kept,");
@@ -231,7 +232,7 @@ fn pause_and_resume() {
     let enough = other.cpu + Duration::from_millis(50);
     until("the other node gets time", || observe(&mut stage)[1].cpu > enough);
     assert_eq!(observe(&mut stage)[0], before, "a paused daemon uses no time at all");
-    let mut talk = stage.try_connect(0, SHORT).expect("the kernel still accepts for it");
+    let mut talk = stage.try_connect(0, LONG).expect("the kernel still accepts for it");
     talk.patience(SHORT);
     talk.try_ask("echo slow").expect_err("but nobody answers");
     stage.apply(&[]);

@@ -10,8 +10,6 @@ use std::time::Duration;
 
 pub const COMMAND: &str = "daemon";
 pub const PORT: u16 = 7000;
-/// How long a daemon waits for another one.
-const PATIENCE: Duration = Duration::from_millis(400);
 
 type Datagrams = Arc<Mutex<Vec<String>>>;
 
@@ -47,7 +45,9 @@ fn converse(stream: &TcpStream, socket: &UdpSocket, datagrams: &Datagrams, descr
         let words: Vec<&str> = line.split(' ').collect();
         let answer = match words[..] {
             ["echo", text] => text.to_owned(),
-            ["visit", address] => visit(address).unwrap_or_else(|error| format!("error {error}")),
+            ["visit", address, patience] => {
+                visit(address, patience).unwrap_or_else(|error| format!("error {error}"))
+            }
             ["send", address, text] => socket
                 .send_to(text.as_bytes(), resolve(address))
                 .map_or_else(|e| e.to_string(), |_| "sent".into()),
@@ -93,10 +93,11 @@ fn resolve(address: &str) -> SocketAddr {
     (address, PORT).to_socket_addrs().expect("a known name").next().expect("an address")
 }
 
-/// Says a word to another node's daemon and returns its answer.
-fn visit(address: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&resolve(address), PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+/// Says a word to another node's daemon and returns its answer; waits so many milliseconds for it to come.
+fn visit(address: &str, patience: &str) -> std::io::Result<String> {
+    let patience = Duration::from_millis(patience.parse().expect("milliseconds"));
+    let mut stream = TcpStream::connect_timeout(&resolve(address), patience)?;
+    stream.set_read_timeout(Some(patience))?;
     stream.write_all(b"echo hello\n")?;
     let mut answer = String::new();
     BufReader::new(stream).read_line(&mut answer)?;

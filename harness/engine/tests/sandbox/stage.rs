@@ -102,6 +102,11 @@ impl Stage {
         self.connect(index).ask(question)
     }
 
+    /// Whether one node's daemon gets an answer from another's.
+    pub fn reaches(&self, from: usize, to: &str, patience: Duration) -> bool {
+        self.ask(from, &format!("visit {to} {}", patience.as_millis())) == "hello"
+    }
+
     pub fn apply(&mut self, changes: &[Change]) {
         self.sandbox.apply(&Desired::of(changes)).expect("applying");
     }

@@ -137,6 +137,7 @@ impl Agent {
             let hint = if missing { " (is it installed on this machine?)" } else { "" };
             io::Error::other(format!("cannot start {shown}: {error}{hint}"))
         })?;
+        // Its id in the node, as the daemon itself knows it; the kernel counts upwards, so every start has another.
         self.daemon = Some(child.id());
         Ok(())
     }

@@ -76,15 +76,15 @@ pub(super) struct Cuts {
 }
 
 impl Cuts {
-    /// Makes the table, cutting nothing, over a socket opened in the fabric.
+    /// Makes the table, cutting nothing, over a socket opened in the fabric of so many nodes.
     ///
     /// # Errors
     /// When the kernel has no nftables, or not for us.
-    pub(super) fn create(mut netlink: Netlink, run: &str) -> Result<Self, BackendError> {
+    pub(super) fn create(mut netlink: Netlink, run: &str, nodes: usize) -> Result<Self, BackendError> {
         let table = format!("schism-{run}");
         let mut refused = None;
         for mechanism in MECHANISMS {
-            match netlink.transact(creation(&table, mechanism)) {
+            match netlink.transact(creation(&table, mechanism, nodes)) {
                 Ok(()) => return Ok(Cuts { netlink, table, mechanism, applied: BTreeSet::new() }),
                 Err(error) => {
                     refused.get_or_insert(error);
@@ -172,7 +172,7 @@ fn within(bytes: &[u8], kind: u16) -> Option<&[u8]> {
 }
 
 /// Table, set, chain and the one rule: look the packet's two addresses up in the set, and drop it if they are there.
-fn creation(table: &str, mechanism: Mechanism) -> Batch {
+fn creation(table: &str, mechanism: Mechanism, nodes: usize) -> Batch {
     let mut batch = begin();
     let mut body = Writer::default();
     body.text(1, table).number(2, if mechanism.owner { OWNER } else { 0 });
@@ -180,6 +180,11 @@ fn creation(table: &str, mechanism: Mechanism) -> Batch {
 
     let mut body = Writer::default();
     body.text(1, table).text(2, SET).number(3, 0).number(4, 0).number(5, 8).number(10, SET_NUMBER);
+    // Told its final size, the kernel takes a table that never grows. While one that grows does so, lists of it have gaps.
+    let pairs = (nodes + 1).pow(2);
+    body.nest(9, |description| {
+        description.number(1, pairs as u32);
+    });
     if mechanism.counters {
         body.nest(17, |expression| {
             expression.text(1, "counter");
@@ -273,7 +278,7 @@ mod tests {
                 let failed = |error| BackendError::system(format!("{mechanism:?}"))(error);
                 let mut netlink = Netlink::open(libc::NETLINK_NETFILTER as isize).map_err(failed)?;
                 let table = format!("schism-{mechanism:?}").replace([' ', ':', ',', '{', '}'], "");
-                netlink.transact(creation(&table, mechanism)).map_err(failed)?;
+                netlink.transact(creation(&table, mechanism, 100)).map_err(failed)?;
                 let mut cuts = Cuts { netlink, table, mechanism, applied: BTreeSet::new() };
                 let nodes = (0..100).map(|index| Endpoint::Node(Node(index)));
                 // More pairs than fit into one message.

@@ -171,7 +171,7 @@ fn forwarding() -> Result<Found, BackendError> {
 
 fn cuts() -> Result<Found, BackendError> {
     isolate()?;
-    let mut cuts = Cuts::create(netlink(libc::NETLINK_NETFILTER)?, "probe")?;
+    let mut cuts = Cuts::create(netlink(libc::NETLINK_NETFILTER)?, "probe", 1)?;
     let pair = (Endpoint::Clients, Endpoint::Node(Node(0)));
     cuts.apply(&BTreeSet::from([pair]))?;
     let counted = cuts.dropped()?;
