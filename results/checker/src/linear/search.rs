@@ -4,7 +4,7 @@
 //! * **Eager observers.** An operation that changes no state is put in line as soon as it is pending and accepted:
 //!   moving it earlier in a legal order, to a place where it is accepted, leaves the order legal.
 //! * **Obligations.** A state that a required operation still asks for is not left when no operation that could bring
-//!   it back remains.
+//!   it back remains, or none that is called before the asking one returns.
 //! * **Optional operations only for a customer.** Where all effects are known, an optional operation that leaves state
 //!   `v` is tried only if a pending operation asks for `v`, directly or through other optional ones. In any legal order
 //!   one that is not followed by such an operation can be moved later or taken out.
@@ -248,7 +248,7 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
                 used = self.use_one(used, class)?;
             }
         }
-        if state != from_state && self.owed(from_state) {
+        if state != from_state && self.owed(from_at, from_state, &done, used) {
             self.rewind(trail);
             return Ok(false);
         }
@@ -272,13 +272,14 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
     fn pass(&mut self, write: OpId) -> Result<bool, Spent> {
         let Op { slot, class, .. } = self.line.ops[write as usize];
         let top = self.top();
-        let (state, used, covered, mut done) = (top.state, top.used, top.covered, top.done.clone());
+        let (at, state, used, covered, mut done) =
+            (top.at, top.state, top.used, top.covered, top.done.clone());
         let trail = self.trail.len();
         done.put(slot);
         self.enter(write);
         if let Leaves::State(left) = self.line.classes[class as usize].leaves
             && left != state
-            && self.owed(left)
+            && self.owed(at, left, &done, used)
         {
             self.rewind(trail);
             return Ok(false);
@@ -382,10 +383,36 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
         Ok(after)
     }
 
-    /// Whether leaving `state` now leaves a required operation without what it asks for.
-    fn owed(&self, state: StateId) -> bool {
-        let state = state as usize;
-        self.line.obliging && state < self.asking.len() && self.asking[state] > 0 && self.giving[state] == 0
+    /// Whether a required operation that asks for `state` cannot get it in time any more, now that it is another one.
+    fn owed(&self, at: u32, state: StateId, done: &P, used: UsedId) -> bool {
+        let index = state as usize;
+        if !self.line.obliging || index >= self.asking.len() || self.asking[index] == 0 {
+            return false;
+        }
+        if self.giving[index] == 0 {
+            return true;
+        }
+        if !self.line.known {
+            return false;
+        }
+        let class = |op: OpId| &self.line.classes[self.line.ops[op as usize].class as usize];
+        let pending = |op: OpId| op != NONE && !done.has(self.line.ops[op as usize].slot);
+        let leaves = Leaves::State(state);
+        if self.current.iter().any(|op| pending(*op) && class(*op).leaves == leaves)
+            || self.line.offers[index]
+                .iter()
+                .any(|class| self.used.count(used, *class) < self.offered[*class as usize] as usize)
+        {
+            return false;
+        }
+        let calls = &self.line.giver_calls[index];
+        let next = calls.get(calls.partition_point(|call| *call < at)).copied().unwrap_or(u32::MAX);
+        let askers = &self.line.askers[index];
+        let due = askers.partition_point(|op| self.line.ops[*op as usize].returned < at);
+        askers[due..]
+            .iter()
+            .take_while(|op| self.line.ops[**op as usize].returned < next)
+            .any(|op| self.line.ops[*op as usize].called >= at || !done.has(self.line.ops[*op as usize].slot))
     }
 
     /// Notes that a required operation is in line.

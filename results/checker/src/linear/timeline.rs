@@ -87,6 +87,10 @@ pub(super) struct Timeline<'h, M: Model> {
     pub(super) obliging: bool,
     /// For each state, the optional classes that leave it behind; only where `known`.
     pub(super) offers: Vec<Vec<ClassId>>,
+    /// For each state, when operations that may leave it behind are called; in order.
+    pub(super) giver_calls: Vec<Vec<u32>>,
+    /// For each state, the required operations that ask for it, in the order of their returns.
+    pub(super) askers: Vec<Vec<OpId>>,
     /// For each state, how many optional classes ask for it.
     pub(super) optional_asks: Vec<u32>,
 }
@@ -111,6 +115,8 @@ impl<'h, M: Model> Timeline<'h, M> {
             known: true,
             obliging: true,
             offers: Vec::new(),
+            giver_calls: Vec::new(),
+            askers: Vec::new(),
             optional_asks: Vec::new(),
         };
         line.initial = line.states.id(model.initial());
@@ -121,6 +127,7 @@ impl<'h, M: Model> Timeline<'h, M> {
         line.idle = class_of.iter().map(|class| idle[*class as usize]).collect();
         line.lay_out(entries, &class_of, &idle);
         line.foresee(&idle);
+        line.line_up();
         line
     }
 
@@ -251,6 +258,31 @@ impl<'h, M: Model> Timeline<'h, M> {
                     free.push(op.slot);
                 }
                 Event::Offer(_) => {}
+            }
+        }
+    }
+
+    /// When each state is asked for, and when it may be brought about.
+    fn line_up(&mut self) {
+        self.giver_calls = vec![Vec::new(); self.states.len()];
+        self.askers = vec![Vec::new(); self.states.len()];
+        for (at, event) in self.events.iter().enumerate() {
+            let class = match event {
+                Event::Call(op) => self.ops[*op as usize].class,
+                Event::Offer(class) => *class,
+                Event::Return(op) => {
+                    if let Asks::State(state) = self.classes[self.ops[*op as usize].class as usize].asks {
+                        self.askers[state as usize].push(*op);
+                    }
+                    continue;
+                }
+            };
+            let class = &self.classes[class as usize];
+            if let Leaves::State(state) = class.leaves {
+                self.giver_calls[state as usize].push(at as u32);
+            }
+            for state in &class.might_leave {
+                self.giver_calls[*state as usize].push(at as u32);
             }
         }
     }

@@ -147,6 +147,7 @@ fn hundreds_of_calls_of_unknown_fate() {
         (30, Mix { values: 20, ..Mix::cas(3_000, 8) }),
         (50, Mix { values: 20, ..Mix::cas(3_000, 8) }),
         (100, Mix { values: 20, ..Mix::cas(3_000, 8) }),
+        (200, Mix { values: 20, ..Mix::cas(3_000, 8) }),
         (30, Mix::cas(3_000, 8)),
         (50, Mix::cas(3_000, 8)),
         (100, Mix::cas(3_000, 8)),
@@ -161,5 +162,7 @@ fn hundreds_of_calls_of_unknown_fate() {
             "{count} of unknown fate, {} of them matter: {} configurations {finding:?}",
             effort.optional, effort.configurations
         );
+        assert_eq!(finding, Finding::Linearizable);
+        assert!(effort.configurations < 3_000, "a configuration an operation, but {}", effort.configurations);
     }
 }
