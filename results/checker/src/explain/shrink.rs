@@ -35,7 +35,7 @@ pub(super) fn shrink<'h, M: Model>(
 ) -> Vec<Entry<'h>> {
     let shrinker = Shrinker { model, allowance };
     let part = shrinker.end_early(whole);
-    let (mut part, beginning) = shrinker.begin_late(part);
+    let (mut part, beginning) = shrinker.begin_late(part, whole);
     part = shrinker.whole_values(part);
     part = shrinker.one_by_one(part, beginning);
     let kept: FxHashSet<usize> = part.iter().map(|entry| entry.operation).collect();
@@ -95,7 +95,7 @@ impl<M: Model> Shrinker<'_, '_, M> {
 
     /// The latest beginning that leaves the part bad, and the write it begins with if that must stay: without it, a
     /// value that was written before the beginning would seem never to have been written.
-    fn begin_late<'h>(&self, part: Vec<Entry<'h>>) -> (Vec<Entry<'h>>, Option<usize>) {
+    fn begin_late<'h>(&self, part: Vec<Entry<'h>>, whole: &[Entry<'h>]) -> (Vec<Entry<'h>>, Option<usize>) {
         let mut writes: Vec<&Entry<'h>> = part
             .iter()
             .filter(|entry| {
@@ -111,7 +111,7 @@ impl<M: Model> Shrinker<'_, '_, M> {
             let mut rest = self.since(&part, write);
             if rest.len() < part.len() && self.bad(&rest) {
                 let write = write.operation;
-                let told = self.add_origins(&mut rest, &part);
+                let told = self.add_origins(&mut rest, whole);
                 return (rest, (!told).then_some(write));
             }
             at += if at < BEGINNINGS { 1 } else { at / 4 };
@@ -192,13 +192,14 @@ impl<M: Model> Shrinker<'_, '_, M> {
 
     /// Leaves out observers and relaxes all else, as far as it goes.
     fn one_by_one<'h>(&self, part: Vec<Entry<'h>>, keep: Option<usize>) -> Vec<Entry<'h>> {
-        let required: Vec<usize> = part
-            .iter()
-            .filter(|entry| entry.ret.is_some() && Some(entry.operation) != keep)
-            .map(|entry| entry.operation)
-            .collect();
-        let mut best = part;
-        in_chunks(&required, |chunk| {
+        // Observers first: once the write that one saw is optional, it would have to stay.
+        let mut required: Vec<&Entry<'h>> =
+            part.iter().filter(|entry| entry.ret.is_some() && Some(entry.operation) != keep).collect();
+        required.sort_by_key(|entry| !self.observes(entry));
+        let observers = required.iter().filter(|entry| self.observes(entry)).count();
+        let required: Vec<usize> = required.iter().map(|entry| entry.operation).collect();
+        let mut best = part.clone();
+        let mut weaken = |chunk: &[usize]| {
             let weaker = best.iter().filter_map(|entry| {
                 if chunk.contains(&entry.operation) && entry.ret.is_some() {
                     self.relaxed(entry)
@@ -212,25 +213,31 @@ impl<M: Model> Shrinker<'_, '_, M> {
                 best = rest;
             }
             taken
-        });
+        };
+        in_chunks(&required[..observers], &mut weaken);
+        in_chunks(&required[observers..], &mut weaken);
         best
     }
 
     /// Puts back who last wrote a value that is asked for, where that was left out with all that came before the
     /// beginning. Whether all could be told in a few operations; if not, nothing is put back.
     fn add_origins<'h>(&self, part: &mut Vec<Entry<'h>>, whole: &[Entry<'h>]) -> bool {
-        let mut due: Vec<Entry<'h>> = part.iter().filter(|entry| entry.ret.is_some()).copied().collect();
+        // Those made optional, too, and as they stand in the whole: in the end they do so again.
+        let kept: FxHashSet<usize> = part.iter().map(|entry| entry.operation).collect();
+        let mut due: Vec<Entry<'h>> =
+            whole.iter().filter(|entry| kept.contains(&entry.operation)).copied().collect();
         let mut added: Vec<Entry<'h>> = Vec::new();
         while let Some(reader) = due.pop() {
             let Needs::State(asked) = self.model.effect(reader.call, reader.ret).needs else { continue };
             let gives = |entry: &&Entry<'h>| {
                 entry.operation != reader.operation
+                    && entry.invoke < reader.complete
                     && matches!(self.model.effect(entry.call, entry.ret).gives, Gives::State(state) if state == asked)
             };
             if asked == self.model.initial() || part.iter().chain(&added).any(|entry| gives(&entry)) {
                 continue;
             }
-            let origin = whole.iter().rev().filter(gives).find(|entry| entry.invoke < reader.complete);
+            let origin = whole.iter().rev().find(gives);
             if let Some(origin) = origin {
                 added.push(*origin);
                 due.push(*origin);
@@ -238,6 +245,9 @@ impl<M: Model> Shrinker<'_, '_, M> {
             if added.len() > MOST_ORIGINS {
                 return false;
             }
+        }
+        if self.bad(&added) {
+            return false;
         }
         let mut whole_story = part.clone();
         whole_story.extend(added);

@@ -154,8 +154,11 @@ fn hundreds_of_calls_of_unknown_fate() {
         (200, Mix::cas(3_000, 8)),
     ] {
         let history = synthetic::history(&Mix { info, ..mix }, &mut || dice.raw());
-        let count =
-            history.operations.iter().filter(|operation| matches!(operation.outcome, Outcome::Info(_))).count();
+        let count = history
+            .operations
+            .iter()
+            .filter(|operation| matches!(operation.outcome, Outcome::Info(_)))
+            .count();
         let (finding, effort) =
             search(&CasRegister::default(), &entries(&history), &Allowance::new(BUDGET), 300_000);
         println!(
