@@ -31,8 +31,8 @@ pub(super) const BUGS: &[Bug] = &[
     },
     Bug {
         name: "commit-old-term",
-        about: "a leader commits entries of earlier terms by counting replicas, and appends none of its own when it is \
-                elected: the situation of Figure 8 of the paper loses acknowledged writes",
+        about: "a new leader does without an entry of its own term: it commits older ones by counting replicas, which \
+                can still be replaced (Figure 8 of the paper), and answers reads before it knows what is decided",
     },
     Bug {
         name: "suffix-not-truncated",

@@ -77,7 +77,8 @@ impl Raft {
     pub(super) fn begin_read_round(&mut self) {
         let Role::Leader(leader) = &self.role else { return };
         let is_under_way = leader.reads.iter().any(|asked| asked.round.is_some());
-        if leader.reads.is_empty() || is_under_way || self.commit < leader.first {
+        let knows_decided = self.commit >= leader.first || self.bugs.commit_old_term;
+        if leader.reads.is_empty() || is_under_way || !knows_decided {
             return;
         }
         self.write_to_all();

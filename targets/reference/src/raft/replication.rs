@@ -65,7 +65,10 @@ impl Raft {
                 let last = self.log.last().index;
                 let Role::Leader(leader) = &self.role else { return };
                 let Some(progress) = leader.peers.get(&peer) else { break };
-                let has_room = progress.in_flight < WINDOW && progress.installing.is_none();
+                // With the bug `commit-old-term` the older entries go alone: what travels with them would hide it.
+                let waits =
+                    self.bugs.commit_old_term && progress.next == leader.first && progress.in_flight > 0;
+                let has_room = progress.in_flight < WINDOW && progress.installing.is_none() && !waits;
                 let is_due = progress.is_curious || (has_room && progress.next <= last);
                 if !is_due {
                     break;
@@ -109,8 +112,10 @@ impl Raft {
         let term = self.hard.term;
         let base = self.log.base();
         let Role::Leader(leader) = &mut self.role else { return };
-        let round = leader.round;
+        let (round, first) = (leader.round, leader.first);
         let Some(progress) = leader.peers.get_mut(&peer) else { return };
+        let are_older = self.bugs.commit_old_term && progress.next < first;
+        let batch = if are_older { BATCH.min((first - progress.next) as usize) } else { BATCH };
         progress.is_curious = false;
         let message = if progress.next <= base.index && progress.installing.is_none() {
             progress.installing = Some(now);
@@ -118,7 +123,7 @@ impl Raft {
             Message::Install { term, image: self.image(), round }
         } else {
             // While the state is under way, a heartbeat names a place before it, and nothing else.
-            let most = if progress.installing.is_some() { 0 } else { BATCH };
+            let most = if progress.installing.is_some() { 0 } else { batch };
             let index = (progress.next - 1).clamp(base.index, self.log.last().index);
             let previous = Position { index, term: self.log.term_at(index).unwrap_or_default() };
             let entries = match most {

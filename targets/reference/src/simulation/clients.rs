@@ -9,7 +9,7 @@ use crate::protocol::{Operation, Request, Response};
 use crate::random::Random;
 
 /// A call without an answer after this is an `info`.
-const PATIENCE: Micros = 2_000_000;
+const PATIENCE: Micros = 4_000_000;
 /// A client with a session tries again after this, more or less.
 const TRY_AGAIN: Micros = 400_000;
 /// Between two calls of a client, on average.

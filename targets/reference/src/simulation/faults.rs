@@ -132,8 +132,8 @@ pub const MIXES: &[Mix] = &[
         name: "leader-crashes",
         about: "leaders crash with entries on few disks and come back to lead again: Figure 8 of the Raft paper",
         kinds: &[StrikeNewLeaders],
-        every_millis: (5_000, 6_000),
-        lasts_millis: (5_000, 6_000),
+        every_millis: (500, 1_000),
+        lasts_millis: (1_000, 2_500),
         delay_micros: (5_000, 60_000),
         ..CALM
     },

@@ -21,10 +21,8 @@ const FSYNC: (Micros, Micros) = (100, 2_000);
 const CLIENT_DELAY: (Micros, Micros) = (100, 600);
 /// With the bug `ack-before-fsync`, one tick in this many writes the buffer out.
 const SYNC_IN: u64 = 25;
-/// How often a fault that waits for a node's role or term looks at it.
-const WATCHES: Micros = 2_000;
-/// How soon a new leader is struck, and for how long.
-const STRIKES_AFTER: (Micros, Micros) = (0, 400_000);
+/// A new leader is struck within one of these times, and for how long.
+const STRIKES_WITHIN: [Micros; 3] = [60_000, 200_000, 400_000];
 const STRIKES_FOR: (Micros, Micros) = (300_000, 2_000_000);
 
 /// What happens.
@@ -46,9 +44,10 @@ enum Happening<M> {
     End {
         fault: u32,
     },
-    /// A fault that waits for a node's role or term looks at it.
-    Watch {
-        fault: u32,
+    /// A node that voted a moment ago crashes and is back at once.
+    Blink {
+        node: usize,
+        life: u64,
     },
     /// A node that became leader a moment ago is struck.
     Strike {
@@ -172,11 +171,15 @@ impl<'a, P: Protocol, O: FnMut(NodeId, &P)> World<'a, P, O> {
             }
             Happening::Deliver { node, delivery } => self.deliver(node, delivery),
             Happening::Durable { node, life } if self.machines[node].life == life => self.durable(node),
-            Happening::Tick { .. } | Happening::Durable { .. } => {}
+            Happening::Blink { node, life } if self.machines[node].life == life => self.blink(node),
+            Happening::Tick { .. } | Happening::Durable { .. } | Happening::Blink { .. } => {}
             Happening::Begin(planned) => self.begin(planned),
             Happening::End { fault } => self.end(fault),
-            Happening::Watch { fault } => self.watch(fault),
-            Happening::Strike { node } => self.strike(node),
+            Happening::Strike { node } => {
+                let leader = NodeId(node as u8);
+                let fault = faults::strike(leader, self.machines.len(), &mut self.random);
+                self.strike_with(fault);
+            }
             Happening::Start { node } => self.start_if_free(node),
             Happening::Call { client } => self.call(client),
             Happening::TryAgain { client, number } => {
@@ -249,6 +252,7 @@ impl<'a, P: Protocol, O: FnMut(NodeId, &P)> World<'a, P, O> {
         let mut output = Output::default();
         protocol.handle(machine.clocks.read(now), input, &mut output);
         (self.observe)(NodeId(node as u8), protocol);
+        self.watch(node);
         self.put_out(node, output);
     }
 
@@ -359,15 +363,12 @@ impl<'a, P: Protocol, O: FnMut(NodeId, &P)> World<'a, P, O> {
             Fault::Crash { nodes, during_write: true } => {
                 nodes.iter().for_each(|node| self.machines[usize::from(node.0)].is_doomed = true);
             }
-            Fault::CrashVoters | Fault::StrikeNewLeaders => {
-                self.queue.at(now, Happening::Watch { fault: id });
-            }
             Fault::Pause { node } => self.machines[usize::from(node.0)].is_paused = true,
             Fault::Jump { node, by_millis } => {
                 self.machines[usize::from(node.0)].clocks.jumped += by_millis * 1_000;
             }
             Fault::Drift { node, ppm } => self.machines[usize::from(node.0)].clocks.set_drift(now, *ppm),
-            Fault::Partition { .. } | Fault::Lossy { .. } | Fault::Slow { .. } | Fault::SlowDisk { .. } => {}
+            _ => {}
         }
         self.active.push(Active { id, fault, before });
         self.queue.at(end, Happening::End { fault: id });
@@ -442,40 +443,53 @@ impl<'a, P: Protocol, O: FnMut(NodeId, &P)> World<'a, P, O> {
         }
     }
 
-    /// Looks for nodes that have just followed somebody into a new term, or that have just become leaders.
-    fn watch(&mut self, id: u32) {
+    /// What some faults wait for: a node has just won an election, or has just followed somebody into a new term.
+    fn watch(&mut self, node: usize) {
+        let strikes_winners = self.is_active(&Fault::StrikeNewLeaders);
+        let crashes_voters = self.is_active(&Fault::CrashVoters);
+        if !strikes_winners && !crashes_voters {
+            return;
+        }
+        let Some(status) = self.machines[node].node.as_ref().map(P::status) else { return };
         let now = self.queue.now();
-        let Some(active) = self.active.iter().find(|active| active.id == id) else { return };
-        let strikes_leaders = matches!(active.fault, Fault::StrikeNewLeaders);
-        self.queue.at(now + WATCHES, Happening::Watch { fault: id });
-        for node in 0..self.machines.len() {
-            let Some(status) = self.machines[node].node.as_ref().map(P::status) else { continue };
-            let (seen, led) = &mut self.terms[node];
-            let has_followed = status.term > *seen && status.role == "follower";
-            let has_won = status.term > *led && status.role == "leader";
-            *seen = status.term.max(*seen);
-            if has_won {
-                *led = status.term;
-            }
-            if has_won && strikes_leaders {
-                let soon = now + self.random.between(STRIKES_AFTER.0, STRIKES_AFTER.1);
-                self.queue.at(soon, Happening::Strike { node });
-            }
-            if has_followed && !strikes_leaders && self.random.chance(600_000) {
-                self.crash(node);
-                let back = now + self.random.between(1_000, 10_000);
-                self.queue.at(back, Happening::Start { node });
-            }
+        let (seen, led) = &mut self.terms[node];
+        let has_followed = status.term > *seen && status.role == "follower";
+        let has_won = status.term > *led && status.role == "leader";
+        *seen = status.term.max(*seen);
+        if has_won {
+            *led = status.term;
+        }
+        if has_won && strikes_winners {
+            let high = *self.random.choose(&STRIKES_WITHIN).unwrap_or(&0);
+            let soon = now + self.random.below(high + 1);
+            self.queue.at(soon, Happening::Strike { node });
+        }
+        if has_won && strikes_winners && self.random.chance(400_000) {
+            // Its first write as a leader may be the one it does not survive.
+            self.strike_with(Fault::Crash { nodes: vec![NodeId(node as u8)], during_write: true });
+        }
+        if has_followed && crashes_voters && self.random.chance(600_000) {
+            let soon = now + self.random.below(4_000);
+            let life = self.machines[node].life;
+            self.queue.at(soon, Happening::Blink { node, life });
         }
     }
 
-    fn strike(&mut self, node: usize) {
+    fn is_active(&self, fault: &Fault) -> bool {
+        self.active.iter().any(|active| active.fault == *fault)
+    }
+
+    /// A crash that is over almost before anybody notices.
+    fn blink(&mut self, node: usize) {
+        self.crash(node);
+        let back = self.queue.now() + self.random.between(1_000, 10_000);
+        self.queue.at(back, Happening::Start { node });
+    }
+
+    fn strike_with(&mut self, fault: Fault) {
         let lasts = self.random.between(STRIKES_FOR.0, STRIKES_FOR.1);
         let end = (self.queue.now() + lasts).min(self.heals);
-        if self.queue.now() < end {
-            let fault = faults::strike(NodeId(node as u8), self.machines.len(), &mut self.random);
-            self.inflict(fault, end);
-        }
+        self.inflict(fault, end);
     }
 
     // Clients.
