@@ -73,9 +73,9 @@ impl Folder {
         io::Write::write_all(&mut file, text.as_bytes()).map_err(|error| Failure::file(&path, &error))
     }
 
-    /// Writes the plan, whole.
+    /// Writes the plan, whole, and what ran it.
     pub fn write_plan(&self, plan: &Plan) -> Result<(), Failure> {
-        self.write("plan.toml", &plan.to_toml())
+        self.write("plan.toml", &format!("{}\n{}", plan.to_toml(), what_ran()))
     }
 
     /// Where the history is.
@@ -100,4 +100,18 @@ fn point_latest(runs: &Path, path: &Path) {
     }
     #[cfg(unix)]
     drop(std::os::unix::fs::symlink(name, &latest));
+}
+
+/// The version and checksum of this program, which is also the program of every bundled node, as a comment.
+fn what_ran() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let program = std::env::current_exe().and_then(fs::read);
+    match program {
+        Ok(bytes) => format!(
+            "# ran by schism {version}, {} bytes, crc32 {:08x}\n",
+            bytes.len(),
+            crc32fast::hash(&bytes)
+        ),
+        Err(error) => format!("# ran by schism {version}, whose program could not be read: {error}\n"),
+    }
 }

@@ -59,6 +59,11 @@ pub fn carry_out(plan: &Plan, output: &args::Output) -> Result<Exit, Failure> {
     eprintln!("judged {} operations in {:.1?}", history.operations.len(), started.elapsed());
 
     let verdict = report(plan, &folder, &history, &judgements, output.json)?;
+    if let Some(expected) = plan.expect {
+        let so =
+            if expected == verdict { "as the plan expects" } else { "which is not what the plan expects" };
+        eprintln!("{verdict:?}, {so}");
+    }
     let was_interrupted = interrupted.load(Ordering::SeqCst);
     Ok(if was_interrupted && verdict != Verdict::Invalid { Exit::Interrupted } else { verdict.into() })
 }
