@@ -68,7 +68,7 @@ fn for_the_peer(history: &History) -> Vec<PeerOperation<PeerRegister>> {
     .collect()
 }
 
-/// The shortest of so many runs.
+/// The shortest of so many runs; one that takes seconds is not repeated.
 fn best<T>(runs: usize, mut run: impl FnMut() -> T) -> (Duration, T) {
     let mut fastest: Option<(Duration, T)> = None;
     for _ in 0..runs {
@@ -77,6 +77,9 @@ fn best<T>(runs: usize, mut run: impl FnMut() -> T) -> (Duration, T) {
         let took = start.elapsed();
         if fastest.as_ref().is_none_or(|(before, _)| took < *before) {
             fastest = Some((took, answer));
+        }
+        if took > Duration::from_secs(2) {
+            break;
         }
     }
     fastest.expect("at least one run")
@@ -140,7 +143,16 @@ fn main() {
         }
         let history = synthetic::history(&mix, &mut next);
         compare(name, &history, peer);
-        if let Some((stale, _)) = synthetic::with_stale_read(&history, &mut next) {
+        // Where values come back, a stale read can be legal after all: several are tried for one that is not.
+        let stale =
+            (0..300).filter_map(|_| synthetic::with_stale_read(&history, &mut next)).find(|(stale, _)| {
+                let minute = Budget { bytes: 1 << 30, time: Duration::from_secs(60), over: &|| false };
+                let entries: Vec<Entry<'_>> =
+                    stale.operations.iter().enumerate().filter_map(|(at, op)| Entry::of(at, op)).collect();
+                search(&CasRegister::default(), &entries, &Allowance::new(minute), 100_000).0
+                    != Finding::Linearizable
+            });
+        if let Some((stale, _)) = stale {
             compare("    the same with a stale read", &stale, peer && mix.operations <= 1_000);
         }
     }
