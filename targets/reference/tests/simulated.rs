@@ -102,7 +102,7 @@ fn a_lease_that_trusts_a_clock_is_found() {
 
 #[test]
 fn a_vote_that_is_not_persisted_is_found() {
-    is_found("vote-not-persisted", 5, "crashing-voters", 3);
+    is_found("vote-not-persisted", 5, "crashing-voters", 5);
 }
 
 #[test]

@@ -140,10 +140,10 @@ pub const MIXES: &[Mix] = &[
     Mix {
         name: "crashing-voters",
         about: "nodes crash right after they voted and are back before the election is over",
-        kinds: &[CrashLeader, IsolateLeader, CrashVoters, CrashVoters],
+        kinds: &[CrashLeader, PauseLeader, CrashVoters, CrashVoters],
         every_millis: (300, 900),
         lasts_millis: (600, 2_000),
-        delay_micros: (5_000, 150_000),
+        delay_micros: (10_000, 200_000),
         ..CALM
     },
     Mix {

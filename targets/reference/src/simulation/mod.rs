@@ -7,11 +7,13 @@
 //! What it cannot find: mistakes outside of the protocol (sockets, files, the runtime), and disks that lie; and it does
 //! not prove anything: what it did not try, it did not see.
 //!
-//! Read on: `world` (what happens), `machine` (disk, clocks), `network`, `clients`, `faults` (what goes wrong, as data).
+//! Read on: `world` (what happens), `machine` (disk, clocks), `network`, `clients`, `faults` (what goes wrong, as
+//! data), `nemesis` (does it).
 
 mod clients;
 mod faults;
 mod machine;
+mod nemesis;
 mod network;
 mod queue;
 mod world;
