@@ -198,8 +198,8 @@ fn gave_up(history: &History, object: &Judged<'_>, spent: Spent, budget: Budget<
         effort.configurations,
     );
     let hint = match spent {
-        Spent::Memory => "raise --memory-limit, or use more keys, fewer clients a key, or unique values",
-        _ => "raise --time-limit, or use more keys, fewer clients a key, or unique values",
+        Spent::Memory => "raise check.memory (--memory of `schism check`), or use more keys, fewer clients a key, or unique values",
+        _ => "raise check.time (--time of `schism check`), or use more keys, fewer clients a key, or unique values",
     };
     Doubt { reason, hint: Some(hint.into()) }
 }
