@@ -169,3 +169,23 @@ fn enough_happens() {
     assert!(ok.count() >= 300);
     assert!(counts.messages >= 5_000 && counts.lost >= 50 && counts.crashes >= 3, "{counts:?}");
 }
+
+/// The invariants themselves are seen to be broken, each by a bug that breaks it.
+#[test]
+fn each_invariant_is_seen_to_be_broken() {
+    for (bug, mix, says) in [
+        ("vote-not-persisted", "crashing-voters", "both lead in term"),
+        ("suffix-not-truncated", "leader-crashes", "is not on"),
+        ("vote-ignores-log", "leader-crashes", "without the decided entry"),
+        ("ack-before-majority", "partitions", "takes another entry"),
+        ("snapshot-drops-sessions", "partitions", "store differs"),
+    ] {
+        let mix = Mix::named(mix).expect("a mix of this name");
+        let found = count(40, |seed| {
+            let options = Options { seed, mix, bugs: [bug.into()].into(), ..Options::default() };
+            show(&options).violations.iter().any(|violation| violation.contains(says))
+        });
+        println!("{bug}: {found} of 40 seeds: … {says} …");
+        assert!(found >= 1, "{bug} never shows as: … {says} …");
+    }
+}

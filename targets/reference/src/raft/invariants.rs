@@ -2,7 +2,7 @@
 //!
 //! * election safety: at most one leader a term;
 //! * log matching: entries of equal index and term hold the same, and follow entries of equal term;
-//! * leader completeness: a new leader's log holds every entry that was ever decided;
+//! * leader completeness: a new leader's log holds every entry that was decided in an earlier term;
 //! * state machine safety: no two nodes ever take different entries for decided at one index, and stores that applied
 //!   equally much are equal.
 //!
@@ -27,11 +27,21 @@ pub struct Invariants {
     entries: HashMap<(Index, Term), (Term, Option<Origin>)>,
     /// What was ever decided, from index 1 on. Where a node decides much at once and takes a snapshot in the same step,
     /// it is known as soon as another node decides it.
-    decided: Vec<Option<(Term, Option<Origin>)>>,
+    decided: Vec<Option<Decided>>,
     stores: BTreeMap<Index, Store>,
     watched: BTreeMap<NodeId, Watched>,
     /// What was broken, one sentence each, the first ones only.
     pub violations: Vec<String>,
+}
+
+/// A decided entry.
+#[derive(Clone, Copy, Debug)]
+struct Decided {
+    term: Term,
+    proposal: Option<Origin>,
+    /// The term in which it was decided, which may be later than its own. Leaders of earlier terms may lack it, even one
+    /// that learns of its election only now.
+    in_term: Term,
 }
 
 /// How far a node has been looked at.
@@ -83,7 +93,8 @@ impl Invariants {
     fn leader_completeness(&mut self, node: &Raft) {
         let from = node.log.base().index;
         for (index, known) in (1..).zip(&self.decided).skip(from as usize) {
-            if let Some((term, _)) = known
+            if let Some(Decided { term, in_term, .. }) = known
+                && *in_term < node.hard.term
                 && node.log.term_at(index) != Some(*term)
             {
                 let what = format!(
@@ -112,12 +123,14 @@ impl Invariants {
     fn state_machine_safety(&mut self, node: &Raft, from: Index) {
         for index in from..=node.commit {
             let Some(entry) = node.log.get(index) else { continue };
-            let what = (entry.term, entry.proposal.as_ref().map(|proposal| proposal.origin));
+            let proposal = entry.proposal.as_ref().map(|proposal| proposal.origin);
+            let what = Decided { term: entry.term, proposal, in_term: node.hard.term };
             let at = index as usize - 1;
             if self.decided.len() <= at {
                 self.decided.resize(at + 1, None);
             }
-            if *self.decided[at].get_or_insert(what) != what {
+            let known = self.decided[at].get_or_insert(what);
+            if (known.term, known.proposal) != (what.term, what.proposal) {
                 return self.violated(format!("{} takes another entry {index} for decided", node.id));
             }
         }
