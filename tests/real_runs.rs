@@ -195,10 +195,55 @@ fn a_node_that_cannot_start_is_shown_with_its_last_log_lines() {
     run(folder.path(), &["run", "--out", "a"]).expect(3).says("not empty");
     let words = ["run", "--out", "b", "--set", "target.snapshot-every=0"];
     run(folder.path(), &words).expect(3).says("did not start").says("snapshot-every").says("hint:");
+    let words = ["run", "--out", "c", "--start-limit", "1ms"];
+    run(folder.path(), &words).expect(3).says("is not ready after 0.001 s").says("last lines of its log");
     assert!(agents(folder.path()).is_empty());
 }
 
-/// A machine without namespaces gets told what to do. Taken away here by a limit of zero, in a namespace of its own.
+/// No permission to write where the run should go: said before anything starts.
+#[test]
+fn a_folder_that_may_not_be_written_is_named() {
+    if !sandboxes("no permission") {
+        return;
+    }
+    let folder = folder();
+    fs::create_dir(folder.path().join("closed")).unwrap();
+    let mut command = schism();
+    command.current_dir(folder.path()).args(["run", "--out", "closed/a"]);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(folder.path().join("closed"), fs::Permissions::from_mode(0o555)).unwrap();
+        // SAFETY: a plain system call that cannot fail.
+        if unsafe { libc::geteuid() } == 0 {
+            use std::os::unix::process::CommandExt;
+            command.uid(65_534).gid(65_534);
+        }
+    }
+    let ended: Ended = command.output().expect("the binary starts").into();
+    ended.expect(3).says("closed/a: Permission denied").says("hint: check who may");
+}
+
+/// A machine on which no sandbox can be made says so, and what to do. The limit is taken away in a namespace of its own.
+#[test]
+fn where_no_sandbox_can_be_made_the_remedy_is_named() {
+    if !sandboxes("no sandbox") {
+        return;
+    }
+    let folder = folder();
+    // Root of a user namespace may forbid namespaces to itself, and to nobody else.
+    let script = format!(
+        "echo 0 > /proc/sys/user/max_net_namespaces; cd {folder} && exec {schism} run --out a",
+        folder = folder.path().display(),
+        schism = env!("CARGO_BIN_EXE_schism"),
+    );
+    let output = std::process::Command::new("unshare").args(["-Ur", "sh", "-c", &script]).output();
+    let ended: Ended = output.expect("unshare is there").into();
+    ended.expect(3).says("max_net_namespaces").says("hint:");
+    assert!(!folder.path().join("a").exists(), "nothing was started");
+}
+
+/// A full disk is the harness's trouble: no verdict, and the place is named.
 #[test]
 fn a_full_disk_is_harness_trouble_not_a_finding() {
     if !sandboxes("full disk") {

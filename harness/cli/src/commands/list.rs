@@ -76,7 +76,7 @@ fn nemesis(entry: &schism_nemeses::Entry) -> Vec<Line> {
 fn bugs(target: &dyn schism_engine::target::Target) -> Vec<Line> {
     let found_by = |bug: &str| match demos::finding(bug) {
         Some(demo) => format!("found by `schism demo {}`{}", demo.name, demo.where_it_runs()),
-        None => "no demo".into(),
+        None => "no demo: it takes a fault that is not among the nemeses".into(),
     };
     let line = |bug: schism_engine::target::PlantedBug| {
         (format!("{}/{}", target.name(), bug.name), format!("{}; {}", bug.about, found_by(bug.name)))

@@ -94,7 +94,7 @@ impl Cuts {
         let refused = refused.map(|error| error.to_string()).unwrap_or_default();
         Err(BackendError::Unsupported {
             problem: format!("links cannot be cut: nftables refused ({refused})"),
-            remedy: "sudo modprobe nf_tables, or use --backend docker".into(),
+            remedy: "sudo modprobe nf_tables".into(),
         })
     }
 

@@ -5,7 +5,7 @@ use std::io;
 
 use crate::backend::BackendError;
 
-pub(super) const OTHERWISE: &str = "run as root, or use --backend docker";
+pub(super) const OTHERWISE: &str = "run as root";
 
 /// The reason why an ordinary user may not make a user namespace.
 pub(super) fn refused_user_namespace(error: &io::Error) -> BackendError {
