@@ -1,8 +1,6 @@
 //! Bad input gets a clear error with its place and the next step, exit 3 or 64, and nothing is lost.
 
-mod binary;
-
-use binary::{file, folder, run, schism};
+use crate::binary::{file, folder, run, schism};
 
 /// The history of one register, two processes, valid.
 const HISTORY: &str = r#"{"index":0,"time":10,"type":"invoke","process":0,"f":"write","key":1,"value":7}
@@ -10,6 +8,11 @@ const HISTORY: &str = r#"{"index":0,"time":10,"type":"invoke","process":0,"f":"w
 {"index":2,"time":30,"type":"invoke","process":1,"f":"read","key":1}
 {"index":3,"time":40,"type":"ok","process":1,"f":"read","key":1,"value":7}
 "#;
+
+/// The answer to the read, and two that are wrong.
+const READ: &str = r#""type":"ok","process":1,"f":"read","key":1,"value":7"#;
+const STALE: &str = r#""type":"ok","process":1,"f":"read","key":1,"value":null"#;
+const THIN_AIR: &str = r#""type":"ok","process":1,"f":"read","key":1,"value":8"#;
 
 #[test]
 fn a_plan_with_several_mistakes_reports_all_of_them() {
@@ -56,16 +59,7 @@ fn a_good_history_is_judged_and_never_written_to() {
 #[test]
 fn a_stale_read_is_explained() {
     let folder = folder();
-    file(
-        folder.path(),
-        "history.jsonl",
-        &HISTORY
-            .replace("\"key\":1,\"value\":7}\n{\"index\":2", "\"key\":1,\"value\":7}\n{\"index\":2")
-            .replace(
-                "\"type\":\"ok\",\"process\":1,\"f\":\"read\",\"key\":1,\"value\":7",
-                "\"type\":\"ok\",\"process\":1,\"f\":\"read\",\"key\":1,\"value\":null",
-            ),
-    );
+    file(folder.path(), "history.jsonl", &HISTORY.replace(READ, STALE));
     run(folder.path(), &["check", "history.jsonl", "--model", "register"])
         .expect(1)
         .prints("INVALID")
@@ -114,14 +108,7 @@ fn garbled_cut_and_contradictory_histories_are_no_verdicts() {
 fn the_worst_of_several_files_decides() {
     let folder = folder();
     file(folder.path(), "good.jsonl", HISTORY);
-    file(
-        folder.path(),
-        "bad.jsonl",
-        &HISTORY.replace(
-            "\"type\":\"ok\",\"process\":1,\"f\":\"read\",\"key\":1,\"value\":7",
-            "\"type\":\"ok\",\"process\":1,\"f\":\"read\",\"key\":1,\"value\":8",
-        ),
-    );
+    file(folder.path(), "bad.jsonl", &HISTORY.replace(READ, THIN_AIR));
     file(folder.path(), "garbled.jsonl", "{\n");
     let check = |files: &[&str]| {
         let words: Vec<&str> = ["check", "--model", "register"].iter().chain(files).copied().collect();
@@ -148,6 +135,6 @@ fn help_teaches_and_names_the_exit_codes() {
     run(folder.path(), &["run", "--help"]).expect(0).prints("--nemesis").prints("schism run --nemesis");
     run(folder.path(), &["check", "--help"]).expect(0).prints("--model");
     run(folder.path(), &["list"]).expect(0).prints("follower-reads").prints("partition").prints("register");
-    let version: binary::Ended = schism().arg("--version").output().unwrap().into();
+    let version: crate::binary::Ended = schism().arg("--version").output().unwrap().into();
     version.expect(0).prints("schism 0.");
 }

@@ -1,13 +1,11 @@
 //! Real clusters in the sandbox: five processes, real sockets and disks, real faults. A correct store is valid, each
 //! planted bug is found, and nothing is left behind, whatever happens to the controller.
 
-mod binary;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use binary::{Ended, alone, file, folder, run, sandboxes, schism, start, wait_until};
+use crate::binary::{Ended, alone, file, folder, run, sandboxes, schism, start, wait_until};
 use serde_json::Value;
 
 fn verdict(folder: &Path) -> Value {
@@ -251,7 +249,7 @@ fn a_full_disk_is_harness_trouble_not_a_finding() {
     }
     // SAFETY: a plain system call that cannot fail.
     if unsafe { libc::geteuid() } != 0 {
-        binary::skipped("full disk", "only root can mount a small disk");
+        crate::binary::skipped("full disk", "only root can mount a small disk");
         return;
     }
     let (_alone, folder) = (alone(), folder());

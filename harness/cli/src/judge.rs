@@ -22,10 +22,10 @@ pub fn judges(plan: &Plan, workload: Workload) -> Vec<Box<dyn Checker>> {
     let EvidencePlan { ok_min, ok_before_min, ok_during_min, ok_after_min } = plan.evidence;
     let enough = |kind| Enough {
         kind,
-        in_all: ok_min as usize,
-        before: ok_before_min as usize,
-        during: ok_during_min as usize,
-        after: ok_after_min as usize,
+        in_all: ok_min,
+        before: ok_before_min,
+        during: ok_during_min,
+        after: ok_after_min,
     };
     let evidence = Evidence {
         calls: workload.calls.iter().copied().map(enough).collect(),

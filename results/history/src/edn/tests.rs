@@ -1,3 +1,5 @@
+//! The EDN reader on good forms, hostile ones, and every cut of a good one.
+
 use super::*;
 
 fn forms(text: &str) -> Result<Vec<Form>> {

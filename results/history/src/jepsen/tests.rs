@@ -1,3 +1,5 @@
+//! The reader of Jepsen operations: what each shape of line becomes, and what is refused.
+
 use super::*;
 use crate::History;
 

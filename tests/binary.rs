@@ -1,7 +1,5 @@
 //! Runs the real `schism` binary, as its users do.
 
-#![expect(dead_code, reason = "each test program uses its own part of this")]
-
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

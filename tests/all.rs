@@ -1,0 +1,6 @@
+//! The program as its users run it: bad input, real clusters, and the style of the code itself.
+
+mod bad_input;
+mod binary;
+mod real_runs;
+mod tidy;
