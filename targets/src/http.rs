@@ -62,12 +62,30 @@ impl Connection {
         body: &serde_json::Value,
         timeout: Duration,
     ) -> Result<Answer, NoAnswer> {
+        self.send_with(&[], method, path, body, timeout)
+    }
+
+    /// The same, with headers: names and values.
+    ///
+    /// # Errors
+    /// When there is no whole answer in time.
+    pub fn send_with(
+        &self,
+        headers: &[(&str, &str)],
+        method: Method,
+        path: &str,
+        body: &serde_json::Value,
+        timeout: Duration,
+    ) -> Result<Answer, NoAnswer> {
         let url = format!("{}{path}", self.base);
         let request = match method {
             Method::Put => self.agent.put(url),
             Method::Post => self.agent.post(url),
         };
-        let request = request.content_type("application/json");
+        let request =
+            headers.iter().fold(request.content_type("application/json"), |request, (name, value)| {
+                request.header(*name, *value)
+            });
         answer(request.config().timeout_global(Some(timeout)).build().send(body.to_string()))
     }
 }

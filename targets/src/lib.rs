@@ -1,5 +1,7 @@
 //! What is tested: one file a target, and how to speak to it. To add one, copy [`raft`] and write it into [`all`].
 
+mod etcd;
+mod executable;
 mod http;
 mod raft;
 
@@ -7,7 +9,7 @@ use schism_engine::target::Target;
 
 /// Every target there is.
 pub fn all() -> Vec<Box<dyn Target>> {
-    vec![Box::new(raft::Raft)]
+    vec![Box::new(raft::Raft), Box::new(etcd::Etcd)]
 }
 
 /// The target of that name.

@@ -63,7 +63,7 @@ impl Target for Raft {
         Program { file: None, arguments: words, environment: Vec::new() }
     }
 
-    fn client(&self, node: &NodeSpec) -> Box<dyn Client> {
+    fn client(&self, node: &NodeSpec, _: &Choices) -> Box<dyn Client> {
         Box::new(RaftClient(connection(node)))
     }
 

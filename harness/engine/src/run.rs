@@ -19,7 +19,7 @@ use crate::plan::{Plan, windows};
 use crate::random::Random;
 use crate::recorder::{RecordError, Recorder};
 use crate::stop::Stop;
-use crate::target::{Choices, Target};
+use crate::target::Target;
 use crate::workload::Workload;
 
 /// How long a node may take to answer when asked how it is.
@@ -113,7 +113,8 @@ fn conduct(
     let specs: Vec<NodeSpec> = backend.nodes().to_vec();
     let names: Vec<String> = specs.iter().map(|spec| spec.node.to_string()).collect();
     let network = backend.client_network();
-    let connect = |node: usize| target.client(&specs[node]);
+    let choices = plan.choices();
+    let connect = |node: usize| target.client(&specs[node], &choices);
     let mut clients =
         Clients::new(plan.concurrency, &names, &connect, &*network, plan.timeout, recorder, live, stop);
 
@@ -146,8 +147,7 @@ fn start(
     specs: &[NodeSpec],
     backend: &mut dyn Backend,
 ) -> Result<(), RunError> {
-    let choices =
-        Choices { seed: plan.seed, bugs: plan.target.bugs.clone(), settings: plan.target.settings.clone() };
+    let choices = plan.choices();
     for spec in specs {
         backend.start(spec.node, target.program(spec, specs, &choices))?;
     }

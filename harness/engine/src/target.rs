@@ -7,6 +7,7 @@ use schism_history::CallKind;
 
 use crate::client::Client;
 use crate::cluster::{NodeSpec, Program};
+use crate::plan::Values;
 
 /// A system under test.
 pub trait Target: Send + Sync {
@@ -29,11 +30,24 @@ pub trait Target: Send + Sync {
         &[]
     }
 
+    /// What one of its settings may be set to.
+    fn values(&self, _setting: &str) -> Values {
+        Values::Any
+    }
+
+    /// Whether this machine has what its nodes need. Asked before anything is started.
+    ///
+    /// # Errors
+    /// What is missing, and what would add it.
+    fn available(&self, _choices: &Choices) -> Result<(), Missing> {
+        Ok(())
+    }
+
     /// How a node is started as a program.
     fn program(&self, node: &NodeSpec, nodes: &[NodeSpec], choices: &Choices) -> Program;
 
     /// A new client of a node. Opens nothing yet.
-    fn client(&self, node: &NodeSpec) -> Box<dyn Client>;
+    fn client(&self, node: &NodeSpec, choices: &Choices) -> Box<dyn Client>;
 
     /// Asks a node how it is, over the clients' network.
     ///
@@ -60,6 +74,15 @@ pub struct Choices {
     pub bugs: Vec<String>,
     /// Settings by name.
     pub settings: BTreeMap<String, String>,
+}
+
+/// Why a target cannot run on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// What is missing.
+    pub what: String,
+    /// What would add it.
+    pub remedy: String,
 }
 
 /// A setting of a target.

@@ -30,7 +30,10 @@ pub fn run(args: &args::Run) -> Result<Exit, Failure> {
 
 /// Carries a plan out, judges what came of it, and shows it.
 pub fn carry_out(plan: &Plan, output: &args::Output) -> Result<Exit, Failure> {
-    // First, since it has to come before any thread; and what cannot be done here should leave nothing behind.
+    let target =
+        schism_targets::named(&plan.target.name).expect("the plan was checked against the catalogue");
+    target.available(&plan.choices()).map_err(|missing| Failure::harness(missing.what, missing.remedy))?;
+    // Early, since it has to come before any thread; and what cannot be done here should leave nothing behind.
     let fabric = sandbox::enter()?;
     let folder =
         Folder::create(output.out.as_deref(), &format!("{}-{}", plan.target.name, plan.workload.name))?;

@@ -102,7 +102,11 @@ impl TargetEntry {
             name: target.name().into(),
             speaks: target.speaks().to_vec(),
             bugs: target.bugs().iter().map(|bug| bug.name.into()).collect(),
-            settings: target.settings().iter().map(SettingEntry::from).collect(),
+            settings: target
+                .settings()
+                .iter()
+                .map(|setting| SettingEntry::new(setting.name, target.values(setting.name)))
+                .collect(),
         }
     }
 }
@@ -111,13 +115,6 @@ impl SettingEntry {
     /// A setting of that name.
     pub fn new(name: &str, values: Values) -> Self {
         SettingEntry { name: name.into(), values }
-    }
-}
-
-/// A target says what a setting is for but not what it may be: the target itself judges the value.
-impl From<&target::Setting> for SettingEntry {
-    fn from(setting: &target::Setting) -> Self {
-        SettingEntry::new(setting.name, Values::Any)
     }
 }
 

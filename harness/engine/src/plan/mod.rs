@@ -21,6 +21,8 @@ use std::time::Duration;
 
 use schism_checker::Verdict;
 
+use crate::target::Choices;
+
 pub use catalogue::{Catalogue, NemesisEntry, SettingEntry, TargetEntry, Values, WorkloadEntry};
 pub use mistake::{Complaint, Mistake, Mistakes};
 pub use overrides::{Assignment, Overrides, assignment, nemeses, nemesis, schedule, verdict};
@@ -153,6 +155,11 @@ impl Plan {
             evidence: EvidencePlan::default(),
             expect: None,
         }
+    }
+
+    /// What it chooses about its target.
+    pub fn choices(&self) -> Choices {
+        Choices { seed: self.seed, bugs: self.target.bugs.clone(), settings: self.target.settings.clone() }
     }
 
     /// Reads a plan from the text of a file (TOML, keys as the fields here in kebab-case). What the file leaves out is as
