@@ -2,5 +2,6 @@
 
 mod bad_input;
 mod binary;
+mod etcd_runs;
 mod real_runs;
 mod tidy;
