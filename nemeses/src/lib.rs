@@ -1,4 +1,4 @@
-//! What goes wrong: one file a nemesis. To add one, copy [`none`], the nemesis that breaks nothing, and write it into
+//! What goes wrong: one file a nemesis. To add one, copy `none.rs`, the nemesis that breaks nothing, and write it into
 //! [`ALL`].
 
 mod kill;

@@ -1,4 +1,4 @@
-//! What is tested: one file a target, and how to speak to it. To add one, copy [`raft`] and write it into [`all`].
+//! What is tested: one file a target, and how to speak to it. To add one, copy `raft.rs` and write it into [`all`].
 
 mod etcd;
 mod executable;

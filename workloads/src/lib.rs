@@ -1,4 +1,4 @@
-//! What clients do: one file a workload. To add one, copy [`set`], the smallest, and write it into [`ALL`].
+//! What clients do: one file a workload. To add one, copy `set.rs`, the smallest, and write it into [`ALL`].
 
 mod register;
 mod set;
