@@ -8,8 +8,9 @@ pub mod model;
 mod set;
 pub mod synthetic;
 mod verdict;
+pub mod zones;
 
 pub use evidence::{Enough, Evidence};
-pub use linearizable::Linearizable;
+pub use linearizable::{Judge, Linearizable};
 pub use set::SetFull;
 pub use verdict::{Anomaly, Budget, Checker, Doubt, Judgement, Refused, Verdict};

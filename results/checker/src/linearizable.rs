@@ -12,6 +12,7 @@ use crate::explain::{self, Case};
 use crate::linear::{Allowance, Effort, Entry, Finding, Spent, search};
 use crate::model::Model;
 use crate::verdict::{Anomaly, Budget, Checker, Doubt, Judgement};
+use crate::zones;
 
 /// So many bad objects are explained in full; the rest are counted.
 const EXPLAINED: usize = 5;
@@ -23,12 +24,23 @@ pub struct Linearizable<M> {
     pub model: M,
 }
 
+/// Who judges an object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Judge {
+    /// The zones, where every value is written to it once and it is a register; else the search.
+    #[default]
+    Fitting,
+    /// The search, whatever it is.
+    Search,
+}
+
 /// What became of one object.
 struct Judged<'h> {
     key: &'h Key,
     entries: Vec<Entry<'h>>,
     finding: Finding,
     effort: Effort,
+    by_zones: bool,
 }
 
 impl<M: Model> Checker for Linearizable<M> {
@@ -37,6 +49,13 @@ impl<M: Model> Checker for Linearizable<M> {
     }
 
     fn check(&self, history: &History, budget: Budget<'_>) -> Judgement {
+        self.check_by(Judge::Fitting, history, budget)
+    }
+}
+
+impl<M: Model> Linearizable<M> {
+    /// Judges with a judge of the caller's choice: the answers are the same, for all that is known.
+    pub fn check_by(&self, judge: Judge, history: &History, budget: Budget<'_>) -> Judgement {
         let allowance = Allowance::new(budget);
         let mut doubts = Vec::new();
         let objects = self.objects(history, &mut doubts);
@@ -44,11 +63,10 @@ impl<M: Model> Checker for Linearizable<M> {
         let judged = side_by_side(
             objects,
             |(_, entries)| entries.len(),
-            |(key, entries)| {
-                let (finding, effort) = search(&self.model, &entries, &allowance, u64::MAX);
-                Judged { key, entries, finding, effort }
-            },
+            |(key, entries)| self.judge(judge, key, entries, &allowance),
         );
+        let by_zones = judged.iter().filter(|object| object.by_zones).count();
+        let judges = format!("zones {by_zones} keys, search {}", judged.len() - by_zones);
         let configurations: u64 = judged.iter().map(|object| object.effort.configurations).sum();
         for object in &judged {
             if let Finding::GaveUp(spent) = object.finding {
@@ -60,17 +78,34 @@ impl<M: Model> Checker for Linearizable<M> {
         let count = |outcome: fn(&Outcome) -> bool| {
             history.operations.iter().filter(|operation| outcome(&operation.outcome)).count()
         };
-        Judgement::new(self.name(), &about, anomalies, doubts)
+        Judgement::new("linearizable", &about, anomalies, doubts)
             .with_fact("operations", history.operations.len())
             .with_fact("keys", keys)
             .with_fact("ok", count(Outcome::is_ok))
             .with_fact("fail", count(|outcome| matches!(outcome, Outcome::Fail(_))))
             .with_fact("info", count(|outcome| matches!(outcome, Outcome::Info(_))))
+            .with_fact("judge", judges)
             .with_fact("configurations explored", configurations)
     }
-}
 
-impl<M: Model> Linearizable<M> {
+    fn judge<'h>(
+        &self,
+        judge: Judge,
+        key: &'h Key,
+        entries: Vec<Entry<'h>>,
+        allowance: &Allowance<'_>,
+    ) -> Judged<'h> {
+        if let (Judge::Fitting, Some(initial)) = (judge, self.model.as_register())
+            && let Some(zones::Judged { finding, effort, part }) = zones::judge(&entries, &initial, allowance)
+        {
+            // What is not needed to show the violation need not be gone through to explain it.
+            let entries = if part.is_empty() { entries } else { part };
+            return Judged { key, entries, finding, effort, by_zones: true };
+        }
+        let (finding, effort) = search(&self.model, &entries, allowance, u64::MAX);
+        Judged { key, entries, finding, effort, by_zones: false }
+    }
+
     /// The operations of each object that constrain it, keys in the order of their first use. An object with a call the
     /// model has no rule for is left out with a doubt.
     fn objects<'h>(&self, history: &'h History, doubts: &mut Vec<Doubt>) -> Vec<(&'h Key, Vec<Entry<'h>>)> {
@@ -198,8 +233,12 @@ fn gave_up(history: &History, object: &Judged<'_>, spent: Spent, budget: Budget<
         effort.configurations,
     );
     let hint = match spent {
-        Spent::Memory => "raise check.memory (--memory of `schism check`), or use more keys, fewer clients a key, or unique values",
-        _ => "raise check.time (--time of `schism check`), or use more keys, fewer clients a key, or unique values",
+        Spent::Memory => {
+            "raise check.memory (--memory of `schism check`), or use more keys, fewer clients a key, or unique values"
+        }
+        _ => {
+            "raise check.time (--time of `schism check`), or use more keys, fewer clients a key, or unique values"
+        }
     };
     Doubt { reason, hint: Some(hint.into()) }
 }

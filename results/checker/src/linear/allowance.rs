@@ -43,8 +43,8 @@ impl<'a> Allowance<'a> {
     }
 }
 
-/// What one search holds of the allowance. Gives it back when dropped.
-pub(super) struct Holding<'a, 'b> {
+/// What one judge holds of the allowance. Gives it back when dropped.
+pub(crate) struct Holding<'a, 'b> {
     allowance: &'a Allowance<'b>,
     taken: usize,
     used: usize,
@@ -54,12 +54,12 @@ pub(super) struct Holding<'a, 'b> {
 const CHUNK: usize = 64 * 1024;
 
 impl<'a, 'b> Holding<'a, 'b> {
-    pub(super) fn new(allowance: &'a Allowance<'b>) -> Self {
+    pub(crate) fn new(allowance: &'a Allowance<'b>) -> Self {
         Holding { allowance, taken: 0, used: 0 }
     }
 
     /// Accounts for `bytes` more; `Err` if they are not to be had.
-    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Spent> {
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Spent> {
         let used = self.used + bytes;
         if used > self.taken {
             let more = (used - self.taken).next_multiple_of(CHUNK);

@@ -21,6 +21,7 @@ use schism_history::{Call, Operation, Outcome, Position, Ret};
 
 use crate::model::Model;
 
+pub(crate) use allowance::Holding;
 pub use allowance::{Allowance, Spent};
 pub use frontier::{Configuration, Frontier, frontier};
 use pending::{PendingSet, Wide};

@@ -66,7 +66,9 @@ pub trait Model: Send + Sync {
         false
     }
 
-    /// What a register of this kind holds at first; `None` if this is no register. Only for naming what went wrong.
+    /// What a register of this kind holds at first; `None` if this is no register. A model that says so promises that a
+    /// read, a write and a cas do what [`CasRegister`] says, where it understands them: registers are judged in linear
+    /// time where they can be, and what goes wrong with them has names.
     fn as_register(&self) -> Option<Value> {
         None
     }

@@ -60,7 +60,7 @@ fn no_time_left_is_unknown_and_says_why() {
     {
         assert!(reason.contains(part), "{part} is not in {reason}");
     }
-    assert!(judgement.doubts[0].hint.as_deref().is_some_and(|hint| hint.contains("--time-limit")));
+    assert!(judgement.doubts[0].hint.as_deref().is_some_and(|hint| hint.contains("--time")));
 }
 
 #[test]

@@ -1,0 +1,239 @@
+//! The linear-time judge of registers: beside the search and porcupine-rs on the same history, and beside one plain pass
+//! over the same columns, all in one process. No test: nothing fails here when a machine is slow.
+//!
+//! `cargo bench -p schism-checker --bench zones`; with `-- large` also ten million operations. What is timed: `zones`
+//! from the history's operations (values numbered, columns built, judged), `columns` from columns that are loaded
+//! already (their values numbers, nothing else known of them), `plain pass` the sum of the two columns of positions.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use porcupine_rs::{Model as PeerModel, Operation as PeerOperation};
+use rand_pcg::Pcg64;
+use rand_pcg::rand_core::{Rng, SeedableRng};
+use schism_checker::Budget;
+use schism_checker::linear::{Allowance, Entry, Finding, search};
+use schism_checker::model::Register;
+use schism_checker::synthetic::{self, Mix};
+use schism_checker::zones::{Columns, Zones};
+use schism_history::{Call, History, Outcome, Ret, Value};
+
+/// Counts the bytes in use, and the most there ever were.
+struct Counting;
+
+static USED: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is handed on to the system's allocator as it is; counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let used = USED.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        MOST.fetch_max(used, Ordering::Relaxed);
+        // SAFETY: the caller keeps the promises that the system's allocator asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        USED.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// A register, as porcupine-rs wants it.
+#[derive(Clone, Debug)]
+struct PeerRegister;
+
+#[derive(Clone, Debug)]
+enum PeerOp {
+    Read(i64),
+    Write(i64),
+}
+
+impl PeerModel for PeerRegister {
+    type State = i64;
+    type Op = PeerOp;
+    type Metadata = ();
+
+    fn init() -> i64 {
+        -1
+    }
+
+    fn step(state: &i64, op: &PeerOp) -> (bool, i64) {
+        match op {
+            PeerOp::Read(seen) => (seen == state, *state),
+            PeerOp::Write(value) => (true, *value),
+        }
+    }
+}
+
+fn number(value: &Value) -> i64 {
+    match value {
+        Value::Int(value) => *value,
+        _ => -1,
+    }
+}
+
+fn for_the_peer(history: &History) -> Vec<PeerOperation<PeerRegister>> {
+    let ok = history.operations.iter().filter(|operation| operation.outcome.is_ok());
+    ok.map(|operation| PeerOperation {
+        client_id: Some(operation.process.0),
+        call_time: i64::from(operation.invoke),
+        return_time: i64::from(operation.complete),
+        op: match (&operation.call, &operation.outcome) {
+            (Call::Read { .. }, Outcome::Ok(Ret::Value(seen))) => PeerOp::Read(number(seen)),
+            (Call::Write { value, .. }, _) => PeerOp::Write(number(value)),
+            (other, _) => unreachable!("never generated: {other}"),
+        },
+        metadata: None,
+    })
+    .collect()
+}
+
+/// The shortest of so many runs, the most bytes one of them took, and its answer.
+fn best<T>(runs: usize, mut run: impl FnMut() -> T) -> (Duration, usize, T) {
+    let before = USED.load(Ordering::Relaxed);
+    MOST.store(before, Ordering::Relaxed);
+    let mut timed = || {
+        let start = Instant::now();
+        // Else the work might be moved behind the second look at the clock.
+        let answer = std::hint::black_box(run());
+        (start.elapsed(), answer)
+    };
+    let (mut fastest, mut answer) = timed();
+    for _ in 1..runs {
+        let (took, again) = timed();
+        fastest = fastest.min(took);
+        answer = again;
+    }
+    (fastest, MOST.load(Ordering::Relaxed) - before, answer)
+}
+
+/// The three judges on one history.
+fn judges(name: &str, history: &History) {
+    let never = Budget { bytes: 4 << 30, time: Duration::from_secs(60), over: &|| false };
+    let model = Register::default();
+    let entries = || -> Vec<Entry<'_>> {
+        history.operations.iter().enumerate().filter_map(|(at, op)| Entry::of(at, op)).collect()
+    };
+    let all = entries();
+    let columns = Columns::of(&all, &model.initial).expect("reads and writes");
+    let (judging, _, _) = best(200, || columns.judge());
+    let (ours, our_bytes, zones) =
+        best(200, || Columns::of(&entries(), &model.initial).expect("reads and writes").judge());
+    let (searching, search_bytes, (finding, _)) =
+        best(10, || search(&model, &entries(), &Allowance::new(never), u64::MAX));
+    assert_eq!(zones == Zones::Linearizable, finding == Finding::Linearizable, "zones and search disagree");
+    let operations = for_the_peer(history);
+    let (peer, peer_bytes, legal) = best(1, || porcupine_rs::check_operations(&operations));
+    assert_eq!(zones == Zones::Linearizable, legal, "zones and porcupine-rs disagree");
+    println!("{name}: {} operations, {zones:.40?}", history.operations.len());
+    let line = |judge: &str, took: Duration, bytes: usize| {
+        println!(
+            "    {judge:<14} {:>12.4} ms {:>10.3} MiB   porcupine-rs / this: time {:>8.0}, memory {:>6.0}",
+            took.as_secs_f64() * 1e3,
+            bytes as f64 / f64::from(1 << 20),
+            peer.as_secs_f64() / took.as_secs_f64(),
+            peer_bytes as f64 / bytes as f64,
+        );
+    };
+    println!("    {:<14} {:>12.4} ms", "columns", judging.as_secs_f64() * 1e3);
+    line("zones", ours, our_bytes);
+    line("search", searching, search_bytes);
+    line("porcupine-rs", peer, peer_bytes);
+}
+
+/// What a client is at.
+#[derive(Clone, Copy)]
+enum At {
+    Idle,
+    Called(usize),
+    Done(usize),
+}
+
+/// Reads and writes in equal shares, a new value each write, by clients that call back to back: at each moment a client
+/// drawn by lot takes its next step.
+fn made(operations: usize, clients: usize, next: &mut impl FnMut() -> u64) -> Columns {
+    // For each operation: its value, whether it writes, and its ends.
+    let mut made: Vec<(u32, bool, u32, u32)> = Vec::with_capacity(operations);
+    let mut at = vec![At::Idle; clients];
+    let (mut position, mut register, mut values, mut open) = (0, 0, 0, 0);
+    while made.len() < operations || open > 0 {
+        let random = next();
+        let client = (((random >> 32) * clients as u64) >> 32) as usize;
+        at[client] = match at[client] {
+            At::Idle if made.len() == operations => continue,
+            At::Idle => {
+                let writes = random & 1 == 0;
+                values += u32::from(writes);
+                made.push((if writes { values } else { 0 }, writes, position, 0));
+                position += 1;
+                open += 1;
+                At::Called(made.len() - 1)
+            }
+            At::Called(operation) => {
+                let (value, writes, ..) = &mut made[operation];
+                if *writes {
+                    register = *value;
+                } else {
+                    *value = register;
+                }
+                At::Done(operation)
+            }
+            At::Done(operation) => {
+                made[operation].3 = position;
+                position += 1;
+                open -= 1;
+                At::Idle
+            }
+        };
+    }
+    let mut columns = Columns::with_capacity(operations);
+    for (value, writes, invoke, complete) in made {
+        if writes {
+            columns.write(value, invoke, Some(complete));
+        } else {
+            columns.read(value, invoke, complete);
+        }
+    }
+    columns
+}
+
+fn against_a_plain_pass(operations: usize, clients: usize, next: &mut impl FnMut() -> u64) {
+    let columns = made(operations, clients, next);
+    let runs = 30_000_000 / operations;
+    let (plain, _, sum) = best(runs, || std::hint::black_box(&columns).sum_of_positions());
+    let (ours, bytes, zones) = best(runs, || std::hint::black_box(&columns).judge());
+    assert_eq!(zones, Zones::Linearizable, "made by a correct register");
+    println!(
+        "{operations:>9} operations {clients:>5} clients: columns {:>9.3} ms = {:>5.2} ns an operation, {:>6.1} MiB; plain \
+         pass {:>8.3} ms (sum {sum}); ratio {:>5.1}",
+        ours.as_secs_f64() * 1e3,
+        ours.as_secs_f64() * 1e9 / operations as f64,
+        bytes as f64 / f64::from(1 << 20),
+        plain.as_secs_f64() * 1e3,
+        ours.as_secs_f64() / plain.as_secs_f64(),
+    );
+}
+
+fn main() {
+    let large = std::env::args().any(|argument| argument == "large");
+    let mut random = Pcg64::seed_from_u64(1);
+    let mut next = || random.next_u64();
+    for operations in [1_000_000, 10_000_000] {
+        for clients in [10, 1_000] {
+            if operations <= 1_000_000 || large {
+                against_a_plain_pass(operations, clients, &mut next);
+            }
+        }
+    }
+    let history = synthetic::history(&Mix::unique(10_000, 10), &mut next);
+    judges("unique values, 10 clients, one key", &history);
+    let short = synthetic::history(&Mix::unique(1_000, 10), &mut next);
+    let (stale, _) = synthetic::with_stale_read(&short, &mut next).expect("many reads");
+    judges("the same, shorter, with a stale read", &stale);
+}
