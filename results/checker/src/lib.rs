@@ -5,12 +5,17 @@ mod explain;
 pub mod linear;
 mod linearizable;
 pub mod model;
+mod session;
 mod set;
+mod staleness;
 pub mod synthetic;
 mod verdict;
+mod versions;
 pub mod zones;
 
 pub use evidence::{Enough, Evidence};
 pub use linearizable::{Judge, Linearizable};
+pub use session::{Guarantee, Session, Sessions};
 pub use set::SetFull;
+pub use staleness::{KeyStaleness, ReadStaleness, Spread, Staleness};
 pub use verdict::{Anomaly, Budget, Checker, Doubt, Judgement, Refused, Verdict};
