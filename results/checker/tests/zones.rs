@@ -108,6 +108,26 @@ fn laid_out(dice: &mut Dice, operations: Vec<(Call, Outcome)>) -> History {
     History::from_events(events).expect("each operation has a process of its own")
 }
 
+/// Whether the part has the writer of each value that is asked for in it, where the history has: without, it would prove
+/// another wrong than there was.
+fn sourced(history: &History, part: &History) -> bool {
+    let writes = |history: &History, value: &Value| {
+        history.operations.iter().any(|operation| match &operation.call {
+            _ if matches!(operation.outcome, Outcome::Fail(_)) => false,
+            Call::Write { value: to, .. } => to == value,
+            Call::Cas { from, to, .. } => from != to && to == value,
+            _ => false,
+        })
+    };
+    part.operations.iter().all(|operation| {
+        let asked = match &operation.call {
+            Call::Cas { from, .. } => Some(from),
+            _ => operation.read(),
+        };
+        asked.is_none_or(|asked| writes(part, asked) || !writes(history, asked))
+    })
+}
+
 /// Against the definition; and every violation is one still when nothing but its witness is left.
 #[test]
 fn definition() {
@@ -125,6 +145,8 @@ fn definition() {
                 let part = only(&history, &witness);
                 let proven = !brute_force::linearizable(&model, &part);
                 assert!(proven, "{conflict:?}, {witness:?} of {:#?}", history.operations);
+                let sourced = sourced(&history, &part);
+                assert!(sourced, "{conflict:?}, {witness:?} of {:#?}", history.operations);
                 *rules.entry(conflict.rule).or_default() += 1;
             }
             Zones::NotApplicable => panic!("every value is written once: {:#?}", history.operations),
