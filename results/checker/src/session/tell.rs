@@ -37,6 +37,7 @@ fn told(
     let mut culprit = None;
     for (step, (older, why)) in circle.iter().enumerate() {
         let newer = circle[(step + 1) % circle.len()].0;
+        witness.extend(register.versions[*older].writer);
         let order = format!("{} is older than {}", value(*older), value(newer));
         match *why {
             Why::Initial => sentences.push(format!("{order}: it was there at first.")),

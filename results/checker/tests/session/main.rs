@@ -14,6 +14,7 @@ mod weak;
 use std::time::Duration;
 
 use schism_checker::{Budget, Checker, Guarantee, Session, Sessions, Verdict, synthetic};
+use schism_history::{History, Value};
 
 use self::by_definition::OfKey;
 use self::dice::Dice;
@@ -25,7 +26,7 @@ const BUDGET: Budget<'static> = Budget { bytes: 1 << 30, time: Duration::from_se
 fn what_is_broken_is_what_no_order_of_versions_gives() {
     let mut dice = Dice::new(11);
     let mut broken = [0; Guarantee::ALL.len()];
-    let mut kept = 0;
+    let (mut kept, mut shown) = (0, 0);
     for round in 0..60_000 {
         let keys = 1 + dice.below(2);
         let shape = match round % 5 {
@@ -37,6 +38,7 @@ fn what_is_broken_is_what_no_order_of_versions_gives() {
         let session = if round % 3 == 0 { Session::Node } else { Session::Process };
         let judge = Sessions { session, real_time: round % 2 == 0, ..Sessions::default() };
         let found = judge.broken(&history);
+        shown += alone_shows_it(&judge, &history, &found);
         for (key, _) in history.by_key() {
             let of = OfKey::new(&history, key);
             let orders = of.orders(judge.real_time);
@@ -53,8 +55,31 @@ fn what_is_broken_is_what_no_order_of_versions_gives() {
             }
         }
     }
-    println!("60000 histories agreed: kept {kept}, broken {broken:?} as in {:?}", Guarantee::ALL);
+    println!(
+        "60000 histories agreed: kept {kept}, {shown} witnesses, broken {broken:?} as in {:?}",
+        Guarantee::ALL
+    );
     assert!(broken.iter().all(|count| *count > 25));
+}
+
+/// Each witness, with nothing else in the history, breaks the same guarantee. How many there are.
+fn alone_shows_it(judge: &Sessions, history: &History, found: &[(Value, Guarantee)]) -> usize {
+    if found.is_empty() {
+        return 0;
+    }
+    let anomalies = judge.check(history, BUDGET).anomalies;
+    for (key, guarantee) in found {
+        let mut of = anomalies.iter().filter(|anomaly| anomaly.key.as_ref() == Some(key));
+        let anomaly = of.find(|anomaly| anomaly.name == guarantee.anomaly()).expect("what is broken is told");
+        let mut part = history.clone();
+        part.operations = anomaly.witness.iter().map(|at| history.operations[*at].clone()).collect();
+        let still = judge.broken(&part);
+        // All four together may show as one alone, where time was no evidence before.
+        let same = still.contains(&(key.clone(), *guarantee))
+            || *guarantee == Guarantee::Together && !still.is_empty();
+        assert!(same, "{anomaly:#?} {part:#?}");
+    }
+    found.len()
 }
 
 #[test]

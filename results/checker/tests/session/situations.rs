@@ -8,7 +8,8 @@ use crate::script::history;
 fn judge_by(judge: Sessions, text: &str) -> Judgement {
     let judgement = judge.check(&history(text), BUDGET);
     for anomaly in &judgement.anomalies {
-        assert!(anomaly.witness.len() <= 5, "{anomaly:#?}");
+        // Two reads of each of two sessions and the two writers they disagree about; most need less.
+        assert!(anomaly.witness.len() <= 6, "{anomaly:#?}");
         assert!(anomaly.sentences.len() >= 2, "{anomaly:#?}");
     }
     judgement
