@@ -175,6 +175,10 @@ pub enum Model {
     String,
     /// Adds and reads of a whole set: nothing lost, late, doubled or made up
     Set,
+    /// Registers whose values are written once: measures how stale reads are
+    Staleness,
+    /// Registers whose values are written once: what each client can rely on by itself
+    Sessions,
 }
 
 /// `schism demo`

@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use schism_checker::model::{CasRegister, Register, TextRegister};
-use schism_checker::{Checker, Linearizable, SetFull, Verdict};
+use schism_checker::{Checker, Linearizable, Sessions, SetFull, Staleness, Verdict};
 use schism_engine::plan::{Complaint, Plan, duration, size};
 use schism_history::Value;
 use schism_history::format::{Format, read_any};
@@ -128,7 +128,10 @@ fn judges(file: &Path, path: &Path, request: &Request) -> Result<(Vec<Box<dyn Ch
     let plan_path: PathBuf = path.with_file_name("plan.toml");
     if !plan_path.is_file() {
         let problem = format!("{}: no plan.toml beside it says what it is a history of", path.display());
-        return Err(Failure::usage(problem, "name its model: --model register, cas-register, string or set"));
+        return Err(Failure::usage(
+            problem,
+            "name its model: --model register, cas-register, string, set, staleness or sessions",
+        ));
     }
     let plan: Plan = read_plan(&plan_path)?;
     let about = About {
@@ -150,5 +153,7 @@ fn judge_of(model: Model, initial: &Value) -> Box<dyn Checker> {
         Model::CasRegister => Box::new(Linearizable { model: CasRegister { initial } }),
         Model::String => Box::new(Linearizable { model: TextRegister }),
         Model::Set => Box::new(SetFull::default()),
+        Model::Staleness => Box::new(Staleness { initial, ..Staleness::default() }),
+        Model::Sessions => Box::new(Sessions { initial, ..Sessions::default() }),
     }
 }
