@@ -161,8 +161,12 @@ impl Checker for Sessions {
         };
         let mut judgement =
             Judgement::new(self.name(), about, anomalies, doubts).with_fact("keys", found.registers.len());
+        let alone = tallies.iter().all(|tally| tally.broken == 0);
         for (guarantee, tally) in Guarantee::ALL.into_iter().zip(tallies) {
-            judgement = judgement.with_fact(guarantee.name(), tally.line());
+            // On a key where one is broken by itself, all four together are not asked for.
+            let with_it = guarantee == Guarantee::Together && !alone && tally.broken == 0;
+            let line = if with_it { "broken with one of the four".into() } else { tally.line() };
+            judgement = judgement.with_fact(guarantee.name(), line);
         }
         if against_time > 0 {
             judgement = judgement.with_fact("keys whose cas contradict the order of time", against_time);

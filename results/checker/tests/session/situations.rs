@@ -38,6 +38,18 @@ fn missing_your_writes() {
         ]
     );
     assert_eq!((&anomaly.witness[..], anomaly.culprit), (&[0, 1, 2][..], Some(2)));
+    let facts: Vec<&str> = judgement.facts.iter().map(|(_, fact)| fact.as_str()).collect();
+    assert_eq!(
+        facts,
+        [
+            "1",
+            "broken on 1 keys; 1 calls put it to the test",
+            "never put to the test",
+            "kept by 1 calls",
+            "never put to the test",
+            "broken with one of the four",
+        ]
+    );
 }
 
 #[test]
