@@ -54,7 +54,10 @@ const CHECKERS: [(&str, &str); 5] = [
     ("linearizable", "every object's operations have a legal order that agrees with real time"),
     ("set", "of the elements of a set, none is lost, late, doubled or made up"),
     ("staleness", "how far reads lag behind what was written, by time and by versions"),
-    ("sessions", "each client sees its own writes, and time never runs back for it: the four session guarantees"),
+    (
+        "sessions",
+        "each client sees its own writes, and time never runs back for it: the four session guarantees",
+    ),
     ("evidence", "enough happened, every fault bit, the run came to its end: a pass is earned"),
 ];
 

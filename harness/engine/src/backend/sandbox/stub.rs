@@ -9,7 +9,8 @@ use crate::backend::{Backend, BackendError, ClientNetwork};
 use crate::cluster::{Death, Desired, Node, NodeSpec, Observation, Program};
 
 const PROBLEM: &str = "sandboxes need Linux";
-const REMEDY: &str = "run schism in a Linux virtual machine, or in a Linux container started with --privileged";
+const REMEDY: &str =
+    "run schism in a Linux virtual machine, or in a Linux container started with --privileged";
 
 /// There is none here.
 pub enum Fabric {}
