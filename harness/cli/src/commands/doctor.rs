@@ -8,13 +8,14 @@ use crate::failure::{Exit, Failure};
 /// Tries everything. Exit 0 if the sandbox works, 3 if not.
 pub fn run(args: &args::Doctor) -> Result<Exit, Failure> {
     let probes = sandbox::probe();
-    let works = probes.iter().all(|probe| probe.works);
+    let works = probes.iter().all(|probe| probe.works || !probe.needed);
     if args.json {
         let probes: Vec<_> = probes
             .iter()
             .map(|probe| {
                 serde_json::json!({
-                    "capability": probe.name, "works": probe.works,                     "how": probe.how, "remedy": probe.remedy,
+                    "capability": probe.name, "works": probe.works, "needed": probe.needed,
+                    "how": probe.how, "remedy": probe.remedy,
                 })
             })
             .collect();

@@ -87,6 +87,8 @@ pub struct Capability {
     pub name: &'static str,
     /// Whether it was seen to work.
     pub works: bool,
+    /// Whether there is no sandbox without it, for this user.
+    pub needed: bool,
     /// By which mechanism, or why not.
     pub how: String,
     /// The exact next step where it does not work, or could work better.

@@ -35,23 +35,34 @@ pub(super) struct Found {
 
 pub(super) type Attempt = fn() -> Result<Found, BackendError>;
 
+/// Who cannot do without something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needed {
+    Everybody,
+    OrdinaryUsers,
+    Nobody,
+}
+
 /// Every attempt, in the order in which a sandbox needs them.
-const ATTEMPTS: &[(&str, Attempt)] = &[
-    ("network and mount namespaces", namespaces),
-    ("user namespace", user_namespace),
-    ("pid, uts and ipc namespaces", processes),
-    ("links", veth),
-    ("forwarding between nodes", forwarding),
-    ("cuts", cuts),
-    ("pause", pause),
-    ("fast heal of connections", fast_heal),
+const ATTEMPTS: &[(&str, Needed, Attempt)] = &[
+    ("network and mount namespaces", Needed::Everybody, namespaces),
+    ("user namespace", Needed::OrdinaryUsers, user_namespace),
+    ("pid, uts and ipc namespaces", Needed::Everybody, processes),
+    ("links", Needed::Everybody, veth),
+    ("forwarding between nodes", Needed::Everybody, forwarding),
+    ("cuts", Needed::Everybody, cuts),
+    ("pause", Needed::Everybody, pause),
+    ("fast heal of connections", Needed::Nobody, fast_heal),
 ];
 
 /// Tries everything that a sandbox needs. Call it before [`enter`](super::enter()) and before threads are started: it forks.
 pub fn probe() -> Vec<Capability> {
-    let one = |(name, attempt): &(&'static str, Attempt)| {
+    // SAFETY: plain system call that cannot fail.
+    let root = unsafe { libc::geteuid() } == 0;
+    let one = |(name, needed, attempt): &(&'static str, Needed, Attempt)| {
         let Found { works, how, remedy } = in_child(*attempt);
-        Capability { name, works, how, remedy }
+        let needed = *needed == Needed::Everybody || (*needed == Needed::OrdinaryUsers && !root);
+        Capability { name, works, needed, how, remedy }
     };
     ATTEMPTS.iter().map(one).collect()
 }

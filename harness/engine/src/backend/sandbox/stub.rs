@@ -41,7 +41,13 @@ pub fn agent_main() -> ExitCode {
 
 /// What this machine can do for sandboxes: nothing.
 pub fn probe() -> Vec<Capability> {
-    vec![Capability { name: "sandbox", works: false, how: PROBLEM.into(), remedy: Some(REMEDY.into()) }]
+    vec![Capability {
+        name: "sandbox",
+        works: false,
+        needed: true,
+        how: PROBLEM.into(),
+        remedy: Some(REMEDY.into()),
+    }]
 }
 
 impl Sandbox {
