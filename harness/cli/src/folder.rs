@@ -74,8 +74,8 @@ impl Folder {
     }
 
     /// Writes the plan, whole, and what ran it.
-    pub fn write_plan(&self, plan: &Plan) -> Result<(), Failure> {
-        self.write("plan.toml", &format!("{}\n{}", plan.to_toml(), what_ran()))
+    pub fn write_plan(&self, plan: &Plan, program: Option<&Path>) -> Result<(), Failure> {
+        self.write("plan.toml", &format!("{}\n{}", plan.to_toml(), what_ran(program)))
     }
 
     /// Where the history is.
@@ -102,16 +102,18 @@ fn point_latest(runs: &Path, path: &Path) {
     drop(std::os::unix::fs::symlink(name, &latest));
 }
 
-/// The version and checksum of this program, which is also the program of every bundled node, as a comment.
-fn what_ran() -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    let program = std::env::current_exe().and_then(fs::read);
-    match program {
-        Ok(bytes) => format!(
-            "# ran by schism {version}, {} bytes, crc32 {:08x}\n",
-            bytes.len(),
-            crc32fast::hash(&bytes)
-        ),
-        Err(error) => format!("# ran by schism {version}, whose program could not be read: {error}\n"),
+/// The version and checksum of what ran, as comments: of this program, which is also that of every bundled node, and of
+/// the target's own.
+fn what_ran(target: Option<&Path>) -> String {
+    let mut text = format!("# ran by schism {}", env!("CARGO_PKG_VERSION"));
+    let own = std::env::current_exe().ok();
+    for program in own.iter().map(PathBuf::as_path).chain(target) {
+        let what = match fs::read(program) {
+            Ok(bytes) => format!("{} bytes, crc32 {:08x}", bytes.len(), crc32fast::hash(&bytes)),
+            Err(error) => format!("not read: {error}"),
+        };
+        text.push_str(&format!("\n# {}: {what}", program.display()));
     }
+    text.push('\n');
+    text
 }

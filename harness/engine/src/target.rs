@@ -1,6 +1,7 @@
 //! The seam to a system under test: how its nodes are started, how one tells that they are ready, and who speaks to them.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use schism_history::CallKind;
@@ -35,12 +36,12 @@ pub trait Target: Send + Sync {
         Values::Any
     }
 
-    /// Whether this machine has what its nodes need. Asked before anything is started.
+    /// The program that its nodes run, if it is not our own. Asked before anything is started.
     ///
     /// # Errors
-    /// What is missing, and what would add it.
-    fn available(&self, _choices: &Choices) -> Result<(), Missing> {
-        Ok(())
+    /// What this machine lacks, and what would add it.
+    fn executable(&self, _choices: &Choices) -> Result<Option<PathBuf>, Missing> {
+        Ok(None)
     }
 
     /// How a node is started as a program.

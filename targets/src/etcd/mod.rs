@@ -75,9 +75,9 @@ impl Target for Etcd {
         }
     }
 
-    fn available(&self, choices: &Choices) -> Result<(), Missing> {
+    fn executable(&self, choices: &Choices) -> Result<Option<PathBuf>, Missing> {
         match executable::find(program(choices)) {
-            Some(_) => Ok(()),
+            Some(path) => Ok(Some(path)),
             None => Err(Missing {
                 what: format!("target etcd: there is no program `{}` to run", program(choices)),
                 remedy: "install it with `apt-get install etcd-server`, or name one with \
@@ -193,10 +193,10 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_told_with_both_remedies() {
-        let missing = Etcd.available(&set("program", "/nowhere/etcd")).unwrap_err();
+        let missing = Etcd.executable(&set("program", "/nowhere/etcd")).unwrap_err();
         assert!(missing.what.contains("/nowhere/etcd"));
         assert!(missing.remedy.contains("etcd-server") && missing.remedy.contains("target.program"));
-        assert_eq!(Etcd.available(&set("program", "/bin/sh")), Ok(()));
+        assert_eq!(Etcd.executable(&set("program", "/bin/sh")), Ok(Some("/bin/sh".into())));
     }
 
     #[test]

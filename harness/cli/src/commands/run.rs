@@ -32,12 +32,14 @@ pub fn run(args: &args::Run) -> Result<Exit, Failure> {
 pub fn carry_out(plan: &Plan, output: &args::Output) -> Result<Exit, Failure> {
     let target =
         schism_targets::named(&plan.target.name).expect("the plan was checked against the catalogue");
-    target.available(&plan.choices()).map_err(|missing| Failure::harness(missing.what, missing.remedy))?;
+    let program = target
+        .executable(&plan.choices())
+        .map_err(|missing| Failure::harness(missing.what, missing.remedy))?;
     // Early, since it has to come before any thread; and what cannot be done here should leave nothing behind.
     let fabric = sandbox::enter()?;
     let folder =
         Folder::create(output.out.as_deref(), &format!("{}-{}", plan.target.name, plan.workload.name))?;
-    folder.write_plan(plan)?;
+    folder.write_plan(plan, program.as_deref())?;
     let options = sandbox::Options {
         nodes: plan.nodes,
         folder: folder.path.clone(),
