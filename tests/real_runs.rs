@@ -132,7 +132,7 @@ fn interrupted_twice_it_leaves_at_once() {
         return;
     }
     let (_alone, folder) = (alone(), folder());
-    // A cluster that is never ready: the first Ctrl-C would have it wait for nothing.
+    // Two different signals: two equal ones so close together may reach the process as one.
     let mut child = start(folder.path(), &["run", "--time-limit", "60s", "--out", "a"]);
     wait_until("the cluster is there", || lines(&folder.path().join("a/history.jsonl")) > 0);
     let pids = descendants(child.id());
