@@ -105,8 +105,8 @@ impl Client for RaftClient {
             Call::Add { value, .. } => {
                 connection.send(Method::Post, &format!("{path}/add"), &json!({ "value": value }), timeout)
             }
-            Call::Append { .. } => {
-                return Outcome::Fail("the raft store has no append: nothing was sent".into());
+            other => {
+                return Outcome::Fail(format!("the raft store has no {}: nothing was sent", other.kind()));
             }
         };
         match answer {

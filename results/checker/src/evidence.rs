@@ -292,11 +292,13 @@ fn reused_values(history: &History, doubts: &mut Vec<Doubt>) {
     let mut reused = 0usize;
     for operation in &history.operations {
         let (key, value) = match &operation.call {
-            Call::Read { .. } => continue,
-            Call::Write { key, value } | Call::Add { key, value } | Call::Append { key, value } => {
-                (key, value)
-            }
+            Call::Write { key, value }
+            | Call::Add { key, value }
+            | Call::Append { key, value }
+            | Call::Enqueue { key, value }
+            | Call::Push { key, value } => (key, value),
             Call::Cas { key, to, .. } => (key, to),
+            _ => continue,
         };
         if let Some(earlier) = writers.insert((key, value), operation) {
             reused += 1;

@@ -37,8 +37,8 @@ pub struct Operation {
 impl Operation {
     /// The value a read saw.
     pub fn read(&self) -> Option<&crate::Value> {
-        match &self.outcome {
-            Outcome::Ok(Ret::Value(value)) => Some(value),
+        match (&self.call, &self.outcome) {
+            (Call::Read { .. }, Outcome::Ok(Ret::Value(value))) => Some(value),
             _ => None,
         }
     }

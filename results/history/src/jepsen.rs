@@ -294,16 +294,10 @@ fn invoked(fields: Fields, keys: Keys) -> Result<Call, String> {
         return Ok(Call::Read { key });
     }
     let value = to_value(value.ok_or_else(|| format!("an invocation of {f} without :value"))?)?;
-    Ok(match kind {
-        CallKind::Read => unreachable!("returned above"),
-        CallKind::Write => Call::Write { key, value },
-        CallKind::Add => Call::Add { key, value },
-        CallKind::Append => Call::Append { key, value },
-        CallKind::Cas => match value.elements() {
-            Some([from, to]) => Call::Cas { key, from: from.clone(), to: to.clone() },
-            _ => return Err(format!("the :value of a cas must be [from to], not {value}")),
-        },
-    })
+    if kind == CallKind::Cas && value.elements().is_none_or(|ends| ends.len() != 2) {
+        return Err(format!("the :value of a cas must be [from to], not {value}"));
+    }
+    Call::of(kind, key, Some(value)).map_err(|problem| format!("{f}: {problem}"))
 }
 
 /// What an ok read returned. Its key must be the one that was asked for.

@@ -7,6 +7,10 @@
 //! {"index":3,"time":2500,"type":"phase","phase":"final"}
 //! ```
 //!
+//! What a call without an argument was answered stands in `value` (`read`, `dequeue`, `acquire` …), what one with an argument
+//! was answered in `ret`; a transaction's `value` is a list of `["r", key, seen]`, `["w", key, value]` and `["append", key,
+//! value]`, and has no key.
+//!
 //! A file cut at any byte still reads up to its last whole line ([`Recorded::cut`] says so). Anything else that is wrong
 //! is an error with its line.
 
@@ -19,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use self::parse::Parsed;
-use crate::call::{Call, CallKind, Outcome, Ret};
+use crate::call::{Call, CallKind, Outcome, Ret, Step};
 use crate::event::{Edge, Effect, Event, Process, Time, What};
 use crate::history::{Builder, Contradiction, History};
 use crate::value::Value;
@@ -41,6 +45,8 @@ struct Line<'a> {
     key: Option<Cow<'a, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<Cow<'a, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ret: Option<Cow<'a, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,6 +92,7 @@ impl<'a> Line<'a> {
             f: None,
             key: None,
             value: None,
+            ret: None,
             error: None,
             id: None,
             fault: None,
@@ -102,14 +109,8 @@ impl<'a> Line<'a> {
     fn with_call(mut self, process: Process, call: &'a Call) -> Self {
         self.process = Some(process);
         self.f = Some(call.kind());
-        self.key = Some(Cow::Borrowed(call.key()));
-        self.value = match call {
-            Call::Read { .. } => None,
-            Call::Write { value, .. } | Call::Add { value, .. } | Call::Append { value, .. } => {
-                Some(Cow::Borrowed(value))
-            }
-            Call::Cas { from, to, .. } => Some(Cow::Owned(Value::list([from.clone(), to.clone()]))),
-        };
+        self.key = (call.kind() != CallKind::Txn).then(|| Cow::Borrowed(call.key()));
+        self.value = argument(call, None);
         self
     }
 
@@ -129,7 +130,13 @@ impl<'a> Line<'a> {
                 };
                 let mut line = empty(kind).with_call(*process, call);
                 match outcome {
-                    Outcome::Ok(Ret::Value(value)) => line.value = Some(Cow::Borrowed(value)),
+                    Outcome::Ok(Ret::Value(value)) if call.is_bare() => {
+                        line.value = Some(Cow::Borrowed(value))
+                    }
+                    Outcome::Ok(Ret::Value(seen)) if call.kind() == CallKind::Txn => {
+                        line.value = argument(call, seen.elements());
+                    }
+                    Outcome::Ok(Ret::Value(value)) => line.ret = Some(Cow::Borrowed(value)),
                     Outcome::Ok(Ret::Done) => {}
                     Outcome::Fail(why) | Outcome::Info(why) => line.error = Some(Cow::Borrowed(why)),
                 }
@@ -153,6 +160,40 @@ impl<'a> Line<'a> {
                 ..empty(Kind::Note)
             },
         }
+    }
+}
+
+/// What a call asks for, as one value; the reads of a transaction filled in with what they saw, where that is known.
+fn argument<'a>(call: &'a Call, seen: Option<&[Value]>) -> Option<Cow<'a, Value>> {
+    match call {
+        Call::Write { value, .. }
+        | Call::Add { value, .. }
+        | Call::Remove { value, .. }
+        | Call::Contains { value, .. }
+        | Call::Append { value, .. }
+        | Call::Enqueue { value, .. }
+        | Call::Push { value, .. }
+        | Call::Use { token: value, .. } => Some(Cow::Borrowed(value)),
+        Call::Increment { by: number, .. } | Call::Watch { from: number, .. } => {
+            Some(Cow::Owned(Value::Int(*number)))
+        }
+        Call::Cas { from, to, .. } => Some(Cow::Owned(Value::list([from.clone(), to.clone()]))),
+        Call::Txn { steps } => {
+            let shown = steps.iter().enumerate().map(|(place, step)| {
+                let value = match step {
+                    Step::Read { .. } => seen.and_then(|seen| seen.get(place)).cloned().unwrap_or_default(),
+                    Step::Write { value, .. } | Step::Append { value, .. } => value.clone(),
+                };
+                Value::list([step.word().into(), step.key().clone(), value])
+            });
+            Some(Cow::Owned(Value::list(shown)))
+        }
+        Call::Read { .. }
+        | Call::Dequeue { .. }
+        | Call::Pop { .. }
+        | Call::Generate { .. }
+        | Call::Acquire { .. }
+        | Call::Release { .. } => None,
     }
 }
 
@@ -288,6 +329,60 @@ mod tests {
             ),
             at(9, What::Note(Note { node: "n2".into(), text: "killed by signal 9".into(), doubt: true })),
         ]
+    }
+
+    /// One call of each kind, and an answer it may get.
+    fn one_of_each() -> Vec<(Call, Ret)> {
+        let (key, value) = (|| Value::text("k"), || Value::Int(7));
+        let seen = |value: Value| Ret::Value(value);
+        let steps = [
+            Step::Read { key: key() },
+            Step::Write { key: 2.into(), value: value() },
+            Step::Append { key: 3.into(), value: value() },
+        ];
+        vec![
+            (Call::Read { key: key() }, seen(Value::Nil)),
+            (Call::Write { key: key(), value: value() }, Ret::Done),
+            (Call::Cas { key: key(), from: Value::Nil, to: value() }, Ret::Done),
+            (Call::Add { key: key(), value: value() }, seen(Value::Bool(true))),
+            (Call::Remove { key: key(), value: value() }, seen(Value::Bool(false))),
+            (Call::Contains { key: key(), value: value() }, seen(Value::Bool(true))),
+            (Call::Append { key: key(), value: value() }, seen(Value::Int(0))),
+            (Call::Enqueue { key: key(), value: value() }, Ret::Done),
+            (Call::Dequeue { key: key() }, seen(Value::Nil)),
+            (Call::Push { key: key(), value: value() }, Ret::Done),
+            (Call::Pop { key: key() }, seen(value())),
+            (Call::Increment { key: key(), by: -3 }, seen(Value::Int(4))),
+            (Call::Generate { key: key() }, seen(value())),
+            (Call::Acquire { key: key() }, seen(value())),
+            (Call::Acquire { key: key() }, Ret::Done),
+            (Call::Release { key: key() }, Ret::Done),
+            (Call::Use { key: key(), token: value() }, Ret::Done),
+            (Call::Watch { key: key(), from: 1 }, seen(Value::list([Value::list([value(), Value::Nil])]))),
+            (Call::Txn { steps: steps.into() }, seen(Value::list([5.into(), Value::Nil, Value::Nil]))),
+        ]
+    }
+
+    #[test]
+    fn every_kind_of_call_and_answer_comes_back_as_it_was() {
+        let kinds: std::collections::BTreeSet<CallKind> =
+            one_of_each().iter().map(|(call, _)| call.kind()).collect();
+        assert_eq!(kinds.into_iter().collect::<Vec<_>>(), CallKind::ALL);
+        for (call, ret) in one_of_each() {
+            for outcome in [Outcome::Ok(ret), Outcome::Fail("no".into()), Outcome::Info("?".into())] {
+                let process = Process(0);
+                let events = [
+                    Event { time: Time(1), what: What::Invoke { process, node: None, call: call.clone() } },
+                    Event { time: Time(2), what: What::Complete { process, call: call.clone(), outcome } },
+                ];
+                let mut out = Vec::new();
+                for (index, event) in events.iter().enumerate() {
+                    write_event(&mut out, index as u32, event).unwrap();
+                }
+                let history = read(&out[..]).unwrap_or_else(|error| panic!("{call}: {error}")).history;
+                assert_eq!(history, History::from_events(events).unwrap(), "{call}");
+            }
+        }
     }
 
     fn written() -> Vec<u8> {

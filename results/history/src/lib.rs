@@ -14,7 +14,7 @@ pub mod jsonl;
 pub mod porcupine_kv;
 mod value;
 
-pub use call::{Call, CallKind, Outcome, Ret};
+pub use call::{Call, CallKind, Outcome, Ret, Step};
 pub use event::{Edge, Effect, Event, FaultEvent, Note, Process, Time, What};
 pub use format::{Format, read_any};
 pub use history::{Builder, Contradiction, FaultWindow, History, Operation, Position};

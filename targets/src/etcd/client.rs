@@ -96,7 +96,7 @@ fn request(call: &Call, serializable: bool) -> Option<(&'static str, Json)> {
         Call::Add { value, .. } => {
             ("/v3/kv/put", json!({ "key": encode(&format!("{prefix}{}", text(value))), "value": "" }))
         }
-        Call::Append { .. } => return None,
+        _ => return None,
     })
 }
 

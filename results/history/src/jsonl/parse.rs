@@ -5,12 +5,13 @@
 //! over so that older versions read what newer ones wrote.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::Kind;
-use crate::call::{Call, CallKind, Outcome, Ret};
+use crate::call::{Call, CallKind, Outcome, Ret, Step};
 use crate::event::{Edge, Effect, Event, FaultEvent, Note, Process, Time, What};
 use crate::value::Value;
 
@@ -27,9 +28,10 @@ pub(super) struct Parsed {
     rare: Option<Box<Rare>>,
 }
 
-/// What only lines of failed calls, faults, phases and notes have.
+/// What only lines of failed calls, faults, phases and notes have, and some answers.
 #[derive(Default)]
 struct Rare {
+    ret: Option<Value>,
     error: Option<String>,
     id: Option<u32>,
     fault: Option<String>,
@@ -53,6 +55,7 @@ enum Field {
     F,
     Key,
     Value,
+    Ret,
     Error,
     Id,
     Fault,
@@ -129,6 +132,7 @@ impl<'de> Visitor<'de> for Lines {
 impl Rare {
     fn take<'de, A: MapAccess<'de>>(&mut self, field: &Field, map: &mut A) -> Result<(), A::Error> {
         match field {
+            Field::Ret => once(&mut self.ret, Some(map.next_value()?), "ret"),
             Field::Error => once(&mut self.error, map.next_value()?, "error"),
             Field::Id => once(&mut self.id, map.next_value()?, "id"),
             Field::Fault => once(&mut self.fault, map.next_value()?, "fault"),
@@ -188,13 +192,24 @@ impl Parsed {
 
     fn into_ok(self) -> Result<What, &'static str> {
         let process = self.process.ok_or("a completion without \"process\"")?;
-        if self.f == Some(CallKind::Read) {
-            let value = self.value.ok_or("a read that is ok, without \"value\"")?;
-            let call = call(self.f, self.key, None)?;
-            return Ok(What::Complete { process, call, outcome: Outcome::Ok(Ret::Value(value)) });
+        let done = |call, ret| Ok(What::Complete { process, call, outcome: Outcome::Ok(ret) });
+        if self.f == Some(CallKind::Txn) {
+            let (steps, seen) = steps(self.value.as_ref())?;
+            return done(Call::Txn { steps }, Ret::Value(Value::list(seen)));
         }
-        let call = call(self.f, self.key, self.value)?;
-        Ok(What::Complete { process, call, outcome: Outcome::Ok(Ret::Done) })
+        let ret = self.rare.and_then(|rare| rare.ret);
+        let call = call(self.f, self.key, self.value.clone())?;
+        let answer = if call.is_bare() { self.value } else { ret };
+        match (answer, call.kind()) {
+            (None, CallKind::Read | CallKind::Dequeue | CallKind::Pop | CallKind::Generate) => {
+                Err("a call that is ok, without the \"value\" it was answered")
+            }
+            (None, CallKind::Contains | CallKind::Watch) => {
+                Err("a call that is ok, without the \"ret\" it was answered")
+            }
+            (Some(value), _) => done(call, Ret::Value(value)),
+            (None, _) => done(call, Ret::Done),
+        }
     }
 }
 
@@ -212,20 +227,27 @@ impl Rare {
 }
 
 fn call(f: Option<CallKind>, key: Option<Value>, value: Option<Value>) -> Result<Call, &'static str> {
-    let kind = f.ok_or("no \"f\"")?;
-    let key = key.ok_or("no \"key\"")?;
-    if kind == CallKind::Read {
-        return Ok(Call::Read { key });
+    match f.ok_or("no \"f\"")? {
+        CallKind::Txn => Ok(Call::Txn { steps: steps(value.as_ref())?.0 }),
+        kind => Call::of(kind, key.ok_or("no \"key\"")?, value),
     }
-    let value = value.ok_or("no \"value\"")?;
-    Ok(match kind {
-        CallKind::Read => unreachable!("returned above"),
-        CallKind::Write => Call::Write { key, value },
-        CallKind::Add => Call::Add { key, value },
-        CallKind::Append => Call::Append { key, value },
-        CallKind::Cas => match value.elements() {
-            Some([from, to]) => Call::Cas { key, from: from.clone(), to: to.clone() },
-            _ => return Err("the \"value\" of a cas must be [from, to]"),
-        },
-    })
+}
+
+/// The steps of a transaction, and what each saw: `Nil` unless it is a read.
+fn steps(value: Option<&Value>) -> Result<(Arc<[Step]>, Vec<Value>), &'static str> {
+    const SHAPE: &str = "the \"value\" of a txn must be a list of [\"r\", key, seen], [\"w\", key, value] or [\"append\", key, value]";
+    let Some(Value::List(items)) = value else { return Err(SHAPE) };
+    let step = |item: &Value| {
+        let Some([Value::Text(word), key, value]) = item.elements() else { return Err(SHAPE) };
+        let (key, value) = (key.clone(), value.clone());
+        match &**word {
+            "r" => Ok((Step::Read { key }, value)),
+            "w" => Ok((Step::Write { key, value }, Value::Nil)),
+            "append" => Ok((Step::Append { key, value }, Value::Nil)),
+            _ => Err(SHAPE),
+        }
+    };
+    let both: Vec<(Step, Value)> = items.iter().map(step).collect::<Result<_, _>>()?;
+    let (steps, seen): (Vec<_>, Vec<_>) = both.into_iter().unzip();
+    Ok((steps.into(), seen))
 }
