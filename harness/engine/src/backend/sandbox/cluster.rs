@@ -84,7 +84,7 @@ impl Sandbox {
             links::settle(&mut network.netlink, network.endpoint)?;
         }
         let linked = begun.elapsed();
-        let cuts = Cuts::create(cuts, &options.run, options.nodes)?;
+        let cuts = Cuts::create(cuts, links::place(&options.run, options.nodes))?;
         for agent in &mut agents {
             agent.reply()?;
         }
