@@ -4,7 +4,6 @@
 //! Jepsen's, with one-way and client links added. A store that only ever speaks to one leader may not care about some.
 
 use schism_engine::cluster::{Change, Endpoint, Node};
-use schism_engine::link::{Cut, Wrong};
 use schism_engine::nemesis::{Fault, Nemesis, View};
 use schism_engine::random::Random;
 use schism_engine::target::Setting;
@@ -119,15 +118,10 @@ fn node(node: Node) -> Endpoint {
     Endpoint::Node(node)
 }
 
-/// One direction of one link.
-fn cut_off(from: Endpoint, to: Endpoint) -> Change {
-    Change::Link { from, to, wrong: Wrong::Cut(Cut::Drop) }
-}
-
 /// Both directions of one link.
 fn both(one: Node, other: Node) -> [Change; 2] {
     let (one, other) = (node(one), node(other));
-    [cut_off(one, other), cut_off(other, one)]
+    [Change::Cut { from: one, to: other }, Change::Cut { from: other, to: one }]
 }
 
 /// Two sides that cannot hear one another.
@@ -178,7 +172,7 @@ fn one_way(
         .iter()
         .map(|other| {
             let (from, to) = direct(node(one), node(*other));
-            cut_off(from, to)
+            Change::Cut { from, to }
         })
         .collect();
     Fault { detail: format!("{words} {one}"), nodes: vec![one], changes }
@@ -186,9 +180,9 @@ fn one_way(
 
 /// The clients of one node: cut off altogether, or only from its replies, so that what they ask still happens.
 fn clients(one: Node, altogether: bool) -> Fault {
-    let mut changes = vec![cut_off(node(one), Endpoint::Clients)];
+    let mut changes = vec![Change::Cut { from: node(one), to: Endpoint::Clients }];
     if altogether {
-        changes.push(cut_off(Endpoint::Clients, node(one)));
+        changes.push(Change::Cut { from: Endpoint::Clients, to: node(one) });
     }
     let detail = if altogether { format!("clients | {one}") } else { format!("no replies from {one}") };
     Fault { detail, nodes: vec![one], changes }
@@ -205,8 +199,8 @@ mod tests {
             .changes
             .iter()
             .map(|change| match *change {
-                Change::Link { from, to, wrong: Wrong::Cut(Cut::Drop) } => (from, to),
-                other => panic!("a partition only cuts, and does not {other:?}"),
+                Change::Cut { from, to } => (from, to),
+                Change::Run { .. } => panic!("a partition only cuts"),
             })
             .collect()
     }

@@ -12,7 +12,6 @@ mod folder;
 mod judge;
 mod progress;
 mod screen;
-mod version;
 
 use std::process::ExitCode;
 

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use schism_engine::backend::sandbox::{Options, Sandbox, enter};
 use schism_engine::backend::{Backend, ClientNetwork};
 use schism_engine::cluster::{Change, Desired, Endpoint, Node, Program, Run};
-use schism_engine::link::{Cut, Wrong};
 
 use crate::daemon::{COMMAND, PORT};
 
@@ -137,7 +136,7 @@ pub fn node(index: usize) -> Endpoint {
 }
 
 pub fn cut(from: Endpoint, to: Endpoint) -> Change {
-    Change::Link { from, to, wrong: Wrong::Cut(Cut::Drop) }
+    Change::Cut { from, to }
 }
 
 pub fn run(index: usize, run: Run) -> Change {

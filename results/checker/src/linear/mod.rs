@@ -6,14 +6,17 @@
 //!
 //! The search is that of Wing and Gong with Lowe's memo, on configurations that do not grow with the history: everything
 //! that returned before the first return not yet explained is in line, so the position of that return, the set of
-//! operations pending there that are in line already, and the state say it all. What is skipped, and why that is sound,
-//! stands where it is skipped in `search`.
+//! operations pending there that are in line already, and the state say it all. They are gone through depth first
+//! (`search`), breadth first (`sweep`), or around a suspicious event alone, in turns (`decide`). What is skipped, and why
+//! that is sound, stands where it is skipped.
 
 mod allowance;
+mod decide;
 mod frontier;
 mod pending;
 mod search;
 mod states;
+mod sweep;
 mod timeline;
 mod used;
 
@@ -24,7 +27,7 @@ use crate::model::Model;
 pub(crate) use allowance::Holding;
 pub use allowance::{Allowance, Spent};
 pub use frontier::{Configuration, Frontier, frontier};
-use pending::{PendingSet, Wide};
+use pending::Wide;
 use timeline::Timeline;
 
 /// An operation as the search sees it.
@@ -96,8 +99,39 @@ pub fn search<M: Model>(
     allowance: &Allowance<'_>,
     steps: u64,
 ) -> (Finding, Effort) {
+    search_by(Way::Turns, model, entries, allowance, steps)
+}
+
+/// How to look for a legal order. All but [`Way::Turns`] are there to be compared with each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Way {
+    /// Depth first, parts and breadth first take turns, each longer than the last.
+    #[default]
+    Turns,
+    /// Depth first alone.
+    Depth,
+    /// Breadth first alone. Of more configurations at one event than this, only the most promising are kept: then a legal
+    /// order can be found and nothing be refuted.
+    Breadth(usize),
+    /// Parts alone: one before every return, of so many returns before and after it. They can refute, and never find a
+    /// legal order.
+    Parts(usize),
+}
+
+/// Searches in a way of the caller's choice.
+pub fn search_by<M: Model>(
+    way: Way,
+    model: &M,
+    entries: &[Entry<'_>],
+    allowance: &Allowance<'_>,
+    steps: u64,
+) -> (Finding, Effort) {
     let mut line = Timeline::new(model, entries);
-    dispatch(&mut line, allowance, steps)
+    match line.slots {
+        0..=64 => decide::decide::<M, u64>(way, &mut line, allowance, steps),
+        65..=128 => decide::decide::<M, u128>(way, &mut line, allowance, steps),
+        _ => decide::decide::<M, Wide>(way, &mut line, allowance, steps),
+    }
 }
 
 /// The entries without the optional ones that no required one could tell: there is a legal order of the rest if and only
@@ -105,24 +139,4 @@ pub fn search<M: Model>(
 pub fn without_idle<'h, M: Model>(model: &M, entries: &[Entry<'h>]) -> Vec<Entry<'h>> {
     let idle = Timeline::new(model, entries).idle;
     entries.iter().zip(idle).filter(|(_, idle)| !idle).map(|(entry, _)| *entry).collect()
-}
-
-fn dispatch<M: Model>(
-    line: &mut Timeline<'_, M>,
-    allowance: &Allowance<'_>,
-    steps: u64,
-) -> (Finding, Effort) {
-    match line.slots {
-        0..=64 => run::<M, u64>(line, allowance, steps),
-        65..=128 => run::<M, u128>(line, allowance, steps),
-        _ => run::<M, Wide>(line, allowance, steps),
-    }
-}
-
-fn run<M: Model, P: PendingSet>(
-    line: &mut Timeline<'_, M>,
-    allowance: &Allowance<'_>,
-    steps: u64,
-) -> (Finding, Effort) {
-    search::Search::<M, P>::new(line, allowance, steps).run()
 }

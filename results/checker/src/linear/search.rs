@@ -29,12 +29,12 @@ mod walk;
 
 use rustc_hash::FxHashMap;
 
+use super::Finding;
 use super::allowance::{Allowance, Holding, Spent};
 use super::pending::PendingSet;
 use super::states::{REFUSED, StateId};
-use super::timeline::{Asks, ClassId, Event, Leaves, Op, OpId, Timeline};
+use super::timeline::{Asks, ClassId, DEAD, Event, Leaves, Op, OpId, Timeline};
 use super::used::{UsedId, UsedSets};
-use super::{Effort, Finding};
 use crate::model::Model;
 use candidates::Candidate;
 
@@ -59,6 +59,14 @@ struct Frame<P> {
     done: P,
 }
 
+/// What came of a search.
+pub(super) struct Ran {
+    pub(super) finding: Finding,
+    pub(super) configurations: u64,
+    /// The event furthest in time that a configuration stood before: all that returned before it is legal.
+    pub(super) furthest: u32,
+}
+
 /// The search over one timeline.
 pub(super) struct Search<'a, 'b, 'h, M: Model, P: PendingSet> {
     line: &'a mut Timeline<'h, M>,
@@ -79,7 +87,6 @@ pub(super) struct Search<'a, 'b, 'h, M: Model, P: PendingSet> {
     memo: FxHashMap<(u32, StateId, P), Tried>,
     /// For memo entries with more than one.
     chains: Vec<Vec<Tried>>,
-    transitions: FxHashMap<(StateId, ClassId), StateId>,
     stack: Vec<Frame<P>>,
     /// What was put in line, in order; required operations by number, optional classes with the top bit set.
     trail: Vec<u32>,
@@ -93,9 +100,6 @@ pub(super) struct Search<'a, 'b, 'h, M: Model, P: PendingSet> {
 /// apart: the optional operations used, and the first call of a pending write that is not covered. Less used and more
 /// covered is better.
 type Tried = (UsedId, u32);
-
-/// Stands for all states that nobody will ask for.
-const DEAD: StateId = StateId::MAX - 1;
 
 /// Marks an optional class on the trail, and a chain in the memo.
 const TOP: u32 = 1 << 31;
@@ -115,7 +119,6 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
             used: UsedSets::new(),
             memo: FxHashMap::default(),
             chains: Vec::new(),
-            transitions: FxHashMap::default(),
             stack: Vec::new(),
             trail: Vec::new(),
             offer_stack: Vec::new(),
@@ -149,25 +152,13 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
     }
 
     /// Runs to the end, or until the allowance is spent.
-    pub(super) fn run(mut self) -> (Finding, Effort) {
+    pub(super) fn run(mut self) -> Ran {
         let finding = match self.explore() {
             Ok(true) => Finding::Linearizable,
             Ok(false) => Finding::NotLinearizable,
             Err(spent) => Finding::GaveUp(spent),
         };
-        let reached = match self.line.events.get(self.furthest as usize) {
-            Some(Event::Return(op)) if finding != Finding::Linearizable => {
-                Some(self.line.ops[*op as usize].source)
-            }
-            _ => None,
-        };
-        let effort = Effort {
-            configurations: self.configurations,
-            reached,
-            concurrency: self.line.slots,
-            optional: self.line.optional,
-        };
-        (finding, effort)
+        Ran { finding, configurations: self.configurations, furthest: self.furthest }
     }
 
     fn explore(&mut self) -> Result<bool, Spent> {
@@ -231,7 +222,7 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
             Candidate::Required(op) => self.line.ops[op as usize].class,
             Candidate::Optional(class) => class,
         };
-        let state = self.step(from_state, class)?;
+        let state = self.line.step(from_state, class, &mut self.holding)?;
         if state == REFUSED {
             return Ok(false);
         }
@@ -252,7 +243,7 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
             self.rewind(trail);
             return Ok(false);
         }
-        let covers = self.overwrites(class);
+        let covers = self.line.overwrites(class);
         let optional = matches!(candidate, Candidate::Optional(_));
         if optional && state == from_state && !(covers && self.first_uncovered(covered, &done) < u32::MAX) {
             // It would change nothing.
@@ -314,12 +305,6 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
         Ok(false)
     }
 
-    /// Whether operations of this class change the state without looking at it.
-    fn overwrites(&self, class: ClassId) -> bool {
-        let class = &self.line.classes[class as usize];
-        class.asks == Asks::Nothing && matches!(class.leaves, Leaves::State(_))
-    }
-
     /// Whether nobody will ask for the state any more.
     fn unasked(&self, state: StateId) -> bool {
         let state = state as usize;
@@ -329,14 +314,14 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
     /// Whether operations of this class are writes of a value nobody will ask for.
     fn worthless(&self, class: ClassId) -> bool {
         let what = &self.line.classes[class as usize];
-        matches!(what.leaves, Leaves::State(state) if self.unasked(state)) && self.overwrites(class)
+        matches!(what.leaves, Leaves::State(state) if self.unasked(state)) && self.line.overwrites(class)
     }
 
     /// The first call of a pending write that is neither in line nor covered.
     fn first_uncovered(&self, covered: u32, done: &P) -> u32 {
         let pending = self.current.iter().filter(|op| **op != NONE).map(|op| self.line.ops[*op as usize]);
         pending
-            .filter(|op| op.called >= covered && !done.has(op.slot) && self.overwrites(op.class))
+            .filter(|op| op.called >= covered && !done.has(op.slot) && self.line.overwrites(op.class))
             .map(|op| op.called)
             .min()
             .unwrap_or(u32::MAX)
@@ -361,26 +346,6 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
             Leaves::State(state) => asking[state as usize] == 0 && line.optional_asks[state as usize] == 0,
             _ => false,
         })
-    }
-
-    /// The state after an operation of `class` in `state`.
-    fn step(&mut self, state: StateId, class: ClassId) -> Result<StateId, Spent> {
-        let what = &self.line.classes[class as usize];
-        match (what.asks, what.leaves) {
-            (Asks::State(asked), _) if asked != state => return Ok(REFUSED),
-            (Asks::Nothing | Asks::State(_), Leaves::Same) => return Ok(state),
-            (Asks::Nothing | Asks::State(_), Leaves::State(after)) => return Ok(after),
-            _ => {}
-        }
-        if let Some(after) = self.transitions.get(&(state, class)) {
-            return Ok(*after);
-        }
-        let after = self.line.model.step(self.line.states.get(state), what.call, what.ret);
-        let before = self.line.states.len();
-        let after = after.map_or(REFUSED, |after| self.line.states.id(after));
-        self.holding.grow(self.line.states.bytes(self.line.model, before) + 32)?;
-        self.transitions.insert((state, class), after);
-        Ok(after)
     }
 
     /// Whether a required operation that asks for `state` cannot get it in time any more, now that it is another one.

@@ -7,7 +7,8 @@ use rustc_hash::FxHashMap;
 use schism_history::{Call, Ret};
 
 use super::Entry;
-use super::states::{StateId, States};
+use super::allowance::{Holding, Spent};
+use super::states::{REFUSED, StateId, States};
 use crate::model::{Gives, Model, Needs};
 
 /// An operation is made ready under this number.
@@ -93,7 +94,12 @@ pub(super) struct Timeline<'h, M: Model> {
     pub(super) askers: Vec<Vec<OpId>>,
     /// For each state, how many optional classes ask for it.
     pub(super) optional_asks: Vec<u32>,
+    /// What the model said so far, where effects are not known.
+    transitions: FxHashMap<(StateId, ClassId), StateId>,
 }
+
+/// Stands for all states that nobody will ask for.
+pub(super) const DEAD: StateId = StateId::MAX - 1;
 
 /// Beyond this many questions to [`Model::could_give`] it is taken that every operation could.
 const MOST_QUESTIONS: usize = 4_000_000;
@@ -118,6 +124,7 @@ impl<'h, M: Model> Timeline<'h, M> {
             giver_calls: Vec::new(),
             askers: Vec::new(),
             optional_asks: Vec::new(),
+            transitions: FxHashMap::default(),
         };
         line.initial = line.states.id(model.initial());
         let class_of = line.classify(entries);
@@ -140,6 +147,37 @@ impl<'h, M: Model> Timeline<'h, M> {
             + self.states.bytes(self.model, 0)
             + self.idle.len()
             + self.states.len() * 40
+    }
+
+    /// Whether operations of this class change the state without looking at it.
+    pub(super) fn overwrites(&self, class: ClassId) -> bool {
+        let class = &self.classes[class as usize];
+        class.asks == Asks::Nothing && matches!(class.leaves, Leaves::State(_))
+    }
+
+    /// The state after an operation of `class` in `state`.
+    pub(super) fn step(
+        &mut self,
+        state: StateId,
+        class: ClassId,
+        holding: &mut Holding<'_, '_>,
+    ) -> Result<StateId, Spent> {
+        let what = &self.classes[class as usize];
+        match (what.asks, what.leaves) {
+            (Asks::State(asked), _) if asked != state => return Ok(REFUSED),
+            (Asks::Nothing | Asks::State(_), Leaves::Same) => return Ok(state),
+            (Asks::Nothing | Asks::State(_), Leaves::State(after)) => return Ok(after),
+            _ => {}
+        }
+        if let Some(after) = self.transitions.get(&(state, class)) {
+            return Ok(*after);
+        }
+        let after = self.model.step(self.states.get(state), what.call, what.ret);
+        let before = self.states.len();
+        let after = after.map_or(REFUSED, |after| self.states.id(after));
+        holding.grow(self.states.bytes(self.model, before) + 32)?;
+        self.transitions.insert((state, class), after);
+        Ok(after)
     }
 
     fn classify(&mut self, entries: &[Entry<'h>]) -> Vec<ClassId> {

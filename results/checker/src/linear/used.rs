@@ -25,6 +25,16 @@ impl UsedSets {
         self.sets[set as usize].iter().filter(|used| **used == class).count()
     }
 
+    /// How many operations the set has used.
+    pub(super) fn size(&self, set: UsedId) -> usize {
+        self.sets[set as usize].len()
+    }
+
+    /// How many of the operations the set has used are of a class that `wanted` names.
+    pub(super) fn count_of(&self, set: UsedId, wanted: impl Fn(u32) -> bool) -> usize {
+        self.sets[set as usize].iter().filter(|class| wanted(**class)).count()
+    }
+
     /// The set with one more operation of `class`.
     pub(super) fn with(&mut self, set: UsedId, class: u32) -> UsedId {
         let mut list = self.sets[set as usize].to_vec();

@@ -3,7 +3,7 @@
 use crate::dice::Dice;
 use crate::tiny::{self, Shape};
 use crate::{BUDGET, brute_force, entries};
-use schism_checker::linear::{Allowance, Finding, Frontier, frontier, search};
+use schism_checker::linear::{Allowance, Entry, Finding, Frontier, Way, frontier, search, search_by};
 use schism_checker::model::{CasRegister, GrowSet, Model, Register, TextRegister};
 use schism_history::{Call, Event, History, Outcome, Process, Ret, Time, Value, What};
 
@@ -41,6 +41,7 @@ fn agree<M: Model>(
         let (finding, _) = search(model, &entries, &allowance, u64::MAX);
         let wanted = if expected { Finding::Linearizable } else { Finding::NotLinearizable };
         assert_eq!(finding, wanted, "history {number} of seed {seed}: {:#?}", history.operations);
+        each_way(model, &entries, number, wanted);
         if number % 4 == 0 {
             let plain = frontier(model, &entries, 1 << 20);
             assert_eq!(plain == Frontier::Explained, expected, "frontier: {:#?}", history.operations);
@@ -54,6 +55,25 @@ fn agree<M: Model>(
         "both verdicts must be common: {legal} of {count}"
     );
     assert!(with_info > count / 5);
+}
+
+/// Every way of looking for a legal order says what it can, and nothing wrong.
+fn each_way<M: Model>(model: &M, entries: &[Entry<'_>], number: usize, wanted: Finding) {
+    let by = |way| search_by(way, model, entries, &Allowance::new(BUDGET), u64::MAX).0;
+    let shown = || format!("{}, history {number}: {entries:#?}", model.name());
+    assert_eq!(by(Way::Breadth(usize::MAX)), wanted, "breadth first, {}", shown());
+    match number % 3 {
+        0 => assert_eq!(by(Way::Depth), wanted, "depth first, {}", shown()),
+        1 => {
+            let narrow = by(Way::Breadth(1 + number % 4));
+            assert!(narrow == wanted || matches!(narrow, Finding::GaveUp(_)), "narrow, {}", shown());
+        }
+        _ => {
+            let parts = by(Way::Parts(number % 5));
+            let allowed = parts == Finding::NotLinearizable && wanted == parts;
+            assert!(allowed || matches!(parts, Finding::GaveUp(_)), "parts, {}", shown());
+        }
+    }
 }
 
 #[test]

@@ -12,28 +12,32 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-// What its files ask of the kernel, under short names.
-#[cfg(target_os = "linux")]
-use super::kernel::{cuts, netlink, processes, system};
-
 #[cfg(target_os = "linux")]
 mod agent;
 #[cfg(target_os = "linux")]
 mod cluster;
 #[cfg(target_os = "linux")]
-pub(super) mod enter;
+mod cuts;
+#[cfg(target_os = "linux")]
+mod enter;
 #[cfg(target_os = "linux")]
 mod links;
 #[cfg(target_os = "linux")]
+mod netlink;
+#[cfg(target_os = "linux")]
 mod node;
 #[cfg(target_os = "linux")]
-pub(super) mod probe;
+mod probe;
+#[cfg(target_os = "linux")]
+mod processes;
 #[cfg(target_os = "linux")]
 mod protocol;
 #[cfg(target_os = "linux")]
 mod remedy;
 #[cfg(not(target_os = "linux"))]
 mod stub;
+#[cfg(target_os = "linux")]
+mod system;
 #[cfg(target_os = "linux")]
 mod warden;
 

@@ -33,7 +33,7 @@ impl<M: Model, P: PendingSet> Search<'_, '_, '_, M, P> {
         };
         if top.cursor < 2 {
             let op = self.line.ops[must as usize];
-            let passable = op.called < top.covered && self.overwrites(op.class);
+            let passable = op.called < top.covered && self.line.overwrites(op.class);
             let used_first = passable && self.asked_soon(must);
             let top = self.top();
             top.cursor += 1;
@@ -168,7 +168,7 @@ impl<M: Model, P: PendingSet> Search<'_, '_, '_, M, P> {
         }
         let Leaves::State(state) = self.line.classes[op.class as usize].leaves else { return true };
         !self.line.known
-            || !self.overwrites(op.class)
+            || !self.line.overwrites(op.class)
             || self.line.optional_asks[state as usize] > 0
             || pending().any(|other| self.line.classes[other.class as usize].asks == Asks::State(state))
     }

@@ -1,0 +1,186 @@
+//! Which way of looking for a legal order is tried when, and for how long.
+//!
+//! Depth first finds a legal order fast where there is one and it does not hide; breadth first proves that there is none
+//! without going through everything before; beginning anywhere proves it without looking at what was before at all. None
+//! is best always, so they take turns, each turn longer than the last: what one would do in no time never waits for
+//! what another cannot do. All are exact, so the verdict does not depend on the turn it is found in.
+
+use super::allowance::{Allowance, Spent};
+use super::pending::PendingSet;
+use super::search::Search;
+use super::sweep::{Limits, Sweep, Swept};
+use super::timeline::{Event, Timeline};
+use super::{Effort, Finding, Way};
+use crate::model::Model;
+
+/// How many returns before the first one nobody could explain a sweep of a part begins.
+const PARTS: [usize; 4] = [12, 50, 200, 800];
+/// A turn is so many times as long as the last.
+const LONGER: usize = 16;
+/// With more configurations at one event a part is given up.
+const PART_WIDTH: usize = 1 << 14;
+
+struct Decision<'a, 'b, 'h, M: Model> {
+    line: &'a mut Timeline<'h, M>,
+    allowance: &'a Allowance<'b>,
+    steps: u64,
+    configurations: u64,
+    /// All that returned before this event is legal.
+    furthest: u32,
+    /// Where parts were already looked at in vain.
+    looked_at: Option<u32>,
+}
+
+/// Decides whether there is a legal order.
+pub(super) fn decide<M: Model, P: PendingSet>(
+    way: Way,
+    line: &mut Timeline<'_, M>,
+    allowance: &Allowance<'_>,
+    steps: u64,
+) -> (Finding, Effort) {
+    let mut decision = Decision { line, allowance, steps, configurations: 0, furthest: 0, looked_at: None };
+    let finding = match way {
+        Way::Turns => decision.take_turns::<P>(),
+        Way::Depth => decision.depth_first::<P>(steps),
+        Way::Breadth(width) => decision.breadth_first::<P>(width),
+        Way::Parts(returns) => decision.all_parts::<P>(returns),
+    };
+    let reached = match decision.line.events.get(decision.furthest as usize) {
+        Some(Event::Return(op)) if finding != Finding::Linearizable => {
+            Some(decision.line.ops[*op as usize].source)
+        }
+        _ => None,
+    };
+    let effort = Effort {
+        configurations: decision.configurations,
+        reached,
+        concurrency: decision.line.slots,
+        optional: decision.line.optional,
+    };
+    (finding, effort)
+}
+
+impl<M: Model> Decision<'_, '_, '_, M> {
+    fn take_turns<P: PendingSet>(&mut self) -> Finding {
+        let mut turn = self.line.events.len() as u64 + 2048;
+        let mut width = 64;
+        // What stopped the longest turn of each.
+        let (mut depth, mut breadth) = (Spent::Steps, Spent::Steps);
+        loop {
+            if depth == Spent::Steps {
+                match self.depth_first::<P>(turn) {
+                    Finding::GaveUp(spent) => depth = spent,
+                    found => return found,
+                }
+            }
+            if self.parts::<P>() {
+                return Finding::NotLinearizable;
+            }
+            if breadth == Spent::Steps {
+                match self.breadth_first::<P>(width) {
+                    Finding::GaveUp(spent) => breadth = spent,
+                    found => return found,
+                }
+            }
+            if self.parts::<P>() {
+                return Finding::NotLinearizable;
+            }
+            if depth == Spent::Time || breadth == Spent::Time {
+                return Finding::GaveUp(Spent::Time);
+            }
+            if depth != Spent::Steps && breadth != Spent::Steps {
+                return Finding::GaveUp(depth);
+            }
+            if self.configurations >= self.steps {
+                return Finding::GaveUp(Spent::Steps);
+            }
+            turn = turn.saturating_mul(LONGER as u64);
+            width = width.saturating_mul(LONGER);
+        }
+    }
+
+    fn left(&self) -> u64 {
+        self.steps.saturating_sub(self.configurations)
+    }
+
+    fn depth_first<P: PendingSet>(&mut self, turn: u64) -> Finding {
+        let turn = turn.min(self.left());
+        let ran = Search::<M, P>::new(self.line, self.allowance, turn).run();
+        self.configurations += ran.configurations;
+        self.furthest = self.furthest.max(ran.furthest);
+        ran.finding
+    }
+
+    fn breadth_first<P: PendingSet>(&mut self, width: usize) -> Finding {
+        let limits = Limits { width, steps: self.left() };
+        let (swept, sweep) = Sweep::<M, P>::new(self.line, self.allowance, limits).whole();
+        let (configurations, narrowed) = (sweep.configurations, sweep.narrowed);
+        self.configurations += configurations;
+        match swept {
+            Ok(Swept::Through) => Finding::Linearizable,
+            Ok(Swept::Stuck(at)) => {
+                self.furthest = self.furthest.max(at);
+                if narrowed { Finding::GaveUp(Spent::Steps) } else { Finding::NotLinearizable }
+            }
+            Err(spent) => Finding::GaveUp(spent),
+        }
+    }
+
+    /// Whether a part of what happened around the first return nobody could explain has no legal order, whatever was
+    /// the case before.
+    fn parts<P: PendingSet>(&mut self) -> bool {
+        if !self.line.known || self.looked_at == Some(self.furthest) {
+            return false;
+        }
+        self.looked_at = Some(self.furthest);
+        for returns in PARTS {
+            let (from, to) = (self.before(self.furthest, returns), self.after(self.furthest, returns));
+            if from == 0 {
+                return false;
+            }
+            match self.part::<P>(from, to) {
+                Some(true) => return true,
+                Some(false) => {}
+                None => return false,
+            }
+        }
+        false
+    }
+
+    /// Whether the events from `from` to `to` have no legal order, whatever was the case before; `None` if that is too
+    /// much to look at.
+    fn part<P: PendingSet>(&mut self, from: usize, to: usize) -> Option<bool> {
+        let limits = Limits { width: PART_WIDTH, steps: self.left() };
+        let (swept, sweep) = Sweep::<M, P>::new(self.line, self.allowance, limits).part(from, to);
+        let (configurations, narrowed) = (sweep.configurations, sweep.narrowed);
+        self.configurations += configurations;
+        match swept? {
+            Ok(Swept::Stuck(_)) if !narrowed => Some(true),
+            Ok(_) => Some(false),
+            Err(_) => None,
+        }
+    }
+
+    fn all_parts<P: PendingSet>(&mut self, returns: usize) -> Finding {
+        let refuted = self.line.known
+            && (0..self.line.events.len() as u32).any(|at| {
+                let (from, to) = (self.before(at, returns), self.after(at, returns));
+                self.part::<P>(from, to) == Some(true)
+            });
+        if refuted { Finding::NotLinearizable } else { Finding::GaveUp(Spent::Steps) }
+    }
+
+    /// The event so many returns before another event.
+    fn before(&self, event: u32, returns: usize) -> usize {
+        let events = self.line.events[..event as usize].iter().enumerate().rev();
+        let mut ends = events.filter(|(_, event)| matches!(event, Event::Return(_)));
+        ends.nth(returns).map_or(0, |(at, _)| at)
+    }
+
+    /// The event after so many returns from another one on.
+    fn after(&self, event: u32, returns: usize) -> usize {
+        let events = self.line.events.iter().enumerate().skip(event as usize);
+        let mut ends = events.filter(|(_, event)| matches!(event, Event::Return(_)));
+        ends.nth(returns).map_or(self.line.events.len(), |(at, _)| at + 1)
+    }
+}
