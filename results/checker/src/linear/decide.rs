@@ -69,6 +69,7 @@ impl<M: Model> Decision<'_, '_, '_, M> {
         loop {
             if depth == Spent::Steps {
                 match self.depth_first::<P>(turn) {
+                    Finding::GaveUp(Spent::Time) => return Finding::GaveUp(Spent::Time),
                     Finding::GaveUp(spent) => depth = spent,
                     found => return found,
                 }
@@ -78,15 +79,13 @@ impl<M: Model> Decision<'_, '_, '_, M> {
             }
             if breadth == Spent::Steps {
                 match self.breadth_first::<P>(width) {
+                    Finding::GaveUp(Spent::Time) => return Finding::GaveUp(Spent::Time),
                     Finding::GaveUp(spent) => breadth = spent,
                     found => return found,
                 }
             }
             if self.parts::<P>() {
                 return Finding::NotLinearizable;
-            }
-            if depth == Spent::Time || breadth == Spent::Time {
-                return Finding::GaveUp(Spent::Time);
             }
             if depth != Spent::Steps && breadth != Spent::Steps {
                 return Finding::GaveUp(depth);
