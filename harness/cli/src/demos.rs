@@ -3,10 +3,14 @@
 
 use std::time::Duration;
 
+use schism_reference::simulation::Habit;
+
 /// A known bug and how it is found.
 pub struct Demo {
     /// Its name, and the bug's.
     pub name: &'static str,
+    /// The bundled family that is planted with it.
+    pub family: &'static str,
     /// Where and by what it is found.
     pub found: Found,
 }
@@ -30,14 +34,18 @@ pub enum Found {
         seed: u64,
         /// How long the simulated load lasts.
         load: Duration,
+        /// What the family is told.
+        settings: &'static [(&'static str, &'static str)],
+        /// What clients do.
+        habit: Habit,
     },
 }
 
 impl Demo {
     /// What it shows, in a line.
     pub fn about(&self) -> &'static str {
-        let bugs = schism_reference::runtime::arguments::bugs::<schism_reference::raft::Raft>();
-        bugs.filter(|bug| bug.name == self.name).map(|bug| bug.about).next().unwrap_or_default()
+        let bugs = schism_reference::named(self.family).map(|family| (family.bugs)()).unwrap_or_default();
+        bugs.iter().find(|bug| bug.name == self.name).map(|bug| bug.about).unwrap_or_default()
     }
 
     /// A note if it does not run on a real cluster.
@@ -54,15 +62,16 @@ pub fn named(name: &str) -> Option<&'static Demo> {
     ALL.iter().find(|demo| demo.name == name)
 }
 
-/// The demo that finds a bug.
-pub fn finding(bug: &str) -> Option<&'static Demo> {
-    named(bug)
+/// The demo that finds a bug of a target.
+pub fn finding(target: &str, bug: &str) -> Option<&'static Demo> {
+    ALL.iter().find(|demo| demo.family == target && demo.name == bug)
 }
 
 macro_rules! real {
-    ($name:literal) => {
+    ($family:literal, $name:literal) => {
         Demo {
             name: $name,
+            family: $family,
             found: Found::Really {
                 file: concat!("targets/demos/", $name, ".toml"),
                 plan: include_str!(concat!("../../../targets/demos/", $name, ".toml")),
@@ -73,47 +82,59 @@ macro_rules! real {
 
 /// Every demo, the plainest first.
 pub const ALL: &[Demo] = &[
-    real!("follower-reads"),
-    real!("unconfirmed-leader-reads"),
-    real!("lease-trusts-clock"),
-    real!("ack-before-majority"),
-    real!("ack-before-fsync"),
-    real!("suffix-not-truncated"),
-    real!("retry-applied-twice"),
+    real!("raft", "follower-reads"),
+    real!("raft", "unconfirmed-leader-reads"),
+    real!("raft", "lease-trusts-clock"),
+    real!("raft", "ack-before-majority"),
+    real!("raft", "ack-before-fsync"),
+    real!("raft", "suffix-not-truncated"),
+    real!("raft", "retry-applied-twice"),
     Demo {
         name: "snapshot-drops-sessions",
+        family: "raft",
         found: Found::Simulated {
             why: "a retry has to cross the restart of a node from a snapshot",
             mix: "retries",
             seed: 0,
             load: Duration::from_secs(12),
+            settings: &[],
+            habit: Habit::Registers,
         },
     },
     Demo {
         name: "vote-not-persisted",
+        family: "raft",
         found: Found::Simulated {
             why: "a node has to crash and be back within the milliseconds of one election",
             mix: "crashing-voters",
             seed: 0,
             load: Duration::from_secs(12),
+            settings: &[],
+            habit: Habit::Registers,
         },
     },
     Demo {
         name: "commit-old-term",
+        family: "raft",
         found: Found::Simulated {
             why: "three leaders have to crash in the one order of the paper's Figure 8",
             mix: "leader-crashes",
             seed: 0,
             load: Duration::from_secs(12),
+            settings: &[],
+            habit: Habit::Registers,
         },
     },
     Demo {
         name: "vote-ignores-log",
+        family: "raft",
         found: Found::Simulated {
             why: "a node that missed entries has to win an election before it catches up",
             mix: "partitions",
             seed: 0,
             load: Duration::from_secs(12),
+            settings: &[],
+            habit: Habit::Registers,
         },
     },
 ];

@@ -27,13 +27,19 @@ pub trait Target: Send + Sync {
     }
 
     /// Settings that a plan may give it.
-    fn settings(&self) -> &'static [Setting] {
+    fn settings(&self) -> &[Setting] {
         &[]
     }
 
     /// What one of its settings may be set to.
     fn values(&self, _setting: &str) -> Values {
         Values::Any
+    }
+
+    /// The rule that settings break together, or in a cluster of so many nodes, though each is allowed by itself. Asked
+    /// before anything is started.
+    fn contradiction(&self, _nodes: usize, _choices: &Choices) -> Option<String> {
+        None
     }
 
     /// The program that its nodes run, if it is not our own. Asked before anything is started.

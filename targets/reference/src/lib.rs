@@ -1,8 +1,14 @@
 //! The bundled reference nodes: protocols as state machines without I/O, the runtime that gives them sockets, a disk and
-//! a clock, and the simulation that gives them faulty ones.
+//! a clock, and the simulation that gives them faulty ones. One folder a family of protocols; [`FAMILIES`] lists them.
 
+mod family;
+mod keys;
+pub mod primary;
 pub mod protocol;
 pub mod raft;
 pub mod random;
 pub mod runtime;
+pub mod settings;
 pub mod simulation;
+
+pub use family::{FAMILIES, Family, named};

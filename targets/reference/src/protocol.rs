@@ -8,9 +8,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use schism_history::Value;
+use schism_history::{CallKind, Value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::settings::{Setting, Settings};
 
 /// A node of the cluster, counted from 0; people see `n1`, `n2`, ….
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -37,6 +39,8 @@ pub struct Config {
     /// After how many applied entries a snapshot takes the place of the log, at least 1.
     /// [`Config::SNAPSHOT_EVERY`] unless there is a reason.
     pub snapshot_every: u64,
+    /// What else the family is told; checked by [`Protocol::contradiction`] and against [`Protocol::SETTINGS`].
+    pub settings: Settings,
 }
 
 impl Config {
@@ -190,6 +194,8 @@ pub struct Status {
     pub commit: u64,
     /// The last log position it applied.
     pub applied: u64,
+    /// Whether it would take calls now.
+    pub ready: bool,
 }
 
 /// A planted bug: a named switch that makes a protocol break its promise in a known way.
@@ -221,6 +227,20 @@ pub trait Protocol: Sized + Send + 'static {
 
     /// The bugs it can be planted with.
     const BUGS: &'static [Bug];
+
+    /// What it can be told.
+    const SETTINGS: &'static [Setting] = &[];
+
+    /// The calls it understands; it refuses the others.
+    const SPEAKS: &'static [CallKind] = &[CallKind::Read, CallKind::Write, CallKind::Cas, CallKind::Add];
+
+    /// Whether a request that is sent again within its session happens once. If not, it refuses sessions.
+    const KEEPS_SESSIONS: bool = false;
+
+    /// What contradicts what in these settings, each of which is allowed by itself: the rule that is broken.
+    fn contradiction(_settings: &Settings, _nodes: usize) -> Option<String> {
+        None
+    }
 
     /// A node starts, for the first time or after a crash.
     fn start(config: Config, recovered: Recovered<Self>, clock: Clock) -> Self;

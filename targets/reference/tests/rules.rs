@@ -11,6 +11,7 @@ use schism_reference::protocol::{
 use schism_reference::raft::{
     AppendResult, Entry, HardState, Image, Message, Origin, Position, Proposal, Raft, Record,
 };
+use schism_reference::settings::Settings;
 
 const SELF: NodeId = NodeId(0);
 const B: NodeId = NodeId(1);
@@ -41,6 +42,7 @@ impl Node {
             seed: 1,
             bugs: Some(bug.to_string()).filter(|bug| !bug.is_empty()).into_iter().collect(),
             snapshot_every: 4,
+            settings: Settings::default(),
         };
         Raft::start(config, recovered, Node::clock(millis))
     }

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use schism_checker::model::CasRegister;
-use schism_checker::{Checker, Linearizable, Verdict};
+use schism_checker::{Checker, Linearizable, SetFull, Verdict};
 use schism_engine::plan::Plan;
 use schism_history::{History, jsonl};
-use schism_reference::raft::Raft;
-use schism_reference::simulation::{self, Mix, Options};
+use schism_reference::settings::Settings;
+use schism_reference::simulation::{Habit, Mix, Options};
 use schism_report::{About, Next, Summary, html, terminal};
 
 use super::run::carry_out;
@@ -43,24 +43,30 @@ pub fn run(args: &args::Demo) -> Result<Exit, Failure> {
             }
             carry_out(&plan, &args.output)
         }
-        Found::Simulated { why, mix, seed, load } => {
+        Found::Simulated { why, mix, seed, load, settings, habit } => {
             eprintln!("in simulation, since a real cluster shows it too rarely: {why}");
-            simulate(demo, mix, args.seed.unwrap_or(seed), load, args)
+            let mix = Mix::named(mix).expect("a demo's mix exists");
+            let settings = Settings::of(settings);
+            let options = Options { mix, load, settings, habit, ..Options::default() };
+            simulate(demo, options, args.seed.unwrap_or(seed), args)
         }
     }
 }
 
 /// Tries seeds until one shows the bug; without the bug, tries as many and expects none to.
-fn simulate(demo: &Demo, mix: &str, first: u64, load: Duration, args: &args::Demo) -> Result<Exit, Failure> {
-    let mix = Mix::named(mix).expect("a demo's mix exists");
+fn simulate(demo: &Demo, options: Options, first: u64, args: &args::Demo) -> Result<Exit, Failure> {
+    let family = schism_reference::named(demo.family).expect("a demo's family exists");
     let bugs: BTreeSet<String> =
         if args.fixed { BTreeSet::new() } else { BTreeSet::from([demo.name.to_string()]) };
-    let judges: Vec<Box<dyn Checker>> = vec![Box::new(Linearizable { model: CasRegister::default() })];
+    let judges: Vec<Box<dyn Checker>> = match options.habit {
+        Habit::Sets => vec![Box::new(SetFull::default())],
+        Habit::Registers | Habit::Deletes => vec![Box::new(Linearizable { model: CasRegister::default() })],
+    };
     let allowance = Allowance { time: Duration::from_secs(60), memory_bytes: 2 << 30 };
     let last = first + if args.fixed { SEEDS / 5 } else { SEEDS } - 1;
     for seed in first..=last {
-        let options = Options { seed, bugs: bugs.clone(), mix, load, ..Options::default() };
-        let simulated = simulation::run::<Raft>(&options);
+        let options = Options { seed, bugs: bugs.clone(), ..options.clone() };
+        let simulated = (family.simulate)(&options);
         let history = simulated.history();
         let judgements = judge(&judges, &history, allowance);
         let worst = judgements.iter().map(|judgement| judgement.verdict).max().unwrap_or(Verdict::Unknown);
@@ -68,8 +74,8 @@ fn simulate(demo: &Demo, mix: &str, first: u64, load: Duration, args: &args::Dem
             continue;
         }
         eprintln!("{} after {} simulated runs", word(worst), seed - first + 1);
-        let summary = Summary::new(about(demo, mix, seed, args), &judgements, &history);
-        keep(demo, &summary, &history, &simulated.events, args)?;
+        let summary = Summary::new(about(demo, &options, args), &judgements, &history);
+        keep(demo, &summary, &history, &simulated.events, options.habit, args)?;
         return Ok(worst.into());
     }
     unreachable!("the last seed always returns")
@@ -82,13 +88,14 @@ fn word(verdict: Verdict) -> &'static str {
     }
 }
 
-fn about(demo: &Demo, mix: &Mix, seed: u64, args: &args::Demo) -> About {
+fn about(demo: &Demo, options: &Options, args: &args::Demo) -> About {
+    let seed = options.seed;
     let fixed = if args.fixed { " --fixed" } else { "" };
     About {
-        target: Some("raft, simulated".into()),
+        target: Some(format!("{}, simulated", demo.family)),
         bug: (!args.fixed).then(|| demo.name.into()),
-        workload: Some("register".into()),
-        nemeses: vec![mix.name.into()],
+        workload: Some(if options.habit == Habit::Sets { "set" } else { "register" }.into()),
+        nemeses: vec![options.mix.name.into()],
         seed: Some(seed),
         folder: None,
         next: vec![Next {
@@ -104,6 +111,7 @@ fn keep(
     summary: &Summary,
     history: &History,
     events: &[schism_history::Event],
+    habit: Habit,
     args: &args::Demo,
 ) -> Result<(), Failure> {
     let folder = Folder::create(args.output.out.as_deref(), &format!("simulated-{}", demo.name))?;
@@ -115,13 +123,14 @@ fn keep(
     let mut summary = summary.clone();
     summary.about.folder = Some(folder.shown());
     let shown = folder.shown();
+    let model = if habit == Habit::Sets { "set" } else { "cas-register" };
     summary
         .about
         .next
         .insert(0, Next { what: "see it".into(), command: format!("xdg-open {shown}/report.html") });
     summary.about.next.push(Next {
         what: "judge it again".into(),
-        command: format!("schism check {shown}/history.jsonl --model cas-register"),
+        command: format!("schism check {shown}/history.jsonl --model {model}"),
     });
     folder.write("verdict.json", &summary.to_json())?;
     folder.write("report.html", &html::page(&summary, history, None))?;

@@ -46,7 +46,10 @@ fn lines(what: Listed) -> Vec<Line> {
             CHECKERS.iter().map(|(name, about)| (name.to_string(), about.to_string())).collect()
         }
         Listed::Bugs => schism_targets::all().iter().flat_map(|target| bugs(&**target)).collect(),
-        Listed::Demos => demos::ALL.iter().map(|demo| (demo.name.into(), demo.about().into())).collect(),
+        Listed::Demos => demos::ALL
+            .iter()
+            .map(|demo| (demo.name.into(), format!("{}: {}", demo.family, demo.about())))
+            .collect(),
     }
 }
 
@@ -79,7 +82,7 @@ fn nemesis(entry: &schism_nemeses::Entry) -> Vec<Line> {
 }
 
 fn bugs(target: &dyn schism_engine::target::Target) -> Vec<Line> {
-    let found_by = |bug: &str| match demos::finding(bug) {
+    let found_by = |bug: &str| match demos::finding(target.name(), bug) {
         Some(demo) => format!("found by `schism demo {}`{}", demo.name, demo.where_it_runs()),
         None => "no demo: it takes a fault that is not among the nemeses".into(),
     };

@@ -32,6 +32,12 @@ pub fn run(args: &args::Run) -> Result<Exit, Failure> {
 pub fn carry_out(plan: &Plan, output: &args::Output) -> Result<Exit, Failure> {
     let target =
         schism_targets::named(&plan.target.name).expect("the plan was checked against the catalogue");
+    if let Some(rule) = target.contradiction(plan.nodes, &plan.choices()) {
+        return Err(Failure::usage(
+            rule,
+            format!("see `schism list targets` for what {} can be told", plan.target.name),
+        ));
+    }
     let program = target
         .executable(&plan.choices())
         .map_err(|missing| Failure::harness(missing.what, missing.remedy))?;

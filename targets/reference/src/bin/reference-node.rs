@@ -3,14 +3,14 @@
 
 use std::process::ExitCode;
 
-use schism_reference::raft::Raft;
-use schism_reference::runtime::{Arguments, NodeError, run};
+use schism_reference::runtime::{Arguments, NodeError};
 
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
-    let result = match words.next().as_deref() {
-        Some("raft") => Arguments::parse(words).and_then(run::<Raft>),
-        other => Err(NodeError::Arguments(format!("a protocol is missing: raft, not {other:?}"))),
+    let family = words.next().unwrap_or_default();
+    let result = match schism_reference::named(&family) {
+        Some(family) => Arguments::parse(words).and_then(family.run),
+        None => Err(NodeError::Arguments(format!("there is no family {family:?}"))),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -119,6 +119,7 @@ impl Protocol for Raft {
 
     const TICK: Duration = Duration::from_millis(20);
     const BUGS: &'static [Bug] = bugs::BUGS;
+    const KEEPS_SESSIONS: bool = true;
 
     fn start(config: Config, recovered: Recovered<Self>, clock: Clock) -> Self {
         let peers = config.nodes.iter().copied().filter(|node| *node != config.id).collect();
@@ -184,6 +185,7 @@ impl Protocol for Raft {
             leader: self.leader.map(|leader| leader.to_string()),
             commit: self.commit,
             applied: self.applied,
+            ready: self.leader.is_some(),
         }
     }
 }

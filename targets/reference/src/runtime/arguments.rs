@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use super::disk::NO_CHECKSUM;
 use super::error::NodeError;
 use crate::protocol::{ACK_BEFORE_FSYNC, Bug, Config, NodeId, Protocol};
+use crate::settings::Settings;
 
 /// The form of the command line, for help and for mistakes.
 pub const USAGE: &str = "\
 --id n1 --client IP:PORT --peers n1=IP:PORT,n2=IP:PORT,… --data DIR [--cluster NAME] [--seed N]
-[--snapshot-every N] [--bug NAME]…
+[--snapshot-every N] [--set KEY=VALUE]… [--bug NAME]…
 
   --id NODE        which of the nodes this is: n1, n2, …
   --client ADDR    where it answers clients, over HTTP
@@ -20,10 +21,11 @@ pub const USAGE: &str = "\
   --cluster NAME   nodes only listen to nodes of the same cluster [default: schism]
   --seed N         where its randomness comes from [default: 0]
   --snapshot-every N   after how many applied entries a snapshot takes the place of the log [default: 1000]
+  --set KEY=VALUE  a setting of the family; may be given several times
   --bug NAME       plants a known bug; may be given several times";
 
-const FLAGS: [&str; 8] =
-    ["--id", "--client", "--peers", "--data", "--cluster", "--seed", "--snapshot-every", "--bug"];
+const FLAGS: [&str; 9] =
+    ["--id", "--client", "--peers", "--data", "--cluster", "--seed", "--snapshot-every", "--set", "--bug"];
 
 /// What a node is told when it is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub struct Arguments {
     pub seed: u64,
     /// After how many applied entries a snapshot takes the place of the log.
     pub snapshot_every: u64,
+    /// What the family is told.
+    pub settings: Settings,
     /// The planted bugs that are switched on.
     pub bugs: BTreeSet<String>,
 }
@@ -55,6 +59,7 @@ impl Arguments {
         let mut words = words.into_iter();
         let mut once: BTreeMap<String, String> = BTreeMap::new();
         let mut bugs = BTreeSet::new();
+        let mut settings = Settings::default();
         while let Some(word) = words.next() {
             let (flag, value) = match word.split_once('=') {
                 Some((flag, value)) if flag.starts_with("--") => (flag.to_owned(), Some(value.to_owned())),
@@ -67,6 +72,11 @@ impl Arguments {
                 value.or_else(|| words.next()).ok_or_else(|| wrong(format!("{flag} needs a value")))?;
             if flag == "--bug" {
                 bugs.insert(value);
+            } else if flag == "--set" {
+                let (key, value) = value
+                    .split_once('=')
+                    .ok_or_else(|| wrong(format!("--set {value:?} is not of the form KEY=VALUE")))?;
+                settings.set(key, value).map_err(wrong)?;
             } else if once.insert(flag.clone(), value).is_some() {
                 return Err(wrong(format!("{flag} is given twice")));
             }
@@ -80,6 +90,7 @@ impl Arguments {
             cluster: take("--cluster").unwrap_or_else(|_| "schism".into()),
             seed: number("--seed", take("--seed"), 0)?,
             snapshot_every: number("--snapshot-every", take("--snapshot-every"), Config::SNAPSHOT_EVERY)?,
+            settings,
             bugs,
         })
     }
@@ -103,6 +114,9 @@ impl Arguments {
             "--snapshot-every".into(),
             self.snapshot_every.to_string(),
         ];
+        for (key, value) in self.settings.iter() {
+            words.extend(["--set".into(), format!("{key}={value}")]);
+        }
         for bug in &self.bugs {
             words.extend(["--bug".into(), bug.clone()]);
         }
@@ -112,7 +126,8 @@ impl Arguments {
     /// What the protocol is told, if all fits together.
     ///
     /// # Errors
-    /// When the node is not among the peers, an address stands twice, or a bug is unknown.
+    /// When the node is not among the peers, an address stands twice, a bug is unknown, or settings are unknown, out of
+    /// range or contradict one another.
     pub fn config<P: Protocol>(&self) -> Result<Config, NodeError> {
         if !self.peers.contains_key(&self.id) {
             return Err(wrong(format!("--id {} is not among --peers", self.id)));
@@ -130,12 +145,17 @@ impl Arguments {
         if self.snapshot_every == 0 {
             return Err(wrong("--snapshot-every must be at least 1".into()));
         }
+        self.settings.check(P::SETTINGS).map_err(wrong)?;
+        if let Some(rule) = P::contradiction(&self.settings, self.peers.len()) {
+            return Err(wrong(rule));
+        }
         Ok(Config {
             id: self.id,
             nodes: self.peers.keys().copied().collect(),
             seed: self.seed,
             bugs: self.bugs.clone(),
             snapshot_every: self.snapshot_every,
+            settings: self.settings.clone(),
         })
     }
 }
@@ -199,7 +219,7 @@ mod tests {
     #[test]
     fn round_trip() {
         let line = "--id n2 --client 127.0.0.2:8001 --peers n1=127.0.0.1:7001,n2=127.0.0.2:7001 --data /d \
-                    --seed=7 --bug b --bug a";
+                    --seed=7 --bug b --bug a --set w=2 --set=r=3";
         let arguments = parse(line).unwrap();
         assert_eq!(arguments.id, NodeId(1));
         assert_eq!(arguments.peers[&NodeId(0)], "127.0.0.1:7001".parse().unwrap());
@@ -219,6 +239,8 @@ mod tests {
             ("--peers n1:127.0.0.1:2", "n1=IP:PORT"),
             ("--peers n1=127.0.0.1:2,n1=127.0.0.1:3", "twice"),
             ("--seed x", "whole number"),
+            ("--set w", "KEY=VALUE"),
+            ("--set w=1 --set w=2", "twice"),
             ("--data", "needs a value"),
         ] {
             let flag = line.split_whitespace().next().unwrap();

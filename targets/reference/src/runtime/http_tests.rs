@@ -26,8 +26,15 @@ async fn served(response: Option<Response>, takes: bool) -> Served {
         }
         takes
     };
-    let status =
-        Status { node: "n1".into(), role: "candidate".into(), term: 3, leader: None, commit: 2, applied: 1 };
+    let status = Status {
+        node: "n1".into(),
+        role: "candidate".into(),
+        term: 3,
+        leader: None,
+        commit: 2,
+        applied: 1,
+        ready: true,
+    };
     let front = Front { submit: Arc::new(submit), status: Arc::new(RwLock::new(status)) };
     tokio::spawn(serve(listener, front));
     Served { address, asked }
@@ -131,7 +138,7 @@ async fn mistakes_are_named_and_never_reach_the_protocol() {
 async fn status_and_help_ask_nobody() {
     let served = served(None, false).await;
     let (code, body) = served.ask("GET", "/status", "").await;
-    let expected = r#"{"node":"n1","role":"candidate","term":3,"leader":null,"commit":2,"applied":1}"#;
+    let expected = r#"{"node":"n1","role":"candidate","term":3,"leader":null,"commit":2,"applied":1,"ready":true}"#;
     assert_eq!((code, body.as_str()), (200, expected));
     assert_eq!(served.ask("GET", "/", "").await, (200, HELP.into()));
     assert!(served.asked.lock().unwrap().is_empty());

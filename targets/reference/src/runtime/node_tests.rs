@@ -36,7 +36,15 @@ impl Protocol for Echo {
 
     fn status(&self) -> Status {
         let (node, role) = ("n1".into(), "echo".into());
-        Status { node, role, term: 0, leader: None, commit: 0, applied: self.inputs.len() as u64 }
+        Status {
+            node,
+            role,
+            term: 0,
+            leader: None,
+            commit: 0,
+            applied: self.inputs.len() as u64,
+            ready: true,
+        }
     }
 }
 

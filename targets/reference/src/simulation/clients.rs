@@ -2,10 +2,11 @@
 //! `info`, after which the process is retired for ever; written values are unique. Some clients hold a session and try
 //! again, elsewhere, when no answer comes: still one call.
 
-use schism_history::{Call, Event, Outcome, Process, Ret, Time, Value, What};
+use schism_history::{Call, CallKind, Event, Outcome, Process, Ret, Time, Value, What};
 
+use super::Options;
 use super::queue::Micros;
-use crate::protocol::{Operation, Request, Response};
+use crate::protocol::{Operation, Protocol, Request, Response};
 use crate::random::Random;
 
 /// A call without an answer after this is an `info`.
@@ -14,6 +15,17 @@ const PATIENCE: Micros = 4_000_000;
 const TRY_AGAIN: Micros = 400_000;
 /// Between two calls of a client, on average.
 const THINKS: Micros = 100_000;
+
+/// What clients do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Habit {
+    /// Reads, writes, and cas where it is spoken; every value is written once.
+    Registers,
+    /// The same, and now and then a key is deleted: nil is written to it.
+    Deletes,
+    /// Adds to sets, and reads of them.
+    Sets,
+}
 
 /// One client; one process after another.
 pub(super) struct Client {
@@ -63,13 +75,16 @@ pub(super) struct Clients {
     keys: usize,
     processes: u32,
     values: i64,
+    habit: Habit,
+    speaks_cas: bool,
     /// What was last seen or written under each key: what a cas starts from.
     seen: Vec<Value>,
     random: Random,
 }
 
 impl Clients {
-    pub(super) fn new(count: usize, nodes: usize, keys: usize, mut random: Random) -> Self {
+    pub(super) fn new<P: Protocol>(options: &Options, mut random: Random) -> Self {
+        let Options { clients: count, nodes, keys, habit, .. } = *options;
         let client = |at: usize, has_session: bool| Client {
             node: at % nodes,
             process: Process(at as u32),
@@ -79,12 +94,14 @@ impl Clients {
             read_at_end: 0,
         };
         Clients {
-            all: (0..count).map(|at| client(at, random.chance(400_000))).collect(),
+            all: (0..count).map(|at| client(at, random.chance(400_000) && P::KEEPS_SESSIONS)).collect(),
             events: Vec::new(),
             nodes,
             keys,
             processes: count as u32,
             values: 0,
+            habit,
+            speaks_cas: P::SPEAKS.contains(&CallKind::Cas),
             seen: vec![Value::Nil; keys],
             random,
         }
@@ -105,8 +122,13 @@ impl Clients {
         let name = Value::Int(key as i64);
         let (call, operation) = match self.random.below(10) {
             0..5 => (Call::Read { key: name }, Operation::Read),
-            5..8 => {
+            _ if self.habit == Habit::Sets => {
                 let value = self.new_value();
+                (Call::Add { key: name, value: value.clone() }, Operation::Add(value))
+            }
+            drawn if drawn < 8 || !self.speaks_cas => {
+                let deletes = self.habit == Habit::Deletes && drawn == 5;
+                let value = if deletes { Value::Nil } else { self.new_value() };
                 (Call::Write { key: name, value: value.clone() }, Operation::Write(value))
             }
             _ => {

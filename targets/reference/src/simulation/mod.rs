@@ -23,9 +23,11 @@ use std::time::Duration;
 
 use schism_history::{Event, History};
 
+pub use clients::Habit;
 pub use faults::{Kind, MIXES, Mix};
 
 use crate::protocol::{NodeId, Protocol};
+use crate::settings::Settings;
 use world::World;
 
 /// What is simulated.
@@ -47,6 +49,10 @@ pub struct Options {
     pub bugs: BTreeSet<String>,
     /// After how many applied entries a node takes a snapshot.
     pub snapshot_every: u64,
+    /// What the family is told.
+    pub settings: Settings,
+    /// What clients do.
+    pub habit: Habit,
 }
 
 impl Default for Options {
@@ -60,6 +66,8 @@ impl Default for Options {
             mix: Default::default(),
             bugs: BTreeSet::new(),
             snapshot_every: 40,
+            settings: Settings::default(),
+            habit: Habit::Registers,
         }
     }
 }

@@ -115,7 +115,7 @@ impl<'a, P: Protocol, O: FnMut(NodeId, &P)> World<'a, P, O> {
             queue: Queue::new(),
             machines: (0..options.nodes).map(|_| Machine::new()).collect(),
             network: Network::new(options.nodes, options.mix, stream(1)),
-            clients: Clients::new(options.clients, options.nodes, options.keys, stream(2)),
+            clients: Clients::new::<P>(options, stream(2)),
             active: Vec::new(),
             faults_begun: 0,
             terms: vec![(0, 0); options.nodes],
@@ -208,6 +208,7 @@ impl<'a, P: Protocol, O: FnMut(NodeId, &P)> World<'a, P, O> {
             seed: self.options.seed,
             bugs: self.options.bugs.clone(),
             snapshot_every: self.options.snapshot_every,
+            settings: self.options.settings.clone(),
         };
         machine.life += 1;
         machine.is_paused = false;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use schism_reference::protocol::{Config, NodeId};
 use schism_reference::runtime::Arguments;
+use schism_reference::settings::Settings;
 use serde_json::Value as Json;
 
 /// Ends a test that waits for what never comes. Nothing is concluded from how long anything took.
@@ -51,6 +52,7 @@ impl Cluster {
             cluster: "test".into(),
             seed: 1,
             snapshot_every: Config::SNAPSHOT_EVERY,
+            settings: Settings::default(),
             bugs: bugs.iter().map(|&bug| bug.into()).collect(),
         });
         let arguments = arguments.collect();

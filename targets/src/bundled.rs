@@ -1,15 +1,17 @@
-//! The bundled Raft store: what it is, how it is started, and a client that speaks its JSON over HTTP.
+//! The bundled stores, one target a family: how they are started, and a client that speaks their JSON over HTTP.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schism_engine::client::Client;
 use schism_engine::cluster::{NodeSpec, Program};
+use schism_engine::plan::Values;
 use schism_engine::target::{Choices, Health, PlantedBug, Setting, Target};
 use schism_history::{Call, CallKind, Key, Outcome, Ret, Value};
-use schism_reference::protocol::NodeId;
-use schism_reference::raft;
-use schism_reference::runtime::arguments::{Arguments, bugs};
+use schism_reference::Family;
+use schism_reference::protocol::{Config, NodeId, Status};
+use schism_reference::runtime::Arguments;
+use schism_reference::settings::{Allowed, Settings};
 use serde_json::json;
 
 use crate::http::{Answer, Connection, Method, NoAnswer};
@@ -18,35 +20,64 @@ use crate::http::{Answer, Connection, Method, NoAnswer};
 const CLIENT_PORT: u16 = 8080;
 /// Where a node listens for the others.
 const PEER_PORT: u16 = 8081;
+/// The setting that all families have.
+const SNAPSHOT_EVERY: Setting = Setting {
+    name: "snapshot-every",
+    about: "records between two snapshots of a node's state; 1000 by default",
+};
 
-/// The target.
-pub struct Raft;
+/// A family of bundled stores as a target.
+pub struct Bundled {
+    family: &'static Family,
+    settings: Vec<Setting>,
+}
 
-impl Target for Raft {
+impl Bundled {
+    /// The target of a family.
+    pub fn new(family: &'static Family) -> Self {
+        let own = family.settings.iter().map(|setting| Setting { name: setting.name, about: setting.about });
+        Bundled { family, settings: own.chain([SNAPSHOT_EVERY]).collect() }
+    }
+}
+
+impl Target for Bundled {
     fn name(&self) -> &'static str {
-        "raft"
+        self.family.name
     }
 
     fn about(&self) -> &'static str {
-        "the bundled Raft store: linearizable registers and sets over HTTP"
+        self.family.about
     }
 
     fn speaks(&self) -> &'static [CallKind] {
-        &[CallKind::Read, CallKind::Write, CallKind::Cas, CallKind::Add]
+        self.family.speaks
     }
 
     fn bugs(&self) -> Vec<PlantedBug> {
-        bugs::<raft::Raft>().map(|bug| PlantedBug { name: bug.name, about: bug.about }).collect()
+        (self.family.bugs)().iter().map(|bug| PlantedBug { name: bug.name, about: bug.about }).collect()
     }
 
-    fn settings(&self) -> &'static [Setting] {
-        &[Setting { name: "snapshot-every", about: "applied entries between two snapshots; 1000 by default" }]
+    fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
+    fn values(&self, setting: &str) -> Values {
+        match self.family.settings.iter().find(|known| known.name == setting).map(|known| known.allowed) {
+            Some(Allowed::Words(words)) => Values::words(words),
+            Some(Allowed::Whole(low, high)) => Values::Whole(low, high),
+            Some(Allowed::Switch) => Values::Switch,
+            None => Values::Any,
+        }
+    }
+
+    fn contradiction(&self, nodes: usize, choices: &Choices) -> Option<String> {
+        (self.family.contradiction)(&own_settings(choices), nodes)
     }
 
     fn program(&self, node: &NodeSpec, nodes: &[NodeSpec], choices: &Choices) -> Program {
         let peers: BTreeMap<NodeId, _> =
             nodes.iter().map(|spec| (id(spec), (spec.address, PEER_PORT).into())).collect();
-        let setting = |name: &str| choices.settings.get(name).and_then(|value| value.parse().ok());
+        let snapshot_every = choices.settings.get(SNAPSHOT_EVERY.name).and_then(|value| value.parse().ok());
         let arguments = Arguments {
             id: id(node),
             client: (node.address, CLIENT_PORT).into(),
@@ -54,28 +85,34 @@ impl Target for Raft {
             data: node.data.clone(),
             cluster: "schism".into(),
             seed: choices.seed,
-            snapshot_every: setting("snapshot-every")
-                .unwrap_or(schism_reference::protocol::Config::SNAPSHOT_EVERY),
-            bugs: choices.bugs.iter().cloned().collect::<BTreeSet<String>>(),
+            snapshot_every: snapshot_every.unwrap_or(Config::SNAPSHOT_EVERY),
+            settings: own_settings(choices),
+            bugs: choices.bugs.iter().cloned().collect(),
         };
-        let mut words = vec!["node".to_string(), "raft".to_string()];
+        let mut words = vec!["node".to_string(), self.family.name.to_string()];
         words.extend(arguments.words());
         Program { file: None, arguments: words, environment: Vec::new() }
     }
 
     fn client(&self, node: &NodeSpec, _: &Choices) -> Box<dyn Client> {
-        Box::new(RaftClient(connection(node)))
+        Box::new(StoreClient(connection(node)))
     }
 
     fn health(&self, node: &NodeSpec, timeout: Duration) -> Result<Health, String> {
         let answer = connection(node).get("/status", timeout).map_err(|no_answer| match no_answer {
             NoAnswer::NotSent(why) | NoAnswer::Unknown(why) => why,
         })?;
-        let status: schism_reference::protocol::Status =
+        let status: Status =
             serde_json::from_value(answer.body).map_err(|error| format!("GET /status: {error}"))?;
         let leads = (status.role == "leader").then_some(status.term);
-        Ok(Health { ready: status.leader.is_some(), leads })
+        Ok(Health { ready: status.ready, leads })
     }
+}
+
+/// What the family itself is told: all settings but the one that all families have.
+fn own_settings(choices: &Choices) -> Settings {
+    let own = choices.settings.iter().filter(|(name, _)| *name != SNAPSHOT_EVERY.name);
+    Settings::of(&own.map(|(name, value)| (name.as_str(), value.as_str())).collect::<Vec<_>>())
 }
 
 fn id(spec: &NodeSpec) -> NodeId {
@@ -87,9 +124,9 @@ fn connection(node: &NodeSpec) -> Connection {
 }
 
 /// One client of one node.
-struct RaftClient(Connection);
+struct StoreClient(Connection);
 
-impl Client for RaftClient {
+impl Client for StoreClient {
     fn call(&mut self, call: &Call, timeout: Duration) -> Outcome {
         let path = path(call.key());
         let connection = &self.0;
@@ -106,7 +143,7 @@ impl Client for RaftClient {
                 connection.send(Method::Post, &format!("{path}/add"), &json!({ "value": value }), timeout)
             }
             other => {
-                return Outcome::Fail(format!("the raft store has no {}: nothing was sent", other.kind()));
+                return Outcome::Fail(format!("a bundled store has no {}: nothing was sent", other.kind()));
             }
         };
         match answer {

@@ -1,0 +1,62 @@
+//! The families there are, each as plain data and functions, so that who lists or starts them need not know their types.
+//! To add one: a folder with its protocol, and a line in [`FAMILIES`].
+
+use schism_history::CallKind;
+
+use crate::primary::Primary;
+use crate::protocol::{Bug, Protocol};
+use crate::raft::Raft;
+use crate::runtime::{self, Arguments, NodeError, arguments};
+use crate::settings::{Setting, Settings};
+use crate::simulation::{self, Options, Simulated};
+
+/// A family of reference nodes: one replication pattern.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is and what it claims, in a line.
+    pub about: &'static str,
+    /// The calls it understands.
+    pub speaks: &'static [CallKind],
+    /// What it can be told.
+    pub settings: &'static [Setting],
+    /// The rule that settings break together, for a cluster of so many nodes.
+    pub contradiction: fn(&Settings, usize) -> Option<String>,
+    /// All bugs a real node can be planted with.
+    pub bugs: fn() -> Vec<&'static Bug>,
+    /// Runs a node until it is told to end.
+    pub run: fn(Arguments) -> Result<(), NodeError>,
+    /// Simulates a cluster.
+    pub simulate: fn(&Options) -> Simulated,
+}
+
+/// Every family.
+pub const FAMILIES: &[Family] = &[
+    Family::of::<Raft>("raft", "the bundled Raft store: linearizable registers and sets over HTTP"),
+    Family::of::<Primary>(
+        "primary",
+        "leader and followers, failover by lease: linearizable with sync replication and reads at the leader; async loses \
+         acknowledged writes",
+    ),
+];
+
+/// The family of that name.
+pub fn named(name: &str) -> Option<&'static Family> {
+    FAMILIES.iter().find(|family| family.name == name)
+}
+
+impl Family {
+    const fn of<P: Protocol>(name: &'static str, about: &'static str) -> Family {
+        Family {
+            name,
+            about,
+            speaks: P::SPEAKS,
+            settings: P::SETTINGS,
+            contradiction: P::contradiction,
+            bugs: || arguments::bugs::<P>().collect(),
+            run: runtime::run::<P>,
+            simulate: simulation::run::<P>,
+        }
+    }
+}
