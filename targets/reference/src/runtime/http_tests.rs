@@ -138,7 +138,8 @@ async fn mistakes_are_named_and_never_reach_the_protocol() {
 async fn status_and_help_ask_nobody() {
     let served = served(None, false).await;
     let (code, body) = served.ask("GET", "/status", "").await;
-    let expected = r#"{"node":"n1","role":"candidate","term":3,"leader":null,"commit":2,"applied":1,"ready":true}"#;
+    let expected =
+        r#"{"node":"n1","role":"candidate","term":3,"leader":null,"commit":2,"applied":1,"ready":true}"#;
     assert_eq!((code, body.as_str()), (200, expected));
     assert_eq!(served.ask("GET", "/", "").await, (200, HELP.into()));
     assert!(served.asked.lock().unwrap().is_empty());
