@@ -18,6 +18,8 @@ fn as_expected(plan: &str, code: i32, verdict: &str) {
     let path = path.to_str().expect("the path is text");
     let ended = run(folder.path(), &["run", path, "--out", "a"]).expect(code).prints(verdict);
     ended.says("as the plan expects");
+    let recorded = fs::read_to_string(folder.path().join("a/plan.toml")).expect("a run leaves plan.toml");
+    assert!(recorded.contains("it says of itself: etcd Version: 3."), "{recorded}");
     let text = fs::read_to_string(folder.path().join("a/verdict.json")).expect("a run leaves verdict.json");
     let found: Value = serde_json::from_str(&text).expect("verdict.json is JSON");
     let faults = found["measured"]["faults"].as_array().expect("faults are measured");

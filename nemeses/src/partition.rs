@@ -4,6 +4,7 @@
 //! Jepsen's, with one-way and client links added. A store that only ever speaks to one leader may not care about some.
 
 use schism_engine::cluster::{Change, Endpoint, Node};
+use schism_engine::link::{Cut, Wrong};
 use schism_engine::nemesis::{Fault, Nemesis, View};
 use schism_engine::random::Random;
 use schism_engine::target::Setting;
@@ -118,10 +119,15 @@ fn node(node: Node) -> Endpoint {
     Endpoint::Node(node)
 }
 
+/// One direction of one link.
+fn cut_off(from: Endpoint, to: Endpoint) -> Change {
+    Change::Link { from, to, wrong: Wrong::Cut(Cut::Drop) }
+}
+
 /// Both directions of one link.
 fn both(one: Node, other: Node) -> [Change; 2] {
     let (one, other) = (node(one), node(other));
-    [Change::Cut { from: one, to: other }, Change::Cut { from: other, to: one }]
+    [cut_off(one, other), cut_off(other, one)]
 }
 
 /// Two sides that cannot hear one another.
@@ -172,7 +178,7 @@ fn one_way(
         .iter()
         .map(|other| {
             let (from, to) = direct(node(one), node(*other));
-            Change::Cut { from, to }
+            cut_off(from, to)
         })
         .collect();
     Fault { detail: format!("{words} {one}"), nodes: vec![one], changes }
@@ -180,9 +186,9 @@ fn one_way(
 
 /// The clients of one node: cut off altogether, or only from its replies, so that what they ask still happens.
 fn clients(one: Node, altogether: bool) -> Fault {
-    let mut changes = vec![Change::Cut { from: node(one), to: Endpoint::Clients }];
+    let mut changes = vec![cut_off(node(one), Endpoint::Clients)];
     if altogether {
-        changes.push(Change::Cut { from: Endpoint::Clients, to: node(one) });
+        changes.push(cut_off(Endpoint::Clients, node(one)));
     }
     let detail = if altogether { format!("clients | {one}") } else { format!("no replies from {one}") };
     Fault { detail, nodes: vec![one], changes }
@@ -199,8 +205,8 @@ mod tests {
             .changes
             .iter()
             .map(|change| match *change {
-                Change::Cut { from, to } => (from, to),
-                Change::Run { .. } => panic!("a partition only cuts"),
+                Change::Link { from, to, wrong: Wrong::Cut(Cut::Drop) } => (from, to),
+                other => panic!("a partition only cuts, and does not {other:?}"),
             })
             .collect()
     }

@@ -12,6 +12,7 @@ mod folder;
 mod judge;
 mod progress;
 mod screen;
+mod version;
 
 use std::process::ExitCode;
 

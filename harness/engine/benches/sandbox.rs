@@ -21,7 +21,8 @@ mod linux {
 
     use schism_engine::backend::Backend;
     use schism_engine::backend::sandbox::{AGENT_COMMAND, Options, Sandbox, agent_main, enter};
-    use schism_engine::cluster::{Desired, Endpoint, Node};
+    use schism_engine::cluster::{Change, Desired, Endpoint, Node};
+    use schism_engine::link::{Cut, Wrong};
 
     const NODES: usize = 5;
     const ROUNDS: usize = 9;
@@ -107,8 +108,9 @@ mod linux {
         let side = |index: usize| index < 2;
         let pairs = (0..NODES).flat_map(|from| (0..NODES).map(move |to| (from, to)));
         let across = pairs.filter(|(from, to)| side(*from) != side(*to));
-        let cuts = across.map(|(from, to)| (Endpoint::Node(Node(from)), Endpoint::Node(Node(to)))).collect();
-        Desired { cuts, ..Desired::default() }
+        let node = |index| Endpoint::Node(Node(index));
+        let cut = |(from, to)| Change::Link { from: node(from), to: node(to), wrong: Wrong::Cut(Cut::Drop) };
+        Desired::of(&across.map(cut).collect::<Vec<_>>())
     }
 
     fn ours() {
@@ -183,7 +185,7 @@ mod linux {
     fn by_iptables() {
         apart();
         let rules = |verb: &str| {
-            for (from, to) in split().cuts {
+            for (from, to) in split().cut(Cut::Drop) {
                 let address = |end: Endpoint| match end {
                     Endpoint::Node(node) => format!("198.18.{}.2", node.0 + 1),
                     Endpoint::Clients => "198.18.0.2".to_owned(),

@@ -10,6 +10,8 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::link::{Cut, Link, Traffic, Wrong};
+
 /// A node of the cluster, by its position; people see `n1`, `n2`, ….
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Node(pub usize);
@@ -72,15 +74,20 @@ pub enum Run {
     Down,
 }
 
+/// One direction of a link: whose packets, and to whom.
+pub type Pair = (Endpoint, Endpoint);
+
 /// One change of what is desired. A fault is a set of these; everything else about a fault is words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
-    /// Packets from the one to the other vanish on the way.
-    Cut {
+    /// Something is wrong with the way from the one to the other.
+    Link {
         /// Whose packets.
         from: Endpoint,
         /// To whom.
         to: Endpoint,
+        /// What.
+        wrong: Wrong,
     },
     /// A node's daemon is in this state.
     Run {
@@ -94,21 +101,19 @@ pub enum Change {
 /// The state in which a whole cluster is wanted. The default is a healthy one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Desired {
-    /// Ordered pairs whose packets vanish.
-    pub cuts: BTreeSet<(Endpoint, Endpoint)>,
+    /// Ordered pairs with whose packets something is wrong, and what. Whoever is not named is well.
+    pub links: BTreeMap<Pair, Link>,
     /// Nodes that are not simply up.
     pub runs: BTreeMap<Node, Run>,
 }
 
 impl Desired {
-    /// The join of all changes in force: every cut holds, and of several states of a node the worst.
+    /// The join of all changes in force: of everything that is wrong with a link or a node, the worst.
     pub fn of<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Self {
         let mut desired = Desired::default();
         for change in changes {
             match *change {
-                Change::Cut { from, to } => {
-                    desired.cuts.insert((from, to));
-                }
+                Change::Link { from, to, wrong } => desired.links.entry((from, to)).or_default().join(wrong),
                 Change::Run { node, run } => {
                     let state = desired.runs.entry(node).or_default();
                     *state = run.max(*state);
@@ -117,6 +122,12 @@ impl Desired {
         }
         desired.runs.retain(|_, run| *run != Run::Up);
         desired
+    }
+
+    /// The pairs that are wholly cut, in this way.
+    pub fn cut(&self, how: Cut) -> BTreeSet<Pair> {
+        let cut = self.links.iter().filter(|(_, link)| link.cut == Some(how));
+        cut.map(|(pair, _)| *pair).collect()
     }
 
     /// The state wanted of a node.
@@ -128,8 +139,10 @@ impl Desired {
 /// What can be measured of a cluster from outside: the raw material of every fault's proof of effect.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observation {
-    /// Packets that vanished, per ordered pair that is cut now, since it was cut.
-    pub dropped: BTreeMap<(Endpoint, Endpoint), u64>,
+    /// Packets that were stopped, per ordered pair that is wholly cut now, since it was cut.
+    pub dropped: BTreeMap<Pair, u64>,
+    /// What else was done to packets, per ordered pair with which something was ever wrong, from the beginning on.
+    pub traffic: BTreeMap<Pair, Traffic>,
     /// Each node's daemon, in order of the nodes; `None` where none runs.
     pub daemons: Vec<Option<Daemon>>,
 }
@@ -162,11 +175,17 @@ mod tests {
 
     #[test]
     fn overlapping_faults_join_and_heal_alone() {
-        let cut = Change::Cut { from: Endpoint::Clients, to: Endpoint::Node(Node(1)) };
+        let pair = (Endpoint::Clients, Endpoint::Node(Node(1)));
+        let link = |wrong| Change::Link { from: pair.0, to: pair.1, wrong };
+        let (cut, slow) = (link(Wrong::Cut(Cut::Drop)), link(Wrong::Rate(1000)));
         let pause = Change::Run { node: Node(0), run: Run::Paused };
         let kill = Change::Run { node: Node(0), run: Run::Down };
         let both = Desired::of([&cut, &pause, &kill]);
-        assert_eq!((both.run(Node(0)), both.run(Node(1)), both.cuts.len()), (Run::Down, Run::Up, 1));
+        assert_eq!((both.run(Node(0)), both.run(Node(1)), both.links.len()), (Run::Down, Run::Up, 1));
+        let both = Desired::of([&cut, &slow]);
+        assert_eq!((both.cut(Cut::Drop), both.cut(Cut::Reset)), ([pair].into(), [].into()));
+        assert_eq!(both.links[&pair].rate, Some(1000));
+        assert!(Desired::of([&slow]).cut(Cut::Drop).is_empty());
         assert_eq!(Desired::of([&cut, &pause]).run(Node(0)), Run::Paused);
         assert_eq!(Desired::of([]), Desired::default());
     }

@@ -1,13 +1,14 @@
 //! The measured proof that a fault broke something: pure functions of what was observed around it.
 //!
-//! A cut must have dropped packets, a kill must have brought another process id, a pause must have used no processor
+//! A cut must have dropped packets, a delay delayed some, a kill must have brought another process id, a pause must have used no processor
 //! time. A fault without such proof is no coverage, and the evidence checker doubts the run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schism_history::Effect;
 
-use crate::cluster::{Change, Daemon, Node, Observation, Run};
+use crate::cluster::{Change, Daemon, Node, Observation, Pair, Run};
+use crate::link::{Cut, Traffic, Wrong};
 
 /// What was observed around one fault.
 #[derive(Clone, Debug, Default)]
@@ -24,34 +25,100 @@ pub struct Around {
 
 /// What a set of changes did, by what was observed around them. It bit only if every kind of change in it bit.
 pub fn effect(changes: &[Change], around: &Around) -> Effect {
-    let cuts: Vec<_> = changes
-        .iter()
-        .filter_map(|change| match *change {
-            Change::Cut { from, to } => Some((from, to)),
-            Change::Run { .. } => None,
-        })
-        .collect();
-    let runs: BTreeMap<Node, Run> = changes
-        .iter()
-        .filter_map(|change| match *change {
-            Change::Run { node, run } => Some((node, run)),
-            Change::Cut { .. } => None,
-        })
-        .collect();
-    let mut proofs: Vec<Effect> = Vec::new();
-    if !cuts.is_empty() {
-        let counted = |observation: &Observation| -> u64 {
-            cuts.iter().filter_map(|pair| observation.dropped.get(pair)).sum()
-        };
-        // A pair that another fault had cut already has been counting since then.
-        let dropped = counted(&around.ending).saturating_sub(counted(&around.begun));
-        proofs.push(Effect { bit: dropped > 0, evidence: format!("{dropped} packets dropped") });
+    let mut links: BTreeMap<Kind, BTreeSet<Pair>> = BTreeMap::new();
+    let mut runs: BTreeMap<Node, Run> = BTreeMap::new();
+    for change in changes {
+        match *change {
+            Change::Link { from, to, wrong } => {
+                links.entry(Kind::of(wrong)).or_default().insert((from, to));
+            }
+            Change::Run { node, run } => {
+                runs.insert(node, run);
+            }
+        }
     }
+    let mut proofs: Vec<Effect> = links.iter().map(|(kind, pairs)| of_links(*kind, pairs, around)).collect();
     proofs.extend(runs.into_iter().map(|(node, run)| of_run(node, run, around)));
     Effect {
         bit: !proofs.is_empty() && proofs.iter().all(|proof| proof.bit),
         evidence: proofs.into_iter().map(|proof| proof.evidence).collect::<Vec<_>>().join("; "),
     }
+}
+
+/// The kinds of wrong that are proven in the same way.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Cut(Cut),
+    PartlyCut,
+    Delay,
+    Loss,
+    Duplicate,
+    Reorder,
+    Evade,
+    Corrupt,
+    Rate,
+    Mtu,
+}
+
+impl Kind {
+    fn of(wrong: Wrong) -> Self {
+        match wrong {
+            Wrong::Cut(how) => Kind::Cut(how),
+            Wrong::CutPort(_) | Wrong::Flap(_) => Kind::PartlyCut,
+            Wrong::Delay(_) => Kind::Delay,
+            Wrong::Loss(_) => Kind::Loss,
+            Wrong::Duplicate(_) => Kind::Duplicate,
+            Wrong::Reorder(_) => Kind::Reorder,
+            Wrong::Evade(_) => Kind::Evade,
+            Wrong::Corrupt(_) => Kind::Corrupt,
+            Wrong::Rate(_) => Kind::Rate,
+            Wrong::Mtu(_) => Kind::Mtu,
+        }
+    }
+}
+
+fn of_links(kind: Kind, pairs: &BTreeSet<Pair>, around: &Around) -> Effect {
+    if let Kind::Cut(how) = kind {
+        let counted = |observation: &Observation| -> u64 {
+            pairs.iter().filter_map(|pair| observation.dropped.get(pair)).sum()
+        };
+        // A pair that another fault had cut already has been counting since then.
+        let stopped = counted(&around.ending).saturating_sub(counted(&around.begun));
+        let word = match how {
+            Cut::Drop => "dropped",
+            Cut::Reset => "answered by a reset or dropped",
+            Cut::Refuse => "refused",
+        };
+        return Effect { bit: stopped > 0, evidence: format!("{stopped} packets {word}") };
+    }
+    let sum = |observation: &Observation| {
+        let counted = pairs.iter().filter_map(|pair| observation.traffic.get(pair));
+        counted.fold(Traffic::default(), |sum, one| sum.plus(one))
+    };
+    let traffic = sum(&around.ending).since(&sum(&around.begun));
+    let of_all = |number: u64, word: &str| {
+        let percent = 100.0 * number as f64 / (traffic.seen.max(1)) as f64;
+        (number, format!("{number} of {} packets {word} ({percent:.1} %)", traffic.seen))
+    };
+    let (number, evidence) = match kind {
+        Kind::Cut(_) => unreachable!("counted elsewhere, and dealt with above"),
+        Kind::PartlyCut => of_all(traffic.cut, "dropped"),
+        Kind::Delay => {
+            let mean = traffic.held.as_secs_f64() * 1e3 / traffic.delayed.max(1) as f64;
+            (traffic.delayed, format!("{} packets late by {mean:.1} ms on average", traffic.delayed))
+        }
+        Kind::Loss => of_all(traffic.lost, "lost"),
+        Kind::Duplicate => of_all(traffic.duplicated, "doubled"),
+        Kind::Reorder => of_all(traffic.reordered, "held back to be overtaken"),
+        Kind::Evade => of_all(traffic.evaded, "changed unnoticeably"),
+        Kind::Corrupt => of_all(traffic.corrupted, "changed noticeably"),
+        Kind::Rate => {
+            let evidence = format!("{} packets waited, {} lost", traffic.waited, traffic.overflowed);
+            (traffic.waited + traffic.overflowed, evidence)
+        }
+        Kind::Mtu => of_all(traffic.oversized, "too long"),
+    };
+    Effect { bit: number > 0, evidence }
 }
 
 fn of_run(node: Node, run: Run, around: &Around) -> Effect {
@@ -108,15 +175,21 @@ mod tests {
 
     use super::*;
     use crate::cluster::Endpoint;
+    use crate::link::{Delay, Loss, Reorder, Share};
 
-    const PAIR: (Endpoint, Endpoint) = (Endpoint::Node(Node(0)), Endpoint::Clients);
+    const PAIR: Pair = (Endpoint::Node(Node(0)), Endpoint::Clients);
 
     fn seen(dropped: u64, pid: Option<u32>, stopped: bool, cpu_ms: u64) -> Observation {
         let cpu = Duration::from_millis(cpu_ms);
         Observation {
             dropped: BTreeMap::from([(PAIR, dropped)]),
             daemons: vec![pid.map(|pid| Daemon { pid, cpu, stopped })],
+            ..Observation::default()
         }
+    }
+
+    fn link(wrong: Wrong) -> Change {
+        Change::Link { from: PAIR.0, to: PAIR.1, wrong }
     }
 
     fn around(steps: [Observation; 4]) -> Around {
@@ -126,11 +199,57 @@ mod tests {
 
     #[test]
     fn a_cut_must_have_dropped_packets_of_its_own() {
-        let cut = [Change::Cut { from: PAIR.0, to: PAIR.1 }];
+        let cut = [link(Wrong::Cut(Cut::Drop))];
         let up = |dropped| seen(dropped, Some(1), false, 0);
         let bit = effect(&cut, &around([up(0), up(5), up(12), up(0)]));
         assert_eq!(bit, Effect { bit: true, evidence: "7 packets dropped".into() });
         assert!(!effect(&cut, &around([up(5), up(5), up(5), up(0)])).bit);
+    }
+
+    /// Each kind of wrong has its own counter, and nothing but that proves it.
+    #[test]
+    fn a_wrong_is_proven_by_its_own_counter_alone() {
+        let at = |traffic| Observation { traffic: [(PAIR, traffic)].into(), ..Observation::default() };
+        let share = Share::percent(10);
+        let held = Duration::from_millis(300);
+        let seen = Traffic { seen: 100, ..Traffic::default() };
+        let cases = [
+            (Wrong::CutPort(9), Traffic { cut: 3, ..seen }, "3 of 100 packets dropped (3.0 %)"),
+            (
+                Wrong::Delay(Delay::default()),
+                Traffic { delayed: 3, held, ..seen },
+                "3 packets late by 100.0 ms on average",
+            ),
+            (Wrong::Loss(Loss::Random(share)), Traffic { lost: 9, ..seen }, "9 of 100 packets lost (9.0 %)"),
+            (Wrong::Duplicate(share), Traffic { duplicated: 1, ..seen }, "1 of 100 packets doubled (1.0 %)"),
+            (
+                Wrong::Reorder(Reorder::default()),
+                Traffic { reordered: 1, ..seen },
+                "1 of 100 packets held back to be overtaken (1.0 %)",
+            ),
+            (
+                Wrong::Evade(share),
+                Traffic { evaded: 1, ..seen },
+                "1 of 100 packets changed unnoticeably (1.0 %)",
+            ),
+            (
+                Wrong::Corrupt(share),
+                Traffic { corrupted: 1, ..seen },
+                "1 of 100 packets changed noticeably (1.0 %)",
+            ),
+            (Wrong::Rate(1), Traffic { waited: 2, overflowed: 1, ..seen }, "2 packets waited, 1 lost"),
+            (Wrong::Mtu(1), Traffic { oversized: 1, ..seen }, "1 of 100 packets too long (1.0 %)"),
+        ];
+        for (asked, (wrong, _, evidence)) in cases.iter().enumerate() {
+            for (done, (_, traffic, _)) in cases.iter().enumerate() {
+                let around = around([at(seen), at(seen), at(seen.plus(traffic)), at(seen.plus(traffic))]);
+                let proof = effect(&[link(*wrong)], &around);
+                assert_eq!(proof.bit, asked == done, "{wrong:?} by {traffic:?}");
+                if asked == done {
+                    assert_eq!(proof.evidence, *evidence);
+                }
+            }
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod disruption;
 pub mod effect;
 pub mod generator;
 pub mod interpreter;
+pub mod link;
 pub mod live;
 pub mod nemesis;
 pub mod plan;

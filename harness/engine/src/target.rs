@@ -50,6 +50,12 @@ pub trait Target: Send + Sync {
         Ok(None)
     }
 
+    /// The arguments with which its program says its version, in its first line, and ends at once. The same of a program
+    /// on this machine and of one in an image.
+    fn version_arguments(&self) -> Option<&'static [&'static str]> {
+        None
+    }
+
     /// How a node is started as a program.
     fn program(&self, node: &NodeSpec, nodes: &[NodeSpec], choices: &Choices) -> Program;
 

@@ -87,6 +87,10 @@ impl Target for Etcd {
         }
     }
 
+    fn version_arguments(&self) -> Option<&'static [&'static str]> {
+        Some(&["--version"])
+    }
+
     /// The same command line starts a node for the first time and again: where there is a data directory, etcd does not
     /// look at what says how the cluster begins.
     fn program(&self, node: &NodeSpec, nodes: &[NodeSpec], choices: &Choices) -> Program {

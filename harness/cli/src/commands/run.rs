@@ -45,7 +45,7 @@ pub fn carry_out(plan: &Plan, output: &args::Output) -> Result<Exit, Failure> {
     let fabric = sandbox::enter()?;
     let folder =
         Folder::create(output.out.as_deref(), &format!("{}-{}", plan.target.name, plan.workload.name))?;
-    folder.write_plan(plan, program.as_deref())?;
+    folder.write_plan(plan, program.as_deref().map(|program| (program, target.version_arguments())))?;
     let options = sandbox::Options {
         nodes: plan.nodes,
         folder: folder.path.clone(),

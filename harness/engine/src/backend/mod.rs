@@ -1,5 +1,7 @@
 //! Where a cluster runs. A backend makes nodes and the links between them, and brings both into the desired state.
 
+#[cfg(target_os = "linux")]
+mod kernel;
 pub mod sandbox;
 
 use std::path::PathBuf;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use schism_engine::backend::sandbox::{Options, Sandbox, enter};
 use schism_engine::backend::{Backend, ClientNetwork};
 use schism_engine::cluster::{Change, Desired, Endpoint, Node, Program, Run};
+use schism_engine::link::{Cut, Wrong};
 
 use crate::daemon::{COMMAND, PORT};
 
@@ -136,7 +137,7 @@ pub fn node(index: usize) -> Endpoint {
 }
 
 pub fn cut(from: Endpoint, to: Endpoint) -> Change {
-    Change::Cut { from, to }
+    Change::Link { from, to, wrong: Wrong::Cut(Cut::Drop) }
 }
 
 pub fn run(index: usize, run: Run) -> Change {

@@ -19,6 +19,7 @@ use super::warden::{Made, Warden};
 use super::{Options, Timings};
 use crate::backend::{Backend, BackendError, ClientNetwork};
 use crate::cluster::{Daemon, Death, Desired, Endpoint, Node, NodeSpec, Observation, Program, Run};
+use crate::link::Cut;
 
 /// A cluster in namespaces of this machine. Dropping it takes everything down but the folder.
 pub struct Sandbox {
@@ -84,7 +85,7 @@ impl Sandbox {
             links::settle(&mut network.netlink, network.endpoint)?;
         }
         let linked = begun.elapsed();
-        let cuts = Cuts::create(cuts, &options.run, options.nodes)?;
+        let cuts = Cuts::create(cuts, links::place(&options.run, options.nodes))?;
         for agent in &mut agents {
             agent.reply()?;
         }
@@ -149,7 +150,7 @@ impl Backend for Sandbox {
     fn apply(&mut self, desired: &Desired) -> Result<(), BackendError> {
         self.collect_exits();
         if let Some(net) = &mut self.net {
-            net.cuts.apply(&desired.cuts)?;
+            net.cuts.apply(&desired.cut(Cut::Drop))?;
         }
         // All nodes are told before the first has answered, so that a fault hits several of them together.
         let mut failed = None;
@@ -198,7 +199,7 @@ impl Backend for Sandbox {
                 Reply::Measured(None) | Reply::Done => None,
             });
         }
-        Ok(Observation { dropped, daemons })
+        Ok(Observation { dropped, daemons, ..Observation::default() })
     }
 
     fn deaths(&mut self) -> Vec<Death> {

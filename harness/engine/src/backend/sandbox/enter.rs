@@ -53,7 +53,7 @@ pub fn enter() -> Result<Fabric, BackendError> {
 }
 
 /// New namespaces; true if they needed a user namespace.
-pub(super) fn isolate() -> Result<bool, BackendError> {
+pub(in crate::backend) fn isolate() -> Result<bool, BackendError> {
     let own = libc::CLONE_NEWNET | libc::CLONE_NEWNS;
     // SAFETY: plain system calls that cannot fail.
     let (user, group) = unsafe { (libc::geteuid(), libc::getegid()) };

@@ -18,6 +18,7 @@ use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 
+use super::cuts::{Hook, Place};
 use super::netlink::{Batch, CREATE, EXCLUSIVE, Netlink, number};
 use crate::backend::BackendError;
 use crate::cluster::{Endpoint, Node};
@@ -53,12 +54,14 @@ pub(super) fn address(endpoint: Endpoint) -> Ipv4Addr {
     Ipv4Addr::new(198, 18, subnet(endpoint), 2)
 }
 
-/// Whose address this is.
-pub(super) fn endpoint(address: Ipv4Addr) -> Option<Endpoint> {
-    match address.octets() {
-        [198, 18, 0, 2] => Some(Endpoint::Clients),
-        [198, 18, subnet, 2] => Some(Endpoint::Node(Node(subnet as usize - 1))),
-        _ => None,
+/// Where the links of so many nodes are cut: in the fabric, through which all of them go.
+pub(super) fn place(run: &str, nodes: usize) -> Place {
+    Place {
+        run: run.into(),
+        hooks: &[Hook::Forward],
+        clients: address(Endpoint::Clients),
+        nodes: (0..nodes).map(|index| address(Endpoint::Node(Node(index)))).collect(),
+        nodes_only: None,
     }
 }
 
@@ -175,12 +178,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_endpoint_has_its_own_address_and_is_found_by_it() {
+    fn every_endpoint_has_its_own_address() {
         let nodes = (0..MOST_NODES).map(|index| Endpoint::Node(Node(index)));
+        let mut taken = std::collections::BTreeSet::new();
         for one in nodes.chain([Endpoint::Clients]) {
-            assert_eq!(endpoint(address(one)), Some(one));
-            assert_ne!(address(one), gateway(one));
+            assert!(taken.insert(address(one)) && taken.insert(gateway(one)), "{one}");
         }
-        assert_eq!(endpoint(Ipv4Addr::new(10, 0, 0, 2)), None);
     }
 }

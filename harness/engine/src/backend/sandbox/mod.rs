@@ -12,32 +12,28 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+// What its files ask of the kernel, under short names.
+#[cfg(target_os = "linux")]
+use super::kernel::{cuts, netlink, processes, system};
+
 #[cfg(target_os = "linux")]
 mod agent;
 #[cfg(target_os = "linux")]
 mod cluster;
 #[cfg(target_os = "linux")]
-mod cuts;
-#[cfg(target_os = "linux")]
-mod enter;
+pub(super) mod enter;
 #[cfg(target_os = "linux")]
 mod links;
 #[cfg(target_os = "linux")]
-mod netlink;
-#[cfg(target_os = "linux")]
 mod node;
 #[cfg(target_os = "linux")]
-mod probe;
-#[cfg(target_os = "linux")]
-mod processes;
+pub(super) mod probe;
 #[cfg(target_os = "linux")]
 mod protocol;
 #[cfg(target_os = "linux")]
 mod remedy;
 #[cfg(not(target_os = "linux"))]
 mod stub;
-#[cfg(target_os = "linux")]
-mod system;
 #[cfg(target_os = "linux")]
 mod warden;
 

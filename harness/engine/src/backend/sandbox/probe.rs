@@ -27,13 +27,13 @@ const PATIENCE_MS: i32 = 5000;
 
 /// What an attempt found: by which mechanism it works and what would make it better, or why not and what to do.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Found {
-    pub(super) works: bool,
-    pub(super) how: String,
+pub(in crate::backend) struct Found {
+    pub(in crate::backend) works: bool,
+    pub(in crate::backend) how: String,
     remedy: Option<String>,
 }
 
-pub(super) type Attempt = fn() -> Result<Found, BackendError>;
+pub(in crate::backend) type Attempt = fn() -> Result<Found, BackendError>;
 
 /// Who cannot do without something.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub fn probe() -> Vec<Capability> {
     ATTEMPTS.iter().map(one).collect()
 }
 
-pub(super) fn works(how: impl Into<String>) -> Found {
+pub(in crate::backend) fn works(how: impl Into<String>) -> Found {
     Found { works: true, how: how.into(), remedy: None }
 }
 
@@ -76,7 +76,7 @@ fn fails(how: impl Into<String>, remedy: impl Into<String>) -> Found {
 }
 
 /// Makes the attempt in a child process.
-pub(super) fn in_child(attempt: Attempt) -> Found {
+pub(in crate::backend) fn in_child(attempt: Attempt) -> Found {
     child(attempt).unwrap_or_else(|error| fails(format!("the attempt itself failed: {error}"), OTHERWISE))
 }
 
@@ -182,7 +182,7 @@ fn forwarding() -> Result<Found, BackendError> {
 
 fn cuts() -> Result<Found, BackendError> {
     isolate()?;
-    let mut cuts = Cuts::create(netlink(libc::NETLINK_NETFILTER)?, "probe", 1)?;
+    let mut cuts = Cuts::create(netlink(libc::NETLINK_NETFILTER)?, links::place("probe", 1))?;
     let pair = (Endpoint::Clients, Endpoint::Node(Node(0)));
     cuts.apply(&BTreeSet::from([pair]))?;
     let counted = cuts.dropped()?;

@@ -7,10 +7,11 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::backend::kernel::processes::Measured;
 
 /// The longest packet: what a socket's default buffer holds, so arguments and environment are far below.
 const LONGEST: usize = 192 * 1024;
@@ -59,14 +60,6 @@ pub(super) enum Reply {
     Done,
     /// How the daemon is; `None` where none runs.
     Measured(Option<Measured>),
-}
-
-/// A running daemon.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Measured {
-    pub(super) pid: u32,
-    pub(super) cpu: Duration,
-    pub(super) stopped: bool,
 }
 
 /// How a daemon ended.

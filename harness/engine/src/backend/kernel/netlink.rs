@@ -9,25 +9,25 @@ use std::io;
 use netlink_sys::{Socket, SocketAddr};
 
 /// Message flags (`linux/netlink.h`).
-pub(super) const REQUEST: u16 = 0x1;
-pub(super) const ACKNOWLEDGE: u16 = 0x4;
-pub(super) const DUMP: u16 = 0x300;
-pub(super) const CREATE: u16 = 0x400;
-pub(super) const EXCLUSIVE: u16 = 0x200;
-pub(super) const APPEND: u16 = 0x800;
+pub const REQUEST: u16 = 0x1;
+pub const ACKNOWLEDGE: u16 = 0x4;
+pub const DUMP: u16 = 0x300;
+pub const CREATE: u16 = 0x400;
+pub const EXCLUSIVE: u16 = 0x200;
+pub const APPEND: u16 = 0x800;
 
 const HEADER: usize = 16;
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
 
 /// A netlink socket in the network namespace of the thread that opened it.
-pub(super) struct Netlink {
+pub struct Netlink {
     socket: Socket,
 }
 
 /// Messages to be sent together.
 #[derive(Default)]
-pub(super) struct Batch {
+pub struct Batch {
     bytes: Vec<u8>,
     last: usize,
     count: u32,
@@ -35,16 +35,16 @@ pub(super) struct Batch {
 }
 
 /// A message that the kernel sent.
-pub(super) struct Answer {
+pub struct Answer {
     /// Its type.
-    pub(super) kind: u16,
+    pub kind: u16,
     /// What follows the netlink header.
-    pub(super) body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 impl Batch {
     /// Adds a message; `what` names it in an error.
-    pub(super) fn push(&mut self, kind: u16, flags: u16, what: impl Into<String>, body: &[u8]) {
+    pub fn push(&mut self, kind: u16, flags: u16, what: impl Into<String>, body: &[u8]) {
         self.last = self.bytes.len();
         self.count += 1;
         self.what.push(what.into());
@@ -70,7 +70,7 @@ impl Batch {
 
 impl Netlink {
     /// Opens a socket in the calling thread's network namespace.
-    pub(super) fn open(protocol: isize) -> io::Result<Self> {
+    pub fn open(protocol: isize) -> io::Result<Self> {
         let mut socket = Socket::new(protocol)?;
         socket.bind(&SocketAddr::new(0, 0))?;
         // Both only make errors shorter and clearer; an old kernel without them is fine.
@@ -83,7 +83,7 @@ impl Netlink {
     ///
     /// # Errors
     /// The first refusal, in the words of the message concerned.
-    pub(super) fn transact(&mut self, mut batch: Batch) -> io::Result<()> {
+    pub fn transact(&mut self, mut batch: Batch) -> io::Result<()> {
         if batch.count == 0 {
             return Ok(());
         }
@@ -104,7 +104,7 @@ impl Netlink {
     ///
     /// # Errors
     /// What the kernel said.
-    pub(super) fn dump(&mut self, kind: u16, what: &str, body: &[u8]) -> io::Result<Vec<Answer>> {
+    pub fn dump(&mut self, kind: u16, what: &str, body: &[u8]) -> io::Result<Vec<Answer>> {
         let mut batch = Batch::default();
         batch.push(kind, DUMP, what, body);
         self.socket.send(&batch.bytes, 0)?;
@@ -181,13 +181,13 @@ struct Refused {
 }
 
 /// The system's number in an error of this module.
-pub(super) fn number(error: &io::Error) -> Option<i32> {
+pub fn number(error: &io::Error) -> Option<i32> {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Refused>());
     inner.map_or(error.raw_os_error(), |refused| refused.error.raw_os_error())
 }
 
 /// The attributes (`struct nlattr`) in these bytes, with their kinds freed of flag bits; stops where they make no sense.
-pub(super) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let header = bytes.get(..4)?;
         let length = u16::from_ne_bytes([header[0], header[1]]) as usize;
@@ -200,11 +200,11 @@ pub(super) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])>
 
 /// Writes attributes one after the other, and into one another.
 #[derive(Default)]
-pub(super) struct Writer(pub(super) Vec<u8>);
+pub struct Writer(pub(super) Vec<u8>);
 
 impl Writer {
     /// An attribute with these bytes.
-    pub(super) fn put(&mut self, kind: u16, value: &[u8]) -> &mut Self {
+    pub fn put(&mut self, kind: u16, value: &[u8]) -> &mut Self {
         self.0.extend(((4 + value.len()) as u16).to_ne_bytes());
         self.0.extend(kind.to_ne_bytes());
         self.0.extend(value);
@@ -213,17 +213,17 @@ impl Writer {
     }
 
     /// A string, ended by a zero byte as the kernel wants it.
-    pub(super) fn text(&mut self, kind: u16, value: &str) -> &mut Self {
+    pub fn text(&mut self, kind: u16, value: &str) -> &mut Self {
         self.put(kind, &[value.as_bytes(), &[0]].concat())
     }
 
     /// A number in network order, as nftables wants it.
-    pub(super) fn number(&mut self, kind: u16, value: u32) -> &mut Self {
+    pub fn number(&mut self, kind: u16, value: u32) -> &mut Self {
         self.put(kind, &value.to_be_bytes())
     }
 
     /// An attribute made of attributes.
-    pub(super) fn nest(&mut self, kind: u16, fill: impl FnOnce(&mut Writer)) -> &mut Self {
+    pub fn nest(&mut self, kind: u16, fill: impl FnOnce(&mut Writer)) -> &mut Self {
         let start = self.0.len();
         self.put(kind | 0x8000, &[]);
         fill(self);

@@ -8,35 +8,29 @@ use std::path::Path;
 use std::ptr;
 
 /// Turns the kernel's -1 into its error.
-pub(super) fn check(result: i32) -> io::Result<i32> {
+pub fn check(result: i32) -> io::Result<i32> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
 /// Moves the calling thread (and, for mounts, only a process without other threads) into new namespaces.
-pub(super) fn unshare(flags: i32) -> io::Result<()> {
+pub fn unshare(flags: i32) -> io::Result<()> {
     // SAFETY: plain system call without pointers.
     check(unsafe { libc::unshare(flags) }).map(drop)
 }
 
 /// Moves the calling thread into a network namespace.
-pub(super) fn enter_network(namespace: &OwnedFd) -> io::Result<()> {
+pub fn enter_network(namespace: &OwnedFd) -> io::Result<()> {
     // SAFETY: plain system call on a live descriptor.
     check(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }).map(drop)
 }
 
 /// The calling thread's network namespace.
-pub(super) fn own_network() -> io::Result<OwnedFd> {
+pub fn own_network() -> io::Result<OwnedFd> {
     File::open("/proc/thread-self/ns/net").map(OwnedFd::from)
 }
 
 /// `mount(2)`; empty strings are passed as no string.
-pub(super) fn mount(
-    source: &str,
-    target: &str,
-    kind: &str,
-    flags: libc::c_ulong,
-    data: &str,
-) -> io::Result<()> {
+pub fn mount(source: &str, target: &str, kind: &str, flags: libc::c_ulong, data: &str) -> io::Result<()> {
     let [source, target, kind, data] = [source, target, kind, data]
         .map(|text| CString::new(text).expect("no mount of ours has a zero byte"));
     let pointer = |text: &CStr| if text.is_empty() { ptr::null() } else { text.as_ptr() };
@@ -49,7 +43,7 @@ pub(super) fn mount(
 }
 
 /// A pair of connected sockets that keep packets apart; neither is inherited by a new program.
-pub(super) fn socket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+pub fn socket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends = [-1; 2];
     // SAFETY: `ends` has room for the two descriptors, which nobody else owns.
     unsafe {
@@ -60,7 +54,7 @@ pub(super) fn socket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// Lets reads from a socket fail after so many seconds instead of waiting for ever.
-pub(super) fn limit_reads(socket: &OwnedFd, seconds: i64) -> io::Result<()> {
+pub fn limit_reads(socket: &OwnedFd, seconds: i64) -> io::Result<()> {
     let limit = libc::timeval { tv_sec: seconds, tv_usec: 0 };
     // SAFETY: the pointer and the length are those of a live timeval.
     check(unsafe {
@@ -76,12 +70,12 @@ pub(super) fn limit_reads(socket: &OwnedFd, seconds: i64) -> io::Result<()> {
 }
 
 /// Asks the kernel to kill this process as soon as the thread that made it ends.
-pub(super) fn die_with_parent() -> io::Result<()> {
+pub fn die_with_parent() -> io::Result<()> {
     // SAFETY: plain system call without pointers.
     check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }).map(drop)
 }
 
 /// Writes a kernel setting; true if it took.
-pub(super) fn set(path: impl AsRef<Path>, value: &str) -> bool {
+pub fn set(path: impl AsRef<Path>, value: &str) -> bool {
     std::fs::write(path, value).is_ok()
 }

@@ -1,4 +1,4 @@
-//! The processes of a node, as its agent sees them: everything in the node's pid namespace but the agent itself.
+//! The processes of a node, as the first process of its pid namespace sees them: everything in there but itself.
 //!
 //! A signal to "everybody" (`kill(-1)`) is sent by the kernel under its lock of all processes, and a fork with a signal
 //! pending is refused: nobody slips through, however fast a daemon forks.
@@ -7,15 +7,26 @@ use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::protocol::Measured;
+use serde::{Deserialize, Serialize};
 
 /// How long a process may take to stop: it may be waiting for its disk.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often that is looked at.
 const GLANCE: Duration = Duration::from_micros(200);
 
+/// A running daemon.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Measured {
+    /// Its process id in the node.
+    pub pid: u32,
+    /// Processor time that it and all it has started have used.
+    pub cpu: Duration,
+    /// Whether all of them are stopped.
+    pub stopped: bool,
+}
+
 /// Sends everybody a signal; nobody there is fine.
-pub(super) fn signal_all(signal: i32) -> io::Result<()> {
+pub fn signal_all(signal: i32) -> io::Result<()> {
     // SAFETY: plain system call; as init of a pid namespace, -1 means everybody else in it.
     if unsafe { libc::kill(-1, signal) } == 0 {
         return Ok(());
@@ -27,7 +38,7 @@ pub(super) fn signal_all(signal: i32) -> io::Result<()> {
 }
 
 /// Stops everybody, and returns when the kernel says that every thread is stopped.
-pub(super) fn stop_all() -> io::Result<()> {
+pub fn stop_all() -> io::Result<()> {
     signal_all(libc::SIGSTOP)?;
     let start = Instant::now();
     while !all_stopped()? {
@@ -40,12 +51,13 @@ pub(super) fn stop_all() -> io::Result<()> {
 }
 
 /// How the daemon with this pid is, together with all it has started.
-pub(super) fn measure(pid: u32) -> io::Result<Measured> {
+pub fn measure(pid: u32) -> io::Result<Measured> {
     let cpu = everybody()?.into_iter().filter_map(cpu).sum();
     Ok(Measured { pid, cpu, stopped: all_stopped()? })
 }
 
-fn everybody() -> io::Result<Vec<i32>> {
+/// Every process but the first one of the namespace.
+pub fn everybody() -> io::Result<Vec<i32>> {
     let mut pids = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let pid = entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok());
