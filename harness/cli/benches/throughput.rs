@@ -48,7 +48,7 @@ fn main() {
         let took = started.elapsed();
         let history =
             jsonl::read(BufReader::new(File::open(&path).expect("it was just written"))).expect("it reads");
-        let calls = history.history.operations.len() as f64;
+        let calls = history.history.len() as f64;
         let bytes = std::fs::metadata(&path).expect("it was just written").len();
         let rate = calls / took.as_secs_f64();
         let bare = bare(threads);

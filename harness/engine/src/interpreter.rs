@@ -251,14 +251,14 @@ mod tests {
             0 => Outcome::Info("no answer".into()),
             _ => ok(),
         });
-        assert_eq!(history.operations.len(), 60);
-        let mut nodes: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
-        for operation in &history.operations {
+        assert_eq!(history.len(), 60);
+        let mut nodes: BTreeMap<u32, BTreeSet<std::sync::Arc<str>>> = BTreeMap::new();
+        for operation in history.rows() {
             let node = operation.node.clone().unwrap();
             nodes.entry(operation.process.0 % 3).or_default().insert(node);
         }
         assert!(nodes.values().all(|nodes| nodes.len() == 1), "a thread keeps to its node: {nodes:?}");
-        assert!(history.operations.iter().any(|operation| operation.process.0 >= 3));
+        assert!(history.rows().iter().any(|operation| operation.process.0 >= 3));
     }
 
     #[test]
@@ -267,7 +267,7 @@ mod tests {
             Phases::new(vec![Box::new(Limit::new(20, reads())), Box::new(Limit::new(20, writes_of_1()))]);
         let history = carry_out(4, phases, |_| ok());
         let (writes, reads): (Vec<_>, Vec<_>) =
-            history.operations.iter().partition(|operation| operation.call.changes());
+            history.rows().iter().partition(|operation| operation.call.changes());
         assert_eq!((reads.len(), writes.len()), (20, 20));
         assert!(reads.iter().all(|read| writes.iter().all(|write| read.precedes(write))));
     }
@@ -285,8 +285,8 @@ mod tests {
             }
             ok()
         });
-        let first = history.operations[0].invoked.0;
-        for (place, operation) in history.operations.iter().enumerate() {
+        let first = history.rows()[0].invoked.0;
+        for (place, operation) in history.rows().iter().enumerate() {
             let due = first + place as u64 * 1_000_000;
             assert!(operation.invoked.0 + 1_000_000 >= due, "call {place} was made early");
         }

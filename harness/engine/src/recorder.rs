@@ -199,7 +199,7 @@ mod tests {
         });
         recorder.finish().unwrap();
         let recorded = jsonl::read(io::BufReader::new(File::open(&path).unwrap())).unwrap();
-        assert_eq!((recorded.history.operations.len(), recorded.cut), (4_000, None));
+        assert_eq!((recorded.history.len(), recorded.cut), (4_000, None));
         assert!(Recorder::create(&path).is_err(), "an existing history must never be overwritten");
     }
 

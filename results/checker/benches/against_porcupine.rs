@@ -52,7 +52,7 @@ fn number(value: &Value) -> i64 {
 }
 
 fn for_the_peer(history: &History) -> Vec<PeerOperation<PeerRegister>> {
-    let ok = history.operations.iter().filter(|operation| operation.outcome.is_ok());
+    let ok = history.rows().iter().filter(|operation| operation.outcome.is_ok());
     ok.map(|operation| PeerOperation {
         client_id: Some(operation.process.0),
         call_time: i64::from(operation.invoke),
@@ -92,7 +92,7 @@ fn compare(name: &str, history: &History, with_peer: bool) {
     let model = CasRegister::default();
     let (ours, (finding, effort)) = best(5, || {
         let entries: Vec<Entry<'_>> =
-            history.operations.iter().enumerate().filter_map(|(at, op)| Entry::of(at, op)).collect();
+            history.rows().iter().enumerate().filter_map(|(at, op)| Entry::of(at, op)).collect();
         search(&model, &entries, &Allowance::new(budget), u64::MAX)
     });
     let answer = match finding {
@@ -102,7 +102,7 @@ fn compare(name: &str, history: &History, with_peer: bool) {
     };
     let mut line = format!(
         "{name:<34} {:>8} ops {:>3} pending {:>9} configurations  {answer:<16} {:>10.3} ms",
-        history.operations.len(),
+        history.len(),
         effort.concurrency,
         effort.configurations,
         ours.as_secs_f64() * 1e3,
@@ -148,7 +148,7 @@ fn main() {
             (0..300).filter_map(|_| synthetic::with_stale_read(&history, &mut next)).find(|(stale, _)| {
                 let minute = Budget { bytes: 1 << 30, time: Duration::from_secs(60), over: &|| false };
                 let entries: Vec<Entry<'_>> =
-                    stale.operations.iter().enumerate().filter_map(|(at, op)| Entry::of(at, op)).collect();
+                    stale.rows().iter().enumerate().filter_map(|(at, op)| Entry::of(at, op)).collect();
                 search(&CasRegister::default(), &entries, &Allowance::new(minute), 100_000).0
                     != Finding::Linearizable
             });

@@ -100,7 +100,7 @@ fn cases() -> Vec<Case> {
 }
 
 fn entries(history: &History) -> Vec<Entry<'_>> {
-    history.operations.iter().enumerate().filter_map(|(at, operation)| Entry::of(at, operation)).collect()
+    history.rows().iter().enumerate().filter_map(|(at, operation)| Entry::of(at, operation)).collect()
 }
 
 /// The value an operation leaves behind if it takes effect.
@@ -153,7 +153,7 @@ fn changed(change: Change, history: &History, seed: u64) -> Option<(usize, Ret)>
         Change::Stale => {
             let (stale, operation) = synthetic::with_stale_read(history, &mut next)?;
             let at = entries.iter().position(|entry| entry.operation == operation)?;
-            let value = stale.operations[operation].read()?.clone();
+            let value = stale.rows()[operation].read()?.clone();
             Some((at, Ret::Value(value)))
         }
     }

@@ -79,7 +79,7 @@ fn number(value: &Value) -> i64 {
 }
 
 fn for_the_peer(history: &History) -> Vec<PeerOperation<PeerRegister>> {
-    let ok = history.operations.iter().filter(|operation| operation.outcome.is_ok());
+    let ok = history.rows().iter().filter(|operation| operation.outcome.is_ok());
     ok.map(|operation| PeerOperation {
         client_id: Some(operation.process.0),
         call_time: i64::from(operation.invoke),
@@ -118,7 +118,7 @@ fn judges(name: &str, history: &History) {
     let never = Budget { bytes: 4 << 30, time: Duration::from_secs(60), over: &|| false };
     let model = Register::default();
     let entries = || -> Vec<Entry<'_>> {
-        history.operations.iter().enumerate().filter_map(|(at, op)| Entry::of(at, op)).collect()
+        history.rows().iter().enumerate().filter_map(|(at, op)| Entry::of(at, op)).collect()
     };
     let all = entries();
     let columns = Columns::of(&all, &model.initial).expect("reads and writes");
@@ -131,7 +131,7 @@ fn judges(name: &str, history: &History) {
     let operations = for_the_peer(history);
     let (peer, peer_bytes, legal) = best(1, || porcupine_rs::check_operations(&operations));
     assert_eq!(zones == Zones::Linearizable, legal, "zones and porcupine-rs disagree");
-    println!("{name}: {} operations, {zones:.40?}", history.operations.len());
+    println!("{name}: {} operations, {zones:.40?}", history.len());
     let line = |judge: &str, took: Duration, bytes: usize| {
         println!(
             "    {judge:<14} {:>12.4} ms {:>10.3} MiB   porcupine-rs / this: time {:>8.0}, memory {:>6.0}",

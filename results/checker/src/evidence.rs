@@ -98,7 +98,7 @@ fn inside(windows: &[(Time, Time)], operation: &Operation) -> bool {
 
 fn count(history: &History, kind: CallKind, when: impl Fn(&Operation) -> bool) -> usize {
     let ok = |operation: &&Operation| operation.outcome.is_ok() && operation.call.kind() == kind;
-    history.operations.iter().filter(ok).filter(|operation| when(operation)).count()
+    history.rows().iter().filter(ok).filter(|operation| when(operation)).count()
 }
 
 /// `no read was ok`, `only 2 reads were ok`.
@@ -247,7 +247,7 @@ fn deaths(history: &History, doubts: &mut Vec<Doubt>) {
 /// Before anybody changed a key, it must read as empty.
 fn dirty_start(history: &History, doubts: &mut Vec<Doubt>) {
     let mut changed: FxHashMap<&Key, u32> = FxHashMap::default();
-    for operation in history.operations.iter().filter(|operation| operation.call.changes()) {
+    for operation in history.rows().iter().filter(|operation| operation.call.changes()) {
         changed.entry(operation.call.key()).or_insert(operation.invoke);
     }
     let empty = |value: &Value| match value {
@@ -258,7 +258,7 @@ fn dirty_start(history: &History, doubts: &mut Vec<Doubt>) {
     };
     let mut dirty: FxHashSet<&Key> = FxHashSet::default();
     let mut first: Option<&Operation> = None;
-    for operation in &history.operations {
+    for operation in history.rows() {
         let key = operation.call.key();
         let early = changed.get(key).is_none_or(|change| operation.complete < *change);
         if early && operation.read().is_some_and(|value| !empty(value)) {
@@ -290,7 +290,7 @@ fn reused_values(history: &History, doubts: &mut Vec<Doubt>) {
     let mut writers: FxHashMap<(&Key, &Value), &Operation> = FxHashMap::default();
     let mut first: Option<(&Operation, &Operation, &Value)> = None;
     let mut reused = 0usize;
-    for operation in &history.operations {
+    for operation in history.rows() {
         let (key, value) = match &operation.call {
             Call::Write { key, value }
             | Call::Add { key, value }
@@ -330,7 +330,7 @@ fn facts(
 ) -> Judgement {
     let mut kinds: BTreeMap<CallKind, [usize; 3]> = BTreeMap::new();
     let mut nodes: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    for operation in &history.operations {
+    for operation in history.rows() {
         let slot = match operation.outcome {
             Outcome::Ok(_) => 0,
             Outcome::Fail(_) => 1,
@@ -351,7 +351,7 @@ fn facts(
         judgement = judgement.with_fact(&format!("ok on {node}"), format!("{percent:.1} % of {all}"));
     }
     for (fault, windows) in windows {
-        let ok = history.operations.iter().filter(|op| op.outcome.is_ok() && inside(windows, op)).count();
+        let ok = history.rows().iter().filter(|op| op.outcome.is_ok() && inside(windows, op)).count();
         let struck = history.faults.iter().filter(|window| window.fault == *fault).count();
         judgement = judgement.with_fact(&format!("ok during {fault}"), format!("{ok}, in {struck} faults"));
     }

@@ -6,7 +6,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use schism_history::{History, Key, Outcome};
+use schism_history::{CallKind, History, Key, Numbers, OfKey, Operation, Ret, Status, Value};
 
 use crate::explain::{self, Case};
 use crate::linear::{Allowance, Effort, Entry, Finding, Spent, search};
@@ -36,11 +36,23 @@ pub enum Judge {
 
 /// What became of one object.
 struct Judged<'h> {
-    key: &'h Key,
-    entries: Vec<Entry<'h>>,
+    of: OfKey<'h>,
     finding: Finding,
     effort: Effort,
     by_zones: bool,
+    /// The operations that show what is wrong, if they are fewer than all of the object's.
+    part: Vec<u32>,
+    /// Whether the model has no rule for some call.
+    strange: bool,
+    /// Why nothing is said of the object.
+    doubt: Option<Doubt>,
+}
+
+/// What the model says of registers, if it is one.
+struct AsRegister {
+    initial: Value,
+    /// Its number in the history.
+    number: u32,
 }
 
 impl<M: Model> Checker for Linearizable<M> {
@@ -57,83 +69,96 @@ impl<M: Model> Linearizable<M> {
     /// Judges with a judge of the caller's choice: the answers are the same, for all that is known.
     pub fn check_by(&self, judge: Judge, history: &History, budget: Budget<'_>) -> Judgement {
         let allowance = Allowance::new(budget);
-        let mut doubts = Vec::new();
-        let objects = self.objects(history, &mut doubts);
-        let keys = objects.len();
+        let by_key = history.by_key();
+        let register = self.model.as_register().filter(|_| judge == Judge::Fitting).map(|initial| {
+            let number = history.columns().number_of(&initial).unwrap_or(u32::MAX);
+            AsRegister { initial, number }
+        });
         let judged = side_by_side(
-            objects,
-            |(_, entries)| entries.len(),
-            |(key, entries)| self.judge(judge, key, entries, &allowance),
+            by_key.iter().collect(),
+            |of| of.operations.len(),
+            |of, numbers| self.judge(history, of, register.as_ref(), numbers, &allowance, budget),
         );
+        let (judged, strange): (Vec<Judged<'_>>, Vec<Judged<'_>>) =
+            judged.into_iter().partition(|object| !object.strange);
+        let mut doubts: Vec<Doubt> = strange.into_iter().filter_map(|object| object.doubt).collect();
+        let keys = judged.len();
         let by_zones = judged.iter().filter(|object| object.by_zones).count();
-        let judges = format!("zones {by_zones} keys, search {}", judged.len() - by_zones);
+        let judges = format!("zones {by_zones} keys, search {}", keys - by_zones);
         let configurations: u64 = judged.iter().map(|object| object.effort.configurations).sum();
-        for object in &judged {
-            if let Finding::GaveUp(spent) = object.finding {
-                doubts.push(gave_up(history, object, spent, budget));
-            }
-        }
+        doubts.extend(judged.iter().filter_map(|object| object.doubt.clone()));
         let anomalies = self.explain(history, judged, &allowance, &mut doubts);
         let about = format!("linearizable {}", self.model.name());
-        let count = |outcome: fn(&Outcome) -> bool| {
-            history.operations.iter().filter(|operation| outcome(&operation.outcome)).count()
+        let count = |wanted: fn(Status) -> bool| {
+            history.columns().status().iter().filter(|status| wanted(**status)).count()
         };
         Judgement::new("linearizable", &about, anomalies, doubts)
-            .with_fact("operations", history.operations.len())
+            .with_fact("operations", history.len())
             .with_fact("keys", keys)
-            .with_fact("ok", count(Outcome::is_ok))
-            .with_fact("fail", count(|outcome| matches!(outcome, Outcome::Fail(_))))
-            .with_fact("info", count(|outcome| matches!(outcome, Outcome::Info(_))))
+            .with_fact("ok", count(Status::is_ok))
+            .with_fact("fail", count(|status| status == Status::Fail))
+            .with_fact("info", count(Status::is_info))
             .with_fact("judge", judges)
             .with_fact("configurations explored", configurations)
     }
 
     fn judge<'h>(
         &self,
-        judge: Judge,
-        key: &'h Key,
-        entries: Vec<Entry<'h>>,
+        history: &'h History,
+        of: OfKey<'h>,
+        register: Option<&AsRegister>,
+        numbers: &mut Numbers,
         allowance: &Allowance<'_>,
+        budget: Budget<'_>,
     ) -> Judged<'h> {
-        if let (Judge::Fitting, Some(initial)) = (judge, self.model.as_register())
-            && let Some(zones::Judged { finding, effort, part }) = zones::judge(&entries, &initial, allowance)
+        let mut judged = Judged {
+            of,
+            finding: Finding::Linearizable,
+            effort: Effort::default(),
+            by_zones: true,
+            part: Vec::new(),
+            strange: false,
+            doubt: None,
+        };
+        if let Some(register) = register
+            && self.has_rules_for_cas(history, of)
+            && zones::linearizable(history.columns(), of.operations, register.number, numbers, allowance)
+        {
+            return judged;
+        }
+        let rows = rows(history, of.operations);
+        let entries = entries(&rows);
+        if let Some(doubt) = self.strange(of.key, &entries) {
+            return Judged { doubt: Some(doubt), strange: true, ..judged };
+        }
+        if let Some(register) = register
+            && let Some(zones::Judged { finding, effort, part }) =
+                zones::judge(&entries, &register.initial, allowance)
         {
             // What is not needed to show the violation need not be gone through to explain it.
-            let entries = if part.is_empty() { entries } else { part };
-            return Judged { key, entries, finding, effort, by_zones: true };
+            let part = part.iter().map(|entry| entry.operation as u32).collect();
+            return Judged { finding, effort, part, ..judged };
         }
         let (finding, effort) = search(&self.model, &entries, allowance, u64::MAX);
-        Judged { key, entries, finding, effort, by_zones: false }
+        if let Finding::GaveUp(spent) = finding {
+            judged.doubt = Some(gave_up(history, of.key, &entries, &effort, spent, budget));
+        }
+        Judged { finding, effort, by_zones: false, ..judged }
     }
 
-    /// The operations of each object that constrain it, keys in the order of their first use. An object with a call the
-    /// model has no rule for is left out with a doubt.
-    fn objects<'h>(&self, history: &'h History, doubts: &mut Vec<Doubt>) -> Vec<(&'h Key, Vec<Entry<'h>>)> {
-        let mut at = rustc_hash::FxHashMap::default();
-        let mut objects: Vec<(&Key, Vec<Entry<'_>>)> = Vec::new();
-        for (position, operation) in history.operations.iter().enumerate() {
-            let key = operation.call.key();
-            let object = *at.entry(key).or_insert_with(|| {
-                objects.push((key, Vec::new()));
-                objects.len() - 1
-            });
-            objects[object].1.extend(Entry::of(position, operation));
-        }
-        objects.retain(|(key, entries)| {
-            let strange = entries.iter().find(|entry| !self.model.understands(entry.call, entry.ret));
-            if let Some(entry) = strange {
-                doubts.push(Doubt {
-                    reason: format!(
-                        "key {key} was not judged: a {} has no rule for {}",
-                        self.model.name(),
-                        entry.call
-                    ),
-                    hint: Some("judge it by a model that knows this call".into()),
-                });
-            }
-            strange.is_none()
-        });
-        objects
+    /// Whether the model has a rule for each cas, or there is none.
+    fn has_rules_for_cas(&self, history: &History, of: OfKey<'_>) -> bool {
+        let columns = history.columns();
+        let cas = of.operations.iter().find(|at| columns.kind()[**at as usize] == CallKind::Cas);
+        cas.is_none_or(|at| self.model.understands(&columns.call(*at as usize), Some(&Ret::Done)))
+    }
+
+    /// Why an object cannot be judged by the model: the first call that it has no rule for.
+    fn strange(&self, key: &Key, entries: &[Entry<'_>]) -> Option<Doubt> {
+        let entry = entries.iter().find(|entry| !self.model.understands(entry.call, entry.ret))?;
+        let reason =
+            format!("key {key} was not judged: a {} has no rule for {}", self.model.name(), entry.call);
+        Some(Doubt { reason, hint: Some("judge it by a model that knows this call".into()) })
     }
 
     fn explain(
@@ -146,18 +171,16 @@ impl<M: Model> Linearizable<M> {
         let mut bad: Vec<Judged<'_>> =
             judged.into_iter().filter(|object| object.finding == Finding::NotLinearizable).collect();
         // The earliest trouble first: what goes wrong later may follow from it.
-        bad.sort_by_key(|object| (object.effort.reached, object.entries.len()));
+        bad.sort_by_key(|object| (object.effort.reached, object.shown_by().len()));
         let others = bad.len().saturating_sub(EXPLAINED);
         bad.truncate(EXPLAINED);
         let explained = side_by_side(
             bad,
-            |object| object.entries.len(),
-            |object| {
-                explain::explain(
-                    &self.model,
-                    &Case { history, key: object.key, entries: &object.entries },
-                    allowance,
-                )
+            |object| object.shown_by().len(),
+            |object, _: &mut ()| {
+                let rows = rows(history, object.shown_by());
+                let case = Case { history, key: object.of.key, entries: &entries(&rows) };
+                explain::explain(&self.model, &case, allowance)
             },
         );
         let mut anomalies = Vec::new();
@@ -177,12 +200,29 @@ impl<M: Model> Linearizable<M> {
     }
 }
 
-/// Applies `judge` to each item, the ones with most operations begun first, on the threads of the current pool; answers
-/// in the order of the items.
-fn side_by_side<T: Send, R: Send>(
+impl Judged<'_> {
+    /// The operations that show what is wrong.
+    fn shown_by(&self) -> &[u32] {
+        if self.part.is_empty() { self.of.operations } else { &self.part }
+    }
+}
+
+/// These operations as rows, with their places in the history.
+fn rows(history: &History, operations: &[u32]) -> Vec<(usize, Operation)> {
+    operations.iter().map(|at| (*at as usize, history.operation(*at as usize))).collect()
+}
+
+/// Those of them that constrain the object.
+fn entries(rows: &[(usize, Operation)]) -> Vec<Entry<'_>> {
+    rows.iter().filter_map(|(at, operation)| Entry::of(*at, operation)).collect()
+}
+
+/// Applies `judge` to each item, the ones with most operations begun first, on the threads of the current pool, each with
+/// something of its own to work with; answers in the order of the items.
+fn side_by_side<T: Send, R: Send, W: Default>(
     items: Vec<T>,
     size: impl Fn(&T) -> usize,
-    judge: impl Fn(T) -> R + Sync,
+    judge: impl Fn(T, &mut W) -> R + Sync,
 ) -> Vec<R> {
     let mut order: Vec<usize> = (0..items.len()).collect();
     order.sort_by_key(|index| std::cmp::Reverse(size(&items[*index])));
@@ -190,10 +230,11 @@ fn side_by_side<T: Send, R: Send>(
         items.into_iter().map(|item| Mutex::new((Some(item), None))).collect();
     let next = AtomicUsize::new(0);
     let work = || {
+        let mut own = W::default();
         while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
             let mut slot = slots[*index].lock().expect("a judge does not panic");
             let item = slot.0.take().expect("each index is given out once");
-            slot.1 = Some(judge(item));
+            slot.1 = Some(judge(item, &mut own));
         }
     };
     rayon::scope(|scope| {
@@ -204,8 +245,14 @@ fn side_by_side<T: Send, R: Send>(
     slots.into_iter().filter_map(|slot| slot.into_inner().expect("a judge does not panic").1).collect()
 }
 
-fn gave_up(history: &History, object: &Judged<'_>, spent: Spent, budget: Budget<'_>) -> Doubt {
-    let effort = &object.effort;
+fn gave_up(
+    history: &History,
+    key: &Key,
+    entries: &[Entry<'_>],
+    effort: &Effort,
+    spent: Spent,
+    budget: Budget<'_>,
+) -> Doubt {
     let what = match spent {
         Spent::Time => format!("the time ({} s)", budget.time.as_secs_f64()),
         Spent::Memory => format!("the memory ({} MiB)", budget.bytes >> 20),
@@ -213,21 +260,17 @@ fn gave_up(history: &History, object: &Judged<'_>, spent: Spent, budget: Budget<
     };
     let far = match effort.reached {
         Some(position) => {
-            let operation = &history.operations[position];
-            let before = object
-                .entries
-                .iter()
-                .filter(|entry| entry.ret.is_some() && entry.complete < operation.complete)
-                .count();
+            let operation = history.operation(position);
+            let over = |entry: &&Entry<'_>| entry.ret.is_some() && entry.complete < operation.complete;
+            let before = entries.iter().filter(over).count();
             format!("legal up to {} ({before} operations)", operation.completed)
         }
         None => "nothing proven yet".into(),
     };
     let reason = format!(
-        "{what} was over while key {} was searched: {far}; {} operations, up to {} pending at once, {} of unknown fate \
+        "{what} was over while key {key} was searched: {far}; {} operations, up to {} pending at once, {} of unknown fate \
          that matter, {} configurations explored",
-        object.key,
-        object.entries.len(),
+        entries.len(),
         effort.concurrency,
         effort.optional,
         effort.configurations,

@@ -87,7 +87,7 @@ impl Kind {
     }
 }
 
-/// The operations on one key, as positions in [`History::operations`], in the order of invocation.
+/// The operations on one key, as positions in [`History::rows`], in the order of invocation.
 struct OfKey<'h> {
     key: &'h Key,
     adds: Vec<usize>,
@@ -99,7 +99,7 @@ struct OfKey<'h> {
 fn keys(history: &History) -> Vec<OfKey<'_>> {
     let mut at: FxHashMap<&Key, usize> = FxHashMap::default();
     let mut keys: Vec<OfKey<'_>> = Vec::new();
-    for (position, operation) in history.operations.iter().enumerate() {
+    for (position, operation) in history.rows().iter().enumerate() {
         let key = operation.call.key();
         let slot = *at.entry(key).or_insert_with(|| {
             keys.push(OfKey { key, adds: Vec::new(), reads: Vec::new(), foreign: None });
@@ -112,7 +112,7 @@ fn keys(history: &History) -> Vec<OfKey<'_>> {
             _ => keys[slot].foreign = keys[slot].foreign.or(Some(position)),
         }
     }
-    let sees = |position: &usize| match history.operations[*position].read() {
+    let sees = |position: &usize| match history.rows()[*position].read() {
         Some(Value::List(items)) => !items.is_empty(),
         _ => false,
     };
@@ -120,7 +120,7 @@ fn keys(history: &History) -> Vec<OfKey<'_>> {
     keys
 }
 
-/// What is known of one element. Operations are positions in [`History::operations`]; reads are places in
+/// What is known of one element. Operations are positions in [`History::rows`]; reads are places in
 /// [`Accounts::reads`].
 struct Element<'h> {
     value: &'h Value,
@@ -202,7 +202,7 @@ impl<'h> Accounts<'h> {
     }
 
     fn operation(&self, position: usize) -> &'h Operation {
-        &self.history.operations[position]
+        &self.history.rows()[position]
     }
 
     fn id(&mut self, value: &'h Value, ids: &mut FxHashMap<&'h Value, u32>) -> u32 {

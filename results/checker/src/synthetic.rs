@@ -208,25 +208,25 @@ fn key_index(key: &Value) -> usize {
 /// began after the write of that value was over. Returns where it is, too. `None` if the history has no such read.
 /// A violation for certain only where every value is written once.
 pub fn with_stale_read(history: &History, next: &mut impl FnMut() -> u64) -> Option<(History, usize)> {
-    let mut garbled = history.clone();
-    let total = history.operations.len();
+    let total = history.len();
     for _ in 0..1_000 {
         let at = total / 2 + (next() % (total / 2).max(1) as u64) as usize;
-        let read = history.operations.get(at)?;
+        let read = history.rows().get(at)?;
         let (Some(seen), key) = (read.read(), read.call.key()) else { continue };
         let writes = |operation: &&Operation| {
             operation.outcome.is_ok() && operation.call.key() == key && operation.precedes(read)
         };
-        let Some((newer, _)) = last_write(&history.operations[..at], writes) else { continue };
+        let Some((newer, _)) = last_write(&history.rows()[..at], writes) else { continue };
         let before_newer = |operation: &&Operation| {
             operation.outcome.is_ok() && operation.call.key() == key && operation.precedes(newer)
         };
-        let Some((_, value)) = last_write(&history.operations[..at], before_newer) else { continue };
+        let Some((_, value)) = last_write(&history.rows()[..at], before_newer) else { continue };
         if value == seen {
             continue;
         }
-        garbled.operations[at].outcome = Outcome::Ok(Ret::Value(value.clone()));
-        return Some((garbled, at));
+        let mut rows = history.rows().to_vec();
+        rows[at].outcome = Outcome::Ok(Ret::Value(value.clone()));
+        return Some((history.with(rows), at));
     }
     None
 }

@@ -72,7 +72,7 @@ pub struct Anomaly {
     pub key: Option<Key>,
     /// What happened, in plain sentences with real times, processes and values.
     pub sentences: Vec<String>,
-    /// The smallest set of operations that shows it, as positions in [`History::operations`], in the order of time.
+    /// The smallest set of operations that shows it, as positions in [`History::rows`], in the order of time.
     pub witness: Vec<usize>,
     /// The operation nobody can explain, if one stands out.
     pub culprit: Option<usize>,
@@ -85,7 +85,7 @@ pub struct Anomaly {
 /// A candidate for the next step, and why it was refused.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Refused {
-    /// Its position in [`History::operations`].
+    /// Its position in [`History::rows`].
     pub operation: usize,
     /// Why it cannot come next, as a sentence.
     pub because: String,

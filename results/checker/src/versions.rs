@@ -106,7 +106,7 @@ pub fn registers<'h>(history: &'h History, initial: &'h Value) -> Registers<'h> 
     let mut found = Registers::default();
     let mut at: FxHashMap<&Key, usize> = FxHashMap::default();
     let mut keys: Vec<(&Key, Vec<usize>)> = Vec::new();
-    for (position, operation) in history.operations.iter().enumerate() {
+    for (position, operation) in history.rows().iter().enumerate() {
         let key = operation.call.key();
         let slot = *at.entry(key).or_insert_with(|| {
             keys.push((key, Vec::new()));
@@ -165,7 +165,7 @@ impl<'h> Ledger<'h> {
             self.take_write(*at)?;
         }
         for at in operations {
-            let operation = &self.history.operations[*at];
+            let operation = &self.history.rows()[*at];
             if let (Call::Read { .. }, Some(value)) = (&operation.call, operation.read())
                 && let Some(version) = self.seen(*at, value)
             {
@@ -179,7 +179,7 @@ impl<'h> Ledger<'h> {
     }
 
     fn take_write(&mut self, at: usize) -> Result<(), Doubt> {
-        let operation = &self.history.operations[at];
+        let operation = &self.history.rows()[at];
         let value = match &operation.call {
             Call::Read { .. } => return Ok(()),
             Call::Write { value, .. } | Call::Cas { to: value, .. } => value,
@@ -221,7 +221,7 @@ impl<'h> Ledger<'h> {
             (1..self.versions.len()).filter(|at| self.versions[*at].happened).collect();
         while let Some(to) = next.pop() {
             let Some(at) = self.versions[to].writer else { continue };
-            let operation = &self.history.operations[at];
+            let operation = &self.history.rows()[at];
             let Call::Cas { from, .. } = &operation.call else { continue };
             let Some(from) = self.seen(at, from) else { continue };
             self.versions[to].from = Some(from);
@@ -235,12 +235,12 @@ impl<'h> Ledger<'h> {
 
     /// The version an operation saw, or an anomaly: nobody can have written it by then.
     fn seen(&mut self, at: usize, value: &'h Value) -> Option<usize> {
-        let operation = &self.history.operations[at];
+        let operation = &self.history.rows()[at];
         let what = format!("{} {} of key {}", who(operation), saw(operation, value), self.key);
         let (name, sentence, other) = match (self.ids.get(value), self.failed.get(value)) {
             (Some(version), _) => match self.versions[*version].writer {
-                Some(writer) if operation.precedes(&self.history.operations[writer]) => {
-                    let began = self.history.operations[writer].invoked;
+                Some(writer) if operation.precedes(&self.history.rows()[writer]) => {
+                    let began = self.history.rows()[writer].invoked;
                     (
                         "future read",
                         format!("{what}, but nobody began to write it before {began}."),
@@ -250,7 +250,7 @@ impl<'h> Ledger<'h> {
                 _ => return Some(*version),
             },
             (None, Some(failed)) => {
-                let writer = who(&self.history.operations[*failed]);
+                let writer = who(&self.history.rows()[*failed]);
                 (
                     "aborted read",
                     format!("{what}, but its only write, by {writer}, had failed."),

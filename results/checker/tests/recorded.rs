@@ -58,7 +58,7 @@ fn read(path: &Path, format: Format) -> History {
     // Nothing may be passed over in silence: every invocation in the text, the nemesis's aside, is an operation.
     let text = String::from_utf8(text).expect("text");
     let invoked = text.matches(":invoke").count() + text.matches("\"invoke\"").count();
-    assert_eq!(recorded.history.operations.len(), invoked, "{}", path.display());
+    assert_eq!(recorded.history.len(), invoked, "{}", path.display());
     recorded.history
 }
 

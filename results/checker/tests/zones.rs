@@ -22,7 +22,7 @@ use schism_history::{Call, Event, History, Outcome, Position, Process, Ret, Time
 const BUDGET: Budget<'static> = Budget { bytes: 1 << 30, time: Duration::from_secs(3600), over: &|| false };
 
 fn entries(history: &History) -> Vec<Entry<'_>> {
-    history.operations.iter().enumerate().filter_map(|(at, operation)| Entry::of(at, operation)).collect()
+    history.rows().iter().enumerate().filter_map(|(at, operation)| Entry::of(at, operation)).collect()
 }
 
 /// What zones say, and of a violation the operations that show it.
@@ -34,14 +34,13 @@ fn zones(model: &CasRegister, history: &History) -> (Zones, Vec<usize>) {
         Zones::NotLinearizable(conflict) => columns.witness(conflict),
         _ => Vec::new(),
     };
-    let at = |invoke| history.operations.partition_point(|operation| operation.invoke < invoke);
+    let at = |invoke| history.rows().partition_point(|operation| operation.invoke < invoke);
     let witness = witness.into_iter().map(at).collect();
     (answer, witness)
 }
 
 fn only(history: &History, kept: &[usize]) -> History {
-    let operations = kept.iter().map(|at| history.operations[*at].clone()).collect();
-    History { operations, ..history.clone() }
+    history.with(kept.iter().map(|at| history.operation(*at)))
 }
 
 fn key() -> Value {
@@ -112,14 +111,14 @@ fn laid_out(dice: &mut Dice, operations: Vec<(Call, Outcome)>) -> History {
 /// another wrong than there was.
 fn sourced(history: &History, part: &History) -> bool {
     let writes = |history: &History, value: &Value| {
-        history.operations.iter().any(|operation| match &operation.call {
+        history.rows().iter().any(|operation| match &operation.call {
             _ if matches!(operation.outcome, Outcome::Fail(_)) => false,
             Call::Write { value: to, .. } => to == value,
             Call::Cas { from, to, .. } => from != to && to == value,
             _ => false,
         })
     };
-    part.operations.iter().all(|operation| {
+    part.rows().iter().all(|operation| {
         let asked = match &operation.call {
             Call::Cas { from, .. } => Some(from),
             _ => operation.read(),
@@ -139,17 +138,17 @@ fn definition() {
         let expected = brute_force::linearizable(&model, &history);
         let (answer, witness) = zones(&model, &history);
         match answer {
-            Zones::Linearizable => assert!(expected, "{:#?}", history.operations),
+            Zones::Linearizable => assert!(expected, "{:#?}", history.rows()),
             Zones::NotLinearizable(conflict) => {
-                assert!(!expected, "{conflict:?} in {:#?}", history.operations);
+                assert!(!expected, "{conflict:?} in {:#?}", history.rows());
                 let part = only(&history, &witness);
                 let proven = !brute_force::linearizable(&model, &part);
-                assert!(proven, "{conflict:?}, {witness:?} of {:#?}", history.operations);
+                assert!(proven, "{conflict:?}, {witness:?} of {:#?}", history.rows());
                 let sourced = sourced(&history, &part);
-                assert!(sourced, "{conflict:?}, {witness:?} of {:#?}", history.operations);
+                assert!(sourced, "{conflict:?}, {witness:?} of {:#?}", history.rows());
                 *rules.entry(conflict.rule).or_default() += 1;
             }
-            Zones::NotApplicable => panic!("every value is written once: {:#?}", history.operations),
+            Zones::NotApplicable => panic!("every value is written once: {:#?}", history.rows()),
         }
         legal += usize::from(expected);
     }
@@ -179,22 +178,23 @@ fn search_agrees() {
         };
         let history = synthetic::history(&mix, &mut || dice.raw());
         let (answer, _) = zones(&model, &history);
-        assert_eq!(answer, Zones::Linearizable, "made by a correct register: {:#?}", history.operations);
-        let mut garbled = history.clone();
+        assert_eq!(answer, Zones::Linearizable, "made by a correct register: {:#?}", history.rows());
+        let mut garbled = history.rows().to_vec();
         let reads: Vec<usize> =
-            (0..mix.operations).filter(|at| history.operations[*at].read().is_some()).collect();
+            (0..mix.operations).filter(|at| history.rows()[*at].read().is_some()).collect();
         let at = dice.below(reads.len());
         let near = (at + dice.below(12)).saturating_sub(6).min(reads.len() - 1);
-        garbled.operations[reads[at]].outcome = history.operations[reads[near]].outcome.clone();
+        garbled[reads[at]].outcome = history.rows()[reads[near]].outcome.clone();
+        let garbled = history.with(garbled);
         let (answer, witness) = zones(&model, &garbled);
         let judge = |history: &History| {
             search(&model, &entries(history), &Allowance::new(BUDGET), u64::MAX).0 == Finding::Linearizable
         };
-        assert_eq!(answer == Zones::Linearizable, judge(&garbled), "{:#?}", garbled.operations);
+        assert_eq!(answer == Zones::Linearizable, judge(&garbled), "{:#?}", garbled.rows());
         count += 2;
         if answer != Zones::Linearizable {
             bad += 1;
-            assert!(!judge(&only(&garbled, &witness)), "{witness:?} of {:#?}", garbled.operations);
+            assert!(!judge(&only(&garbled, &witness)), "{witness:?} of {:#?}", garbled.rows());
         }
     }
     println!("search: {count} histories, {bad} not linearizable");
@@ -211,21 +211,21 @@ fn to_know_less_never_hurts() {
     for number in 0..400 {
         let mix = Mix { cas: number % 3, info: 50, ..Mix::unique(40, 1 + number as usize % 8) };
         let history = synthetic::history(&mix, &mut || dice.raw());
-        for at in 0..history.operations.len() {
-            let mut less = history.clone();
-            let operation = &mut less.operations[at];
+        for at in 0..history.len() {
+            let mut less = history.rows().to_vec();
+            let operation = &mut less[at];
             if operation.call.changes() && !dice.percent(30) {
                 operation.outcome = Outcome::Info("?".into());
                 operation.complete = Position::MAX;
             } else if !operation.call.changes() && !dice.percent(30) {
-                less.operations.remove(at);
+                less.remove(at);
             } else if operation.outcome.is_ok() {
                 // Positions beyond the history's own: no two ends may be at the same one.
                 operation.complete = history.events + dice.below(1_000) as u32;
             }
             changes += 1;
-            let (answer, _) = zones(&model, &less);
-            assert_eq!(answer, Zones::Linearizable, "{at} of {:#?}", history.operations);
+            let (answer, _) = zones(&model, &history.with(less));
+            assert_eq!(answer, Zones::Linearizable, "{at} of {:#?}", history.rows());
         }
     }
     println!("metamorphic: {changes} legal histories, each with one operation less known");
@@ -238,9 +238,9 @@ fn to_know_more_never_heals() {
     let mut kept = 0;
     while kept < 5_000 {
         let (model, history) = blind(&mut dice, 9);
-        let unknown: Vec<usize> = (0..history.operations.len())
+        let unknown: Vec<usize> = (0..history.len())
             .filter(|at| {
-                let operation = &history.operations[*at];
+                let operation = &history.rows()[*at];
                 operation.call.changes() && matches!(operation.outcome, Outcome::Info(_))
             })
             .collect();
@@ -248,12 +248,12 @@ fn to_know_more_never_heals() {
             continue;
         }
         kept += 1;
-        let mut more = history.clone();
-        let operation = &mut more.operations[unknown[dice.below(unknown.len())]];
+        let mut more = history.rows().to_vec();
+        let operation = &mut more[unknown[dice.below(unknown.len())]];
         operation.outcome = Outcome::Ok(Ret::Done);
         operation.complete = history.events;
-        let (answer, _) = zones(&model, &more);
-        assert!(matches!(answer, Zones::NotLinearizable(_)), "{:#?}", history.operations);
+        let (answer, _) = zones(&model, &history.with(more));
+        assert!(matches!(answer, Zones::NotLinearizable(_)), "{:#?}", history.rows());
     }
 }
 
@@ -315,8 +315,9 @@ fn values_of_every_kind() {
     let good = History::from_events(events.clone()).expect("one after the other");
     assert_eq!(zones(&model, &good).0, Zones::Linearizable);
     for (at, value) in values.iter().enumerate() {
-        let mut bad = good.clone();
-        bad.operations[(2 * at + 3) % 12].outcome = Outcome::Ok(Ret::Value(value.clone()));
+        let mut bad = good.rows().to_vec();
+        bad[(2 * at + 3) % 12].outcome = Outcome::Ok(Ret::Value(value.clone()));
+        let bad = good.with(bad);
         assert!(matches!(zones(&model, &bad).0, Zones::NotLinearizable(_)), "{value} a write too late");
     }
 }

@@ -154,7 +154,21 @@ pub enum Step {
 }
 
 /// The kind of a [`Call`], without its arguments; its text form is the `f` of a history line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    bytemuck::CheckedBitPattern,
+    bytemuck::NoUninit,
+)]
+#[repr(u8)]
 #[serde(rename_all = "kebab-case")]
 pub enum CallKind {
     /// [`Call::Read`]

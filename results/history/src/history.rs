@@ -1,12 +1,36 @@
-//! A whole history: operations paired up from events, fault windows, phases. Checked for consistency on the way in, so
-//! that no judge ever sees a contradictory one.
+//! A whole history: operations paired up from events, fault windows, phases. Checked for consistency on the way in
+//! ([`Builder`]), so that no judge ever sees a contradictory one.
+//!
+//! Operations are columns inside. How a judge of one object reads them:
+//!
+//! ```
+//! use schism_history::{CallKind, History, Numbers, Position};
+//!
+//! fn judge(history: &History) {
+//!     let mut numbers = Numbers::default();
+//!     for of_key in history.by_key().iter() {
+//!         let columns = of_key.columns(&mut numbers);
+//!         for at in 0..columns.len() {
+//!             // Numbers below `columns.values()`; equal numbers are equal values. 0 is `nil`.
+//!             let (asked, seen) = (columns.argument[at], columns.answer[at]);
+//!             let pending = columns.complete[at] == Position::MAX;
+//!             if columns.kind[at] == CallKind::Enqueue && columns.status[at].is_ok() && !pending {
+//!                 assert!(columns.invoke[at] < columns.complete[at] && asked != seen);
+//!             }
+//!         }
+//!     }
+//! }
+//! ```
 
-use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
 use thiserror::Error;
 
+use crate::builder::Builder;
+use crate::by_key::ByKey;
 use crate::call::{Call, Outcome, Ret};
-use crate::event::{Edge, Effect, Event, FaultEvent, Note, Process, Time, What};
+use crate::columns::{Columns, Growing};
+use crate::event::{Effect, Event, Note, Process, Time};
 
 /// A position in the order of all events of a history.
 pub type Position = u32;
@@ -17,7 +41,7 @@ pub struct Operation {
     /// Who.
     pub process: Process,
     /// The node it spoke to, where known.
-    pub node: Option<String>,
+    pub node: Option<Arc<str>>,
     /// What it asked.
     pub call: Call,
     /// What became of it; `Info` if the history ends before its completion.
@@ -70,10 +94,14 @@ pub struct FaultWindow {
 }
 
 /// A whole history.
-#[derive(Clone, Debug, Default, PartialEq)]
+///
+/// Its operations are kept as columns. A judge for whom speed matters reads those ([`History::columns`]), key by key
+/// ([`History::by_key`]); all others take rows: one at a time ([`History::operation`], [`History::rows`]), or all of
+/// them kept for good ([`History::rows`]).
+#[derive(Debug, Default)]
 pub struct History {
-    /// All operations in the order of their invocations.
-    pub operations: Vec<Operation>,
+    columns: Columns,
+    rows: OnceLock<Vec<Operation>>,
     /// All fault windows in the order in which they began.
     pub faults: Vec<FaultWindow>,
     /// When each phase began.
@@ -84,6 +112,23 @@ pub struct History {
     pub events: u32,
     /// The time of the last event.
     pub end: Time,
+}
+
+/// The rows are not taken along: whoever needs them gets them again.
+impl Clone for History {
+    fn clone(&self) -> Self {
+        self.around(self.columns.clone())
+    }
+}
+
+/// By what happened, however values are numbered.
+impl PartialEq for History {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len()
+            && (&self.faults, &self.phases, &self.notes) == (&other.faults, &other.phases, &other.notes)
+            && (self.events, self.end) == (other.events, other.end)
+            && self.operations().eq(other.operations())
+    }
 }
 
 /// Why a sequence of events is no history.
@@ -148,152 +193,11 @@ pub enum Contradiction {
     TooLong,
 }
 
-/// Pairs events up, one at a time. Feed it with [`Builder::push`] in the order of the file, then [`Builder::finish`].
-#[derive(Debug, Default)]
-pub struct Builder {
-    history: History,
-    open: HashMap<Process, Open>,
-    fault_index: HashMap<u32, usize>,
-    lenient: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Open {
-    Call(usize),
-    Retired,
-}
-
-impl Builder {
-    /// A builder that lets a process come back after an `info`, as some peers' histories have it. The open call stays
-    /// open for ever.
-    pub fn lenient() -> Self {
-        Builder { lenient: true, ..Builder::default() }
-    }
-
-    /// Takes the next event.
-    ///
-    /// # Errors
-    /// When the event contradicts an earlier one. The builder can still be finished then: it holds what came before.
-    pub fn push(&mut self, event: Event) -> Result<(), Contradiction> {
-        if event.time < self.history.end {
-            return Err(Contradiction::TimeGoesBack { before: self.history.end, now: event.time });
-        }
-        let position = self.history.events;
-        if position == Position::MAX - 1 {
-            return Err(Contradiction::TooLong);
-        }
-        match event.what {
-            What::Invoke { process, node, call } => self.invoke(event.time, position, process, node, call)?,
-            What::Complete { process, call, outcome } => {
-                self.complete(event.time, position, process, call, outcome)?;
-            }
-            What::Fault(fault) => self.fault(event.time, fault)?,
-            What::Phase(phase) => self.history.phases.push((event.time, phase)),
-            What::Note(note) => self.history.notes.push((event.time, note)),
-        }
-        self.history.events += 1;
-        self.history.end = event.time;
-        Ok(())
-    }
-
-    /// The history of all events taken. Calls still open are `Info`.
-    pub fn finish(self) -> History {
-        self.history
-    }
-
-    fn invoke(
-        &mut self,
-        time: Time,
-        position: Position,
-        process: Process,
-        node: Option<String>,
-        call: Call,
-    ) -> Result<(), Contradiction> {
-        match self.open.get(&process) {
-            Some(Open::Call(at)) => {
-                let open = self.history.operations[*at].call.to_string();
-                return Err(Contradiction::StillOpen { process, call: call.to_string(), open });
-            }
-            Some(Open::Retired) if !self.lenient => {
-                return Err(Contradiction::Retired { process, call: call.to_string() });
-            }
-            _ => {}
-        }
-        self.open.insert(process, Open::Call(self.history.operations.len()));
-        self.history.operations.push(Operation {
-            process,
-            node,
-            call,
-            outcome: Outcome::Info("the history ends before its completion".into()),
-            invoked: time,
-            completed: Time::NEVER,
-            invoke: position,
-            complete: Position::MAX,
-            ended: None,
-        });
-        Ok(())
-    }
-
-    fn complete(
-        &mut self,
-        time: Time,
-        position: Position,
-        process: Process,
-        call: Call,
-        outcome: Outcome,
-    ) -> Result<(), Contradiction> {
-        let Some(Open::Call(at)) = self.open.get(&process).copied() else {
-            return Err(Contradiction::NeverInvoked { process, call: call.to_string() });
-        };
-        let operation = &mut self.history.operations[at];
-        if operation.call != call {
-            let open = operation.call.to_string();
-            return Err(Contradiction::OtherCall { process, call: call.to_string(), open });
-        }
-        operation.ended = Some(time);
-        if matches!(outcome, Outcome::Info(_)) {
-            self.open.insert(process, Open::Retired);
-        } else {
-            operation.completed = time;
-            operation.complete = position;
-            self.open.remove(&process);
-        }
-        operation.outcome = outcome;
-        Ok(())
-    }
-
-    fn fault(&mut self, time: Time, fault: FaultEvent) -> Result<(), Contradiction> {
-        let problem = |problem| Contradiction::Fault { id: fault.id, problem };
-        match fault.edge {
-            Edge::Begin => {
-                if self.fault_index.insert(fault.id, self.history.faults.len()).is_some() {
-                    return Err(problem("begins twice"));
-                }
-                self.history.faults.push(FaultWindow {
-                    id: fault.id,
-                    fault: fault.fault,
-                    detail: fault.detail,
-                    nodes: fault.nodes,
-                    began: time,
-                    ended: None,
-                    effect: None,
-                });
-            }
-            Edge::End => {
-                let at = *self.fault_index.get(&fault.id).ok_or_else(|| problem("ends but never began"))?;
-                let window = &mut self.history.faults[at];
-                if window.ended.is_some() {
-                    return Err(problem("ends twice"));
-                }
-                window.ended = Some(time);
-                window.effect = fault.effect;
-            }
-        }
-        Ok(())
-    }
-}
-
 impl History {
+    pub(crate) fn new(columns: Columns) -> Self {
+        History { columns, ..History::default() }
+    }
+
     /// Builds a history from events in the order of time.
     ///
     /// # Errors
@@ -306,19 +210,69 @@ impl History {
         Ok(builder.finish())
     }
 
-    /// The operations of each key, keys in order of first use, each key's operations in the order of invocation.
-    /// Linear in the number of operations.
-    pub fn by_key(&self) -> Vec<(&crate::Key, Vec<&Operation>)> {
-        let mut at: HashMap<&crate::Key, usize> = HashMap::new();
-        let mut keys: Vec<(&crate::Key, Vec<&Operation>)> = Vec::new();
-        for operation in &self.operations {
-            let key = operation.call.key();
-            let slot = *at.entry(key).or_insert_with(|| {
-                keys.push((key, Vec::new()));
-                keys.len() - 1
-            });
-            keys[slot].1.push(operation);
+    /// The same run with other operations, in the order of their invocations: a part of this history, or what might have
+    /// been. Nothing is checked. What did not complete may have [`Operation::ended`]; of what did, it is when it completed.
+    #[must_use]
+    pub fn with(&self, operations: impl IntoIterator<Item = Operation>) -> History {
+        let mut growing = Growing::default();
+        for (at, operation) in operations.into_iter().enumerate() {
+            let Operation { process, node, call, outcome, invoked, completed, invoke, complete, ended } =
+                operation;
+            growing.invoke(process, node.as_deref(), &call, invoked, invoke);
+            let ended = if complete == Position::MAX { ended } else { Some(completed) };
+            growing.complete(at, &outcome, ended.map_or(u64::MAX, |ended| ended.0), complete);
         }
-        keys
+        self.around(growing.columns)
+    }
+
+    fn around(&self, columns: Columns) -> History {
+        History {
+            columns,
+            rows: OnceLock::new(),
+            faults: self.faults.clone(),
+            phases: self.phases.clone(),
+            notes: self.notes.clone(),
+            events: self.events,
+            end: self.end,
+        }
+    }
+
+    /// How many operations there are.
+    pub fn len(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.columns.is_empty()
+    }
+
+    /// An operation, by its place in the order of invocations.
+    ///
+    /// # Panics
+    /// If there is none at that place.
+    pub fn operation(&self, at: usize) -> Operation {
+        self.columns.operation(at)
+    }
+
+    /// All operations in the order of their invocations, each made when it is asked for.
+    pub fn operations(&self) -> impl DoubleEndedIterator<Item = Operation> + ExactSizeIterator {
+        (0..self.len()).map(|at| self.operation(at))
+    }
+
+    /// All operations in the order of their invocations, for judges and pictures that go to and fro between them. They are
+    /// made at the first call and kept as long as the history: about 200 bytes each.
+    pub fn rows(&self) -> &[Operation] {
+        self.rows.get_or_init(|| self.operations().collect())
+    }
+
+    /// All operations, one array a property.
+    pub fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    /// The operations of each key. Linear in the number of operations: they are counted, then put in their places.
+    pub fn by_key(&self) -> ByKey<'_> {
+        ByKey::new(&self.columns)
     }
 }

@@ -18,10 +18,11 @@ use std::collections::HashMap;
 use std::io::BufRead;
 use std::sync::Arc;
 
+use crate::builder::Builder;
 use crate::call::{Call, CallKind, Outcome, Ret};
 use crate::edn::{EdnError, Form, Reader};
 use crate::event::{Event, Process, Time, What};
-use crate::history::{Builder, Contradiction};
+use crate::history::Contradiction;
 use crate::jsonl::{ReadError, Recorded};
 use crate::value::{Key, Value};
 

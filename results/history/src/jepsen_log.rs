@@ -117,7 +117,7 @@ mod tests {
             "INFO  jepsen.util - 1\t:fail\t:read\t:timed-out\n",
         ));
         assert_eq!(history.events, 6);
-        let [cas, read, late] = history.operations.as_slice() else { panic!("{history:?}") };
+        let [cas, read, late] = history.rows() else { panic!("{history:?}") };
         assert_eq!(cas.call, Call::Cas { key: Value::Nil, from: 1.into(), to: 2.into() });
         assert_eq!(cas.outcome, Outcome::Info("timed-out".into()));
         assert_eq!(read.read(), Some(&Value::Int(3)));
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn other_lines_of_the_same_log() {
         let line = "INFO [2026-01-02 03:04:05,678] jepsen worker 0 - jepsen.util 0\t:invoke\t:write\t1\n";
-        assert_eq!(history(line).operations.len(), 1);
+        assert_eq!(history(line).len(), 1);
     }
 
     #[test]

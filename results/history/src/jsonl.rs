@@ -23,9 +23,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use self::parse::Parsed;
+use crate::builder::Builder;
 use crate::call::{Call, CallKind, Outcome, Ret, Step};
 use crate::event::{Edge, Effect, Event, Process, Time, What};
-use crate::history::{Builder, Contradiction, History};
+use crate::history::{Contradiction, History};
 use crate::value::Value;
 
 /// One line as it stands in the file: flat, because readers of other tools expect it so.
@@ -397,7 +398,7 @@ mod tests {
     fn round_trip() {
         let expected = History::from_events(sample()).unwrap();
         assert_eq!(read(&written()[..]).unwrap().history, expected);
-        assert_eq!(expected.operations.len(), 2);
+        assert_eq!(expected.len(), 2);
         assert_eq!(expected.faults[0].ended, Some(Time(9)));
     }
 

@@ -3,21 +3,29 @@
 //!
 //! Pure data: no clock, no thread, no file, no randomness. Everything above judges or pictures what stands here.
 
+mod builder;
+mod by_key;
 mod call;
+mod columns;
 pub mod edn;
 mod event;
 pub mod format;
 mod history;
+mod intern;
 pub mod jepsen;
 pub mod jepsen_log;
 pub mod jsonl;
 pub mod porcupine_kv;
 mod value;
 
+pub use builder::Builder;
+pub use by_key::{ByKey, KeyColumns, OfKey};
 pub use call::{Call, CallKind, Outcome, Ret, Step};
+pub use columns::{Columns, Status};
 pub use event::{Edge, Effect, Event, FaultEvent, Note, Process, Time, What};
 pub use format::{Format, read_any};
-pub use history::{Builder, Contradiction, FaultWindow, History, Operation, Position};
+pub use history::{Contradiction, FaultWindow, History, Operation, Position};
+pub use intern::Numbers;
 pub use jepsen::Keys;
 pub use jsonl::{ReadError, Recorded};
 pub use value::{Key, Value};

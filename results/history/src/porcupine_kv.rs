@@ -31,7 +31,7 @@ mod tests {
         let text = "{:process 1, :type :invoke, :f :put, :key \"a\", :value \"x\"}\n\
                     {:process 2, :type :invoke, :f :get, :key \"b\", :value nil}\n\
                     {:process 2, :type :ok, :f :get, :key \"b\", :value \"\"}\n";
-        let operations = read(text.as_bytes()).unwrap().history.operations;
+        let operations = read(text.as_bytes()).unwrap().history.rows().to_vec();
         assert_eq!(operations[0].call, Call::Write { key: "a".into(), value: "x".into() });
         assert_eq!(operations[1].call, Call::Read { key: "b".into() });
         assert_eq!(operations[1].read(), Some(&Value::text("")));

@@ -64,7 +64,7 @@ impl CitedOperation {
         CitedOperation {
             operation: position,
             process: operation.process.0,
-            node: operation.node.clone(),
+            node: operation.node.as_deref().map(String::from),
             f: line.f,
             key: line.key,
             value: line.value,

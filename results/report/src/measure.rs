@@ -3,7 +3,7 @@
 //!
 //! It counts only. Whether enough happened is a judge's question, and its answer stands among the judgements.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use schism_history::{FaultWindow, History, Operation, Outcome};
 use serde::{Deserialize, Serialize};
@@ -121,20 +121,18 @@ impl Measured {
         let (mut before, mut during, mut after) = (Sample::default(), Sample::default(), Sample::default());
         let mut calls: BTreeMap<String, Counts> = BTreeMap::new();
         let merged = merge(history.faults.iter(), history);
-        let mut keys = HashSet::new();
-        for operation in &history.operations {
-            whole.add(operation);
+        for operation in history.operations() {
+            whole.add(&operation);
             calls.entry(operation.call.kind().word().into()).or_default().add(&operation.outcome);
-            keys.insert(operation.call.key());
-            match place(operation, &merged, history) {
-                Place::Before => before.add(operation),
-                Place::During => during.add(operation),
-                Place::After => after.add(operation),
+            match place(&operation, &merged, history) {
+                Place::Before => before.add(&operation),
+                Place::During => during.add(&operation),
+                Place::After => after.add(&operation),
             }
         }
         Measured {
             duration_ns: history.end.0,
-            keys: keys.len() as u64,
+            keys: history.by_key().iter().count() as u64,
             operations: whole.period(),
             calls,
             availability: Availability {
@@ -267,9 +265,9 @@ struct Fate {
 
 fn nodes(history: &History) -> Vec<NodeTotals> {
     let mut fates: HashMap<&str, Fate> = HashMap::new();
-    for operation in &history.operations {
-        if let Some(node) = &operation.node {
-            fates.entry(node).or_default().sample.add(operation);
+    for (at, node) in history.columns().node().iter().enumerate() {
+        if let Some(node) = history.columns().texts().get(*node as usize) {
+            fates.entry(node).or_default().sample.add(&history.operation(at));
         }
     }
     for node in history.faults.iter().flat_map(|window| &window.nodes) {

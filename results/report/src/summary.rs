@@ -202,7 +202,7 @@ fn judged(judgement: &Judgement, history: &History) -> Judged {
 }
 
 fn finding(anomaly: &Anomaly, history: &History) -> Finding {
-    let cite = |position: usize| CitedOperation::new(position, &history.operations[position]);
+    let cite = |position: usize| CitedOperation::new(position, &history.operation(position));
     // A judge may name a culprit without repeating it in the witness; readers find it there in any case.
     let mut witness = anomaly.witness.clone();
     witness.extend(anomaly.culprit);

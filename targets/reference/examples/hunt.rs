@@ -56,7 +56,7 @@ fn hunt(family: &Family, options: &Options, seeds: u64) {
         let history = simulated.history();
         let budget = Budget { bytes: 1 << 30, time: Duration::MAX, over: &|| false };
         let judgement = judge.check(&history, budget);
-        operations += history.operations.len() as u64;
+        operations += history.len() as u64;
         invalid += u64::from(judgement.verdict == Verdict::Invalid);
         unanswered += u64::from(!simulated.is_answered);
         if options.bugs.is_empty()

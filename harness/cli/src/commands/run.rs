@@ -67,7 +67,7 @@ pub fn carry_out(plan: &Plan, output: &args::Output) -> Result<Exit, Failure> {
     let allowance = Allowance { time: plan.check.time, memory_bytes: plan.check.memory_bytes };
     let started = Instant::now();
     let judgements = judge(&judges_of(plan), &history, allowance);
-    eprintln!("judged {} operations in {:.1?}", history.operations.len(), started.elapsed());
+    eprintln!("judged {} operations in {:.1?}", history.len(), started.elapsed());
 
     let verdict = report(plan, &folder, &history, &judgements, output.json)?;
     if let Some(expected) = plan.expect {

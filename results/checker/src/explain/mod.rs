@@ -74,7 +74,7 @@ pub fn explain<M: Model>(
 
 fn unexplained<M: Model>(model: &M, case: &Case<'_, '_>, part: &[Entry<'_>]) -> String {
     let last = part.iter().filter(|entry| entry.ret.is_some()).max_by_key(|entry| entry.complete);
-    let until = last.map_or(case.history.end, |entry| case.history.operations[entry.operation].completed);
+    let until = last.map_or(case.history.end, |entry| case.history.rows()[entry.operation].completed);
     format!(
         "no order of these {} operations on {} {} up to {until} respects time and what a {} does",
         part.len(),
@@ -92,7 +92,7 @@ fn tell<M: Model>(
     possible: &[Configuration<M::State>],
     anomaly: &mut Anomaly,
 ) {
-    let operations = &case.history.operations;
+    let operations = case.history.rows();
     let culprit_at = part[culprit].operation;
     anomaly.culprit = Some(culprit_at);
     for (state, _) in possible {
@@ -175,7 +175,7 @@ fn refused<M: Model>(
     possible: &[Configuration<M::State>],
     refusal: String,
 ) -> Vec<Refused> {
-    let operations = &case.history.operations;
+    let operations = case.history.rows();
     let end = part[culprit].complete;
     let last = format!("the {}", noun(&operations[part[culprit].operation]));
     let mut refused = vec![Refused { operation: part[culprit].operation, because: refusal }];

@@ -254,7 +254,7 @@ impl Sessions {
     fn sessions(&self, history: &History, register: &Register<'_>) -> Vec<Vec<Touch>> {
         let mut sessions: FxHashMap<(u32, Option<&str>), Vec<Touch>> = FxHashMap::default();
         for touch in touches(history, register) {
-            let operation = &history.operations[touch.operation];
+            let operation = &history.rows()[touch.operation];
             if let Some(session) = self.session_of(operation) {
                 sessions.entry(session).or_default().push(touch);
             }
@@ -329,14 +329,14 @@ fn touches(history: &History, register: &Register<'_>) -> Vec<Touch> {
     let mut touches = Vec::new();
     for (version, of) in register.versions.iter().enumerate().filter(|(_, of)| of.happened) {
         let mut touch = |operation: usize, version: usize, writes: bool| {
-            let Operation { invoke, complete, .. } = history.operations[operation];
+            let Operation { invoke, complete, .. } = history.rows()[operation];
             touches.push(Touch { operation, version, writes, began: invoke, over: complete });
         };
         if let Some(writer) = of.writer {
             touch(writer, version, true);
             // A cas sees what it changes. Of unknown fate, it may have been made long after its client went on.
             if let (Call::Cas { .. }, Outcome::Ok(_), Some(from)) =
-                (&history.operations[writer].call, &history.operations[writer].outcome, of.from)
+                (&history.rows()[writer].call, &history.rows()[writer].outcome, of.from)
             {
                 touch(writer, from, false);
             }

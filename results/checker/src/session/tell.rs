@@ -29,7 +29,7 @@ fn told(
     promise: &str,
     circle: &[(usize, Why)],
 ) -> Anomaly {
-    let at = |operation: usize| &history.operations[operation];
+    let at = |operation: usize| &history.rows()[operation];
     let value = |version: usize| register.versions[version].value;
     // What is known without the promise comes first, the promise that does not fit it last.
     let (mut sentences, mut promised) = (Vec::new(), Vec::new());

@@ -271,7 +271,7 @@ fn by_definition(history: &History) -> [usize; 6] {
     let mut counts = [0; 6];
     for element in 0..ELEMENTS {
         let element = Value::Int(element);
-        let of = |changes| history.operations.iter().filter(move |op| op.call.changes() == changes);
+        let of = |changes| history.rows().iter().filter(move |op| op.call.changes() == changes);
         let adds: Vec<_> =
             of(true).filter(|op| op.call == Call::Add { key: KEY, value: element.clone() }).collect();
         let reads: Vec<_> = of(false).filter(|op| op.read().is_some()).collect();
@@ -322,7 +322,7 @@ fn as_the_definition_says() {
         assert_eq!(counts, expected, "{names:?} of\n{text}");
         assert_eq!(judgement.verdict == Verdict::Invalid, expected[..4].iter().sum::<usize>() > 0, "{text}");
         for anomaly in &judgement.anomalies {
-            assert!(anomaly.witness.iter().all(|at| *at < history.operations.len()));
+            assert!(anomaly.witness.iter().all(|at| *at < history.len()));
             assert!(anomaly.witness.contains(&anomaly.culprit.unwrap()));
         }
         seen.iter_mut().zip(expected).for_each(|(sum, count)| *sum += count.min(1));

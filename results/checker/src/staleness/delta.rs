@@ -100,10 +100,10 @@ fn bounds(history: &History, register: &Register<'_>, version: usize) -> Bounds 
         read: (Moment::START, None),
     };
     if let Some(writer) = version.writer {
-        bounds.first_end = (Moment::completed(&history.operations[writer]), Some(writer));
+        bounds.first_end = (Moment::completed(&history.rows()[writer]), Some(writer));
     }
     for read in &version.reads {
-        let operation = &history.operations[*read];
+        let operation = &history.rows()[*read];
         bounds.first_end = bounds.first_end.min((Moment::completed(operation), Some(*read)));
         bounds.read = bounds.read.max((Moment::invoked(operation), Some(*read)));
     }

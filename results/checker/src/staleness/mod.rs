@@ -49,7 +49,7 @@ pub struct KeyStaleness {
 /// What is known of one read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadStaleness {
-    /// Its position in [`History::operations`].
+    /// Its position in [`History::rows`].
     pub operation: usize,
     /// How long before it began something newer than what it saw had certainly been there; zero if it is fresh.
     pub time: Duration,

@@ -56,7 +56,7 @@ pub(super) fn staleness(history: &History, register: &Register<'_>) -> Vec<ReadS
     let mut counts = Counts(vec![0; versions.len() + 1]);
     let mut added = 0;
     let stale = |(operation, seen): (usize, Moment)| {
-        let began = Moment::invoked(&history.operations[operation]);
+        let began = Moment::invoked(&history.rows()[operation]);
         while added < by_done.len() && versions[by_done[added]].1 < began {
             counts.add(by_done[added]);
             added += 1;

@@ -41,14 +41,14 @@ pub(super) fn too_many(
     read: ReadStaleness,
     allowed: u64,
 ) -> Anomaly {
-    let operation = &history.operations[read.operation];
+    let operation = &history.rows()[read.operation];
     let seen = register.versions.iter().find(|version| version.reads.contains(&read.operation));
     let seen = seen.expect("a read that was measured saw a version");
     let began = Moment::invoked(operation);
     let mut sentences = Vec::new();
     let mut witness = vec![read.operation];
     if let Some(shown) = seen.shown_by {
-        sentences.push(format!("{}.", over(&history.operations[shown])));
+        sentences.push(format!("{}.", over(&history.rows()[shown])));
         witness.push(shown);
     }
     let newer = register.versions.iter().filter(|version| {
@@ -78,7 +78,7 @@ pub(super) fn too_many(
 }
 
 fn conflict(history: &History, register: &Register<'_>, delta: &Delta, name: &str) -> Anomaly {
-    let at = |operation: usize| &history.operations[operation];
+    let at = |operation: usize| &history.rows()[operation];
     let conflict = delta.conflict.as_ref().expect("a Δ above zero is forced by something");
     let precedes = |(end, begin): (usize, usize)| format!("{}, before {}.", over(at(end)), began(at(begin)));
     let (sentences, witness) = match conflict {
@@ -114,8 +114,8 @@ fn conflict(history: &History, register: &Register<'_>, delta: &Delta, name: &st
             vec![*one],
         ),
     };
-    let reads = witness.iter().copied().filter(|at| !history.operations[*at].call.changes());
-    let culprit = reads.max_by_key(|at| history.operations[*at].invoke);
+    let reads = witness.iter().copied().filter(|at| !history.rows()[*at].call.changes());
+    let culprit = reads.max_by_key(|at| history.rows()[*at].invoke);
     anomaly(register, name, sentences, witness, culprit)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Twelve bytes an operation, and eight more for a cas.
 
-use schism_history::{Call, Position, Ret, Value};
+use schism_history::{Call, CallKind, Position, Ret, Status, Value};
 
 use super::numbers::Numbers;
 use super::{Cluster, NEVER, after};
@@ -51,10 +51,10 @@ impl Default for Columns {
     }
 }
 
-/// About the bytes the columns of these entries and the judge take together.
-pub(super) fn bytes(entries: &[Entry<'_>]) -> usize {
+/// About the bytes the columns of so many entries and the judge take together.
+pub(super) fn bytes(entries: usize) -> usize {
     // Positions and values; clusters, plain and welded; links and numbers.
-    entries.len() * (12 + 2 * size_of::<Cluster>() + 24)
+    entries * (12 + 2 * size_of::<Cluster>() + 24)
 }
 
 impl Columns {
@@ -83,6 +83,38 @@ impl Columns {
                 (Call::Write { value, .. }, _) => columns.write(numbers.of(value), entry.invoke, complete),
                 (Call::Cas { from, to, .. }, _) => {
                     columns.cas(numbers.of(from), numbers.of(to), entry.invoke, complete);
+                }
+                _ => return None,
+            }
+        }
+        Some(columns)
+    }
+
+    /// These operations of a history as columns; `None` if one of them is no call of a register. `initial` is the number of
+    /// what it holds at first, [`u32::MAX`] if the history does not have it.
+    pub fn of_operations(
+        history: &schism_history::Columns,
+        operations: &[u32],
+        initial: u32,
+        numbers: &mut schism_history::Numbers,
+    ) -> Option<Columns> {
+        let mut columns = Columns::with_capacity(operations.len());
+        numbers.start(history.values().len(), initial);
+        for at in operations.iter().map(|at| *at as usize) {
+            let status = history.status()[at];
+            let (invoke, complete) = (history.invoke()[at], history.complete()[at]);
+            let complete = status.is_ok().then_some(complete);
+            match (history.kind()[at], status) {
+                (_, Status::Fail) => {}
+                (CallKind::Read, Status::Answered) => {
+                    columns.read(numbers.of(history.answer()[at]), invoke, history.complete()[at]);
+                }
+                (CallKind::Read, Status::Info | Status::Open) => {}
+                (CallKind::Write, _) => columns.write(numbers.of(history.argument()[at]), invoke, complete),
+                (CallKind::Cas, _) => {
+                    let swap = history.swaps()[history.argument()[at] as usize];
+                    let [from, to] = swap.map(|value| numbers.of(value));
+                    columns.cas(from, to, invoke, complete);
                 }
                 _ => return None,
             }

@@ -17,7 +17,7 @@ mod witness;
 
 use std::hint::select_unpredictable;
 
-use schism_history::{Position, Value};
+use schism_history::{Numbers, Position, Value};
 
 use crate::linear::{Allowance, Effort, Entry, Finding, Holding};
 
@@ -191,6 +191,23 @@ fn written_before(clusters: &[Cluster]) -> Result<(), Broken> {
     }
 }
 
+/// Whether these operations on a register are proven linearizable, straight from the columns of the history. `initial` is
+/// the number of what it holds at first. If not, nothing is said: [`judge`] says more.
+pub(crate) fn linearizable(
+    history: &schism_history::Columns,
+    operations: &[u32],
+    initial: u32,
+    numbers: &mut Numbers,
+    allowance: &Allowance<'_>,
+) -> bool {
+    let mut holding = Holding::new(allowance);
+    if holding.grow(columns::bytes(operations.len())).is_err() {
+        return false;
+    }
+    let columns = Columns::of_operations(history, operations, initial, numbers);
+    columns.is_some_and(|columns| columns.judge() == Zones::Linearizable)
+}
+
 /// A register that was judged: what was found, and where there is no legal order, the few operations that show it, in
 /// the order of invocation.
 pub(crate) struct Judged<'h> {
@@ -208,7 +225,7 @@ pub(crate) fn judge<'h>(
     allowance: &Allowance<'_>,
 ) -> Option<Judged<'h>> {
     let mut holding = Holding::new(allowance);
-    holding.grow(columns::bytes(entries)).ok()?;
+    holding.grow(columns::bytes(entries.len())).ok()?;
     let columns = Columns::of(entries, initial)?;
     let mut judged = Judged { finding: Finding::Linearizable, effort: Effort::default(), part: Vec::new() };
     match columns.judge() {

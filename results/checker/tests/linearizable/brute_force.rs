@@ -8,11 +8,8 @@ use schism_history::{Call, History, Operation, Outcome, Ret};
 /// Whether some order of the operations respects time and the model. A failed operation did not happen; one whose fate
 /// nobody knows happened once, at any time after its invocation, or never.
 pub fn linearizable<M: Model>(model: &M, history: &History) -> bool {
-    let operations: Vec<&Operation> = history
-        .operations
-        .iter()
-        .filter(|operation| !matches!(operation.outcome, Outcome::Fail(_)))
-        .collect();
+    let operations: Vec<&Operation> =
+        history.rows().iter().filter(|operation| !matches!(operation.outcome, Outcome::Fail(_))).collect();
     place(model, &model.initial(), &operations)
 }
 

@@ -16,8 +16,7 @@ fn judge(history: &History) -> Judgement {
 
 /// The history with nothing but the operations of the witness.
 fn alone(history: &History, anomaly: &Anomaly) -> History {
-    let operations = anomaly.witness.iter().map(|at| history.operations[*at].clone()).collect();
-    History { operations, ..history.clone() }
+    history.with(anomaly.witness.iter().map(|at| history.operation(*at)))
 }
 
 /// The only anomaly of a script.
@@ -48,8 +47,7 @@ fn stale_read() {
          read began at 8.209 s: a stale read"
     );
     assert_eq!(anomaly.sentences[1], "process 3 on n3 wrote 12 (from 0.010 s to 0.020 s)");
-    let calls: Vec<String> =
-        anomaly.witness.iter().map(|at| history.operations[*at].call.to_string()).collect();
+    let calls: Vec<String> = anomaly.witness.iter().map(|at| history.rows()[*at].call.to_string()).collect();
     assert_eq!(calls, ["write(12)", "write(15)", "read()"]);
     assert_eq!(anomaly.possible_states, ["15"]);
     assert_eq!(anomaly.refused[0].because, "the register could only be 15 then, not 12");
@@ -164,11 +162,11 @@ fn the_witness_alone_is_invalid() {
         bad += 1;
         named += usize::from(anomaly.name != "not linearizable");
         kept += anomaly.witness.len();
-        whole += history.operations.len();
+        whole += history.len();
         assert!(
             !brute_force::linearizable(&CasRegister::default(), &alone(&history, anomaly)),
             "{anomaly:#?}\nof {:#?}",
-            history.operations
+            history.rows()
         );
         assert!(anomaly.culprit.is_some_and(|culprit| anomaly.witness.contains(&culprit)));
         assert!(!anomaly.possible_states.is_empty() && !anomaly.refused.is_empty());
@@ -188,13 +186,13 @@ fn legal_alone<M: Model>(model: &M, history: &History, anomaly: &Anomaly) -> boo
 /// Whether somebody who could have written what the culprit asks for is shown, if there is anybody: else the witness
 /// would seem to say that nobody did.
 fn told_who_wrote_it(history: &History, anomaly: &Anomaly) -> bool {
-    let Some(culprit) = anomaly.culprit.map(|at| &history.operations[at]) else { return true };
+    let Some(culprit) = anomaly.culprit.map(|at| &history.rows()[at]) else { return true };
     let asked = match &culprit.call {
         Call::Cas { from, .. } => Some(from),
         _ => culprit.read(),
     };
     let wrote = |at: &usize| {
-        let operation = &history.operations[*at];
+        let operation = &history.rows()[*at];
         let left = match &operation.call {
             Call::Write { value, .. } => Some(value),
             Call::Cas { from, to, .. } if from != to => Some(to),
@@ -207,7 +205,7 @@ fn told_who_wrote_it(history: &History, anomaly: &Anomaly) -> bool {
     };
     asked == Some(&Value::Nil)
         || anomaly.witness.iter().any(wrote)
-        || !(0..history.operations.len()).any(|at| wrote(&at))
+        || !(0..history.len()).any(|at| wrote(&at))
 }
 
 /// Values that lead to one another by cas are left out together or not at all.

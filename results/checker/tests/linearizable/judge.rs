@@ -33,7 +33,7 @@ fn every_key_is_judged_and_the_first_five_are_explained() {
     let mut keys = std::collections::BTreeSet::new();
     while keys.len() < 7 {
         let (worse, at) = synthetic::with_stale_read(&history, &mut || dice.raw()).expect("many reads");
-        keys.insert(history.operations[at].call.key().clone());
+        keys.insert(history.rows()[at].call.key().clone());
         history = worse;
     }
     let bad = judge().check(&history, BUDGET);
@@ -154,11 +154,8 @@ fn hundreds_of_calls_of_unknown_fate() {
         (200, Mix::cas(3_000, 8)),
     ] {
         let history = synthetic::history(&Mix { info, ..mix }, &mut || dice.raw());
-        let count = history
-            .operations
-            .iter()
-            .filter(|operation| matches!(operation.outcome, Outcome::Info(_)))
-            .count();
+        let count =
+            history.operations().filter(|operation| matches!(operation.outcome, Outcome::Info(_))).count();
         let (finding, effort) =
             search(&CasRegister::default(), &entries(&history), &Allowance::new(BUDGET), 300_000);
         println!(

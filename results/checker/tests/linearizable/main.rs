@@ -19,5 +19,5 @@ use schism_history::History;
 const BUDGET: Budget<'static> = Budget { bytes: 1 << 30, time: Duration::from_secs(3600), over: &|| false };
 
 fn entries(history: &History) -> Vec<Entry<'_>> {
-    history.operations.iter().enumerate().filter_map(|(at, operation)| Entry::of(at, operation)).collect()
+    history.rows().iter().enumerate().filter_map(|(at, operation)| Entry::of(at, operation)).collect()
 }

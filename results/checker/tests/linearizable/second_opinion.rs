@@ -46,7 +46,7 @@ fn number(value: &Value) -> i64 {
 }
 
 fn peer(history: &History) -> bool {
-    let ok = history.operations.iter().filter(|operation| operation.outcome.is_ok());
+    let ok = history.rows().iter().filter(|operation| operation.outcome.is_ok());
     let operations: Vec<PeerOperation<PeerRegister>> = ok
         .map(|operation| PeerOperation {
             client_id: Some(operation.process.0),
@@ -78,16 +78,17 @@ fn agrees_with_porcupine() {
         };
         let mut history = synthetic::history(&mix, &mut || dice.raw());
         if number % 2 == 0 {
-            let reads: Vec<usize> = (0..40).filter(|at| history.operations[*at].read().is_some()).collect();
+            let reads: Vec<usize> = (0..40).filter(|at| history.rows()[*at].read().is_some()).collect();
             let Some(at) = reads.get(dice.below(reads.len().max(1))) else { continue };
             let other = reads[dice.below(reads.len())];
-            let seen = history.operations[other].outcome.clone();
-            history.operations[*at].outcome = seen;
+            let mut rows = history.rows().to_vec();
+            rows[*at].outcome = rows[other].outcome.clone();
+            history = history.with(rows);
         }
         let (finding, _) =
             search(&CasRegister::default(), &entries(&history), &Allowance::new(BUDGET), u64::MAX);
         let peer = peer(&history);
-        assert_eq!(finding == Finding::Linearizable, peer, "{:#?}", history.operations);
+        assert_eq!(finding == Finding::Linearizable, peer, "{:#?}", history.rows());
         count += 1;
         legal += usize::from(peer);
     }

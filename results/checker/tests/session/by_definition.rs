@@ -44,7 +44,7 @@ impl<'h> OfKey<'h> {
 
     fn operations(&self) -> impl Iterator<Item = &'h Operation> + use<'h> {
         let key = self.key;
-        self.history.operations.iter().filter(move |operation| operation.call.key() == key)
+        self.history.rows().iter().filter(move |operation| operation.call.key() == key)
     }
 
     /// What an operation saw, unless it cannot have.

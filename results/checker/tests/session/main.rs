@@ -39,7 +39,8 @@ fn what_is_broken_is_what_no_order_of_versions_gives() {
         let judge = Sessions { session, real_time: round % 2 == 0, ..Sessions::default() };
         let found = judge.broken(&history);
         shown += alone_shows_it(&judge, &history, &found);
-        for (key, _) in history.by_key() {
+        for of_key in history.by_key().iter() {
+            let key = of_key.key;
             let of = OfKey::new(&history, key);
             let orders = of.orders(judge.real_time);
             let gives = |guarantee| orders.iter().any(|order| of.keeps(order, guarantee, session));
@@ -71,8 +72,7 @@ fn alone_shows_it(judge: &Sessions, history: &History, found: &[(Value, Guarante
     for (key, guarantee) in found {
         let mut of = anomalies.iter().filter(|anomaly| anomaly.key.as_ref() == Some(key));
         let anomaly = of.find(|anomaly| anomaly.name == guarantee.anomaly()).expect("what is broken is told");
-        let mut part = history.clone();
-        part.operations = anomaly.witness.iter().map(|at| history.operations[*at].clone()).collect();
+        let part = history.with(anomaly.witness.iter().map(|at| history.operation(*at)));
         let still = judge.broken(&part);
         // All four together may show as one alone, where time was no evidence before.
         let same = still.contains(&(key.clone(), *guarantee))

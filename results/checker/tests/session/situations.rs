@@ -1,6 +1,7 @@
 //! One situation each, and what is said of it.
 
 use schism_checker::{Checker, Judgement, Session, Sessions, Verdict};
+use schism_history::Operation;
 
 use crate::BUDGET;
 use crate::script::history;
@@ -129,10 +130,9 @@ fn time_is_no_evidence_where_the_last_write_wins_by_clocks() {
 #[test]
 fn a_session_goes_on_after_its_process_was_retired() {
     // Process 1 on n1 wrote; another process on n1 does not find that.
-    let mut history = history("p1 10-20 w1\np2 30-40 r-");
-    for operation in &mut history.operations {
-        operation.node = Some("n1".into());
-    }
+    let history = history("p1 10-20 w1\np2 30-40 r-");
+    let on_n1 = |operation| Operation { node: Some("n1".into()), ..operation };
+    let history = history.with(history.operations().map(on_n1));
     assert_eq!(Sessions::default().check(&history, BUDGET).verdict, Verdict::Valid);
     let by_node = Sessions { session: Session::Node, ..Sessions::default() };
     assert_eq!(names(&by_node.check(&history, BUDGET)), ["missing your writes"]);

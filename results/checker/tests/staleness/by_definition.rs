@@ -10,7 +10,7 @@ type Precedes<'a> = &'a dyn Fn(&Operation, &Operation) -> bool;
 /// Whether the operations can be put in line so that every read sees one of the last `k` values.
 fn orderable(history: &History, k: usize, precedes: Precedes<'_>) -> bool {
     let left: Vec<&Operation> = history
-        .operations
+        .rows()
         .iter()
         .filter(|operation| !matches!(operation.outcome, Outcome::Fail(_)))
         .filter(|operation| operation.call.changes() || operation.outcome.is_ok())
@@ -48,8 +48,8 @@ fn place<'h>(written: &mut Vec<&'h Value>, left: &[&'h Operation], k: usize, pre
 pub fn least_delta(history: &History) -> Option<u64> {
     let is_read = |operation: &Operation| operation.read().is_some();
     let mut tried = vec![0, 1];
-    for read in history.operations.iter().filter(|operation| is_read(operation)) {
-        for other in &history.operations {
+    for read in history.rows().iter().filter(|operation| is_read(operation)) {
+        for other in history.rows() {
             tried.push(read.invoked.0.saturating_sub(other.completed.0));
         }
     }
@@ -65,7 +65,7 @@ pub fn least_delta(history: &History) -> Option<u64> {
 
 /// The least k for which the history is k-atomic.
 pub fn least_k(history: &History) -> Option<usize> {
-    (1..=history.operations.len() + 1).find(|k| orderable(history, *k, &|one, other| one.precedes(other)))
+    (1..=history.len() + 1).find(|k| orderable(history, *k, &|one, other| one.precedes(other)))
 }
 
 /// How many writes wholly fit between that of what a read saw and the read, and how long before the read the first of
@@ -75,7 +75,7 @@ pub fn of_read(history: &History, read: &Operation) -> (u64, u64) {
     let seen = read.read().expect("a read that was ok");
     let (seen_at, _) = done(history, key, seen).expect("this read saw it");
     let ends: Vec<u64> = history
-        .operations
+        .rows()
         .iter()
         .filter(|write| write.call.key() == key && i64::from(write.invoke) > seen_at)
         .filter_map(|write| done(history, key, writes(write)?))

@@ -33,7 +33,7 @@ fn the_measures_are_those_of_the_definitions() {
     while agreed < 60_000 {
         let history = weak::history(&mut dice, &TINY);
         let judgement = judge.check(&history, BUDGET);
-        let bad = history.operations.iter().any(|operation| values::impossible(&history, operation));
+        let bad = history.rows().iter().any(|operation| values::impossible(&history, operation));
         assert_eq!(judgement.verdict == Verdict::Invalid, bad, "{history:#?}");
         if bad {
             impossible += 1;
@@ -43,7 +43,7 @@ fn the_measures_are_those_of_the_definitions() {
         let least = by_definition::least_delta(&history);
         assert_eq!(of_key.delta, least.map(Duration::from_nanos), "{history:#?}");
         for read in &of_key.reads {
-            let (versions, time) = by_definition::of_read(&history, &history.operations[read.operation]);
+            let (versions, time) = by_definition::of_read(&history, &history.rows()[read.operation]);
             assert_eq!((read.versions, read.time), (versions, nanos(time)), "{read:?} of {history:#?}");
         }
         if let Some(k) = by_definition::least_k(&history) {
@@ -91,24 +91,24 @@ fn a_linearizable_history_is_fresh() {
 
 /// The same with an operation that began earlier or ended later, at another operation's end or beginning.
 fn widened(history: &History, dice: &mut Dice) -> History {
-    let mut wider = history.clone();
-    let at = dice.below(history.operations.len());
-    let other = history.operations[dice.below(history.operations.len())].clone();
+    let mut wider = history.rows().to_vec();
+    let at = dice.below(history.len());
+    let other = history.operation(dice.below(history.len()));
     // Twice the positions, so that there is room between any two.
-    for operation in &mut wider.operations {
+    for operation in &mut wider {
         operation.invoke *= 2;
         if operation.complete < Position::MAX {
             operation.complete *= 2;
         }
     }
-    let operation = &mut wider.operations[at];
+    let operation = &mut wider[at];
     if other.invoke * 2 < operation.invoke {
         (operation.invoke, operation.invoked) = (other.invoke * 2 + 1, other.invoked);
     } else if operation.outcome.is_ok() && other.outcome.is_ok() && other.complete * 2 > operation.complete {
         (operation.complete, operation.completed) = (other.complete * 2 + 1, other.completed);
     }
-    wider.operations.sort_by_key(|operation| operation.invoke);
-    wider
+    wider.sort_by_key(|operation| operation.invoke);
+    history.with(wider)
 }
 
 #[test]

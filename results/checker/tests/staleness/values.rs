@@ -22,13 +22,13 @@ pub fn writes(operation: &Operation) -> Option<&Value> {
 
 /// Who wrote a value, if somebody may have.
 fn writer<'h>(history: &'h History, key: &Value, value: &Value) -> Option<&'h Operation> {
-    history.operations.iter().find(|other| other.call.key() == key && writes(other) == Some(value))
+    history.rows().iter().find(|other| other.call.key() == key && writes(other) == Some(value))
 }
 
 /// Whether an operation saw a value that nobody can have written by then.
 pub fn impossible(history: &History, operation: &Operation) -> bool {
     let seen = match &operation.call {
-        Call::Cas { from, .. } if happened(history, operation, history.operations.len()) => Some(from),
+        Call::Cas { from, .. } if happened(history, operation, history.len()) => Some(from),
         _ => saw(operation),
     };
     match seen {
@@ -47,7 +47,7 @@ fn happened(history: &History, operation: &Operation, steps: usize) -> bool {
         _ => saw(other) == Some(written) && !other.precedes(operation),
     };
     operation.outcome.is_ok()
-        || history.operations.iter().any(|other| other.call.key() == operation.call.key() && sees(other))
+        || history.rows().iter().any(|other| other.call.key() == operation.call.key() && sees(other))
 }
 
 /// Where and when an operation showed that a value had been there: its write was acknowledged, or somebody saw it.
@@ -62,7 +62,7 @@ pub fn done(history: &History, key: &Value, value: &Value) -> Option<(i64, u64)>
     if *value == Value::Nil {
         return Some((-1, 0));
     }
-    let of_key = history.operations.iter().filter(|operation| operation.call.key() == key);
+    let of_key = history.rows().iter().filter(|operation| operation.call.key() == key);
     of_key
         .filter_map(|operation| shows(history, operation, value))
         .min()

@@ -58,7 +58,7 @@ fn recognised_and_read() {
     for ((format, text), expected) in SAMPLES.into_iter().zip(operations) {
         assert_eq!(Format::sniff(text.as_bytes()), Some(format));
         let recorded = read_any(text.as_bytes(), Format::Auto, Keys::One).unwrap();
-        assert_eq!(recorded.history.operations.len(), expected, "{format:?}");
+        assert_eq!(recorded.history.len(), expected, "{format:?}");
         assert_eq!(recorded.cut, None);
         assert_eq!(recorded.history, read_any(text.as_bytes(), format, Keys::One).unwrap().history);
         let marked = ["\u{feff}", text].concat();
@@ -89,8 +89,8 @@ fn cut_at_any_byte() {
                     let complete = part.trim_ascii_end() == text.as_bytes().trim_ascii_end();
                     let between = part.ends_with(b"\n") || part.ends_with(b"}") || part.starts_with(b";");
                     assert!(recorded.cut.is_some() || complete || between, "{format:?} {length}");
-                    assert!(recorded.history.operations.len() <= whole.operations.len());
-                    let pairs = recorded.history.operations.iter().zip(&whole.operations);
+                    assert!(recorded.history.len() <= whole.len());
+                    let pairs = recorded.history.rows().iter().zip(whole.rows());
                     for (part, whole) in pairs {
                         assert_eq!(part.call, whole.call);
                         assert!(part.outcome == whole.outcome || matches!(part.outcome, Outcome::Info(_)));
@@ -139,7 +139,7 @@ fn garbled_at_random() {
         match read_any(bytes.as_slice(), format, keys) {
             Ok(recorded) => {
                 read += 1;
-                assert!(recorded.history.operations.iter().all(|op| op.invoked <= op.completed));
+                assert!(recorded.history.rows().iter().all(|op| op.invoked <= op.completed));
                 assert!(recorded.cut.is_none_or(|line| (1..=lines).contains(&line)));
             }
             Err(error) => {
@@ -154,7 +154,7 @@ fn garbled_at_random() {
 #[test]
 fn tuples_only_when_asked() {
     let text = SAMPLES[2].1.as_bytes();
-    let call = |keys| read_any(text, Format::Auto, keys).unwrap().history.operations[0].call.clone();
+    let call = |keys| read_any(text, Format::Auto, keys).unwrap().history.rows()[0].call.clone();
     assert_eq!(call(Keys::Tuple), Call::Add { key: 0.into(), value: "😀".into() });
     assert_eq!(call(Keys::One).key(), &crate::Value::Nil);
 }

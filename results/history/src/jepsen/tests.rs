@@ -17,8 +17,8 @@ const WRITE: &str = "{:process 0 :type :invoke :f :write :value 1}";
 fn a_vector_a_list_or_maps_one_after_another() {
     let maps = format!("{WRITE}\n{{:process 0, :type :ok, :f :write, :value 1}}");
     let expected = history(&maps);
-    assert_eq!(expected.operations.len(), 1);
-    assert_eq!(expected.operations[0].call, Call::Write { key: Value::Nil, value: 1.into() });
+    assert_eq!(expected.len(), 1);
+    assert_eq!(expected.rows()[0].call, Call::Write { key: Value::Nil, value: 1.into() });
     for text in [format!("[{maps}]"), format!("; x\n({maps}) ; y"), maps.replace('{', "#jepsen.history.Op{")]
     {
         assert_eq!(history(&text), expected);
@@ -40,7 +40,7 @@ fn completions_may_say_something_else_or_nothing() {
          {{:process 1 :type :invoke :f :read :value 4}} {{:process 1 :type :ok :f :read :value 5}}
          {{:process 2 :type :invoke :f :cas :value [1 2]}} {{:process 2 :type :fail}}"
     );
-    let operations = history(&text).operations;
+    let operations = history(&text).rows().to_vec();
     assert_eq!(operations[0].outcome, Outcome::Ok(Ret::Done));
     assert_eq!(operations[0].call, Call::Write { key: Value::Nil, value: 1.into() });
     assert_eq!(operations[1].read(), Some(&Value::Int(5)));
@@ -52,10 +52,10 @@ fn completions_may_say_something_else_or_nothing() {
 fn times_that_are_missing_or_go_back() {
     let op = |time: &str, process| format!("{{:process {process} :type :invoke :f :read :time {time}}} ");
     let text = [op("70", 0), op("50", 1), op("nil", 2), op("-4", 3), op("90", 4)].concat();
-    let times: Vec<u64> = history(&text).operations.iter().map(|op| op.invoked.0).collect();
+    let times: Vec<u64> = history(&text).operations().map(|op| op.invoked.0).collect();
     assert_eq!(times, [70, 70, 70, 70, 90]);
     let untimed: Vec<u64> =
-        history(&text.replace(":time", ":clock")).operations.iter().map(|op| op.invoked.0).collect();
+        history(&text.replace(":time", ":clock")).operations().map(|op| op.invoked.0).collect();
     assert_eq!(untimed, [0, 1, 2, 3, 4]);
 }
 
@@ -66,7 +66,7 @@ fn a_process_may_come_back_after_info() {
         "{WRITE} {{:process 0 :type :info :f :write :value 1 :error [:timeout 5]}}
          {{:process 0 :type :invoke :f :read}} {{:process 0 :type :ok :f :read :value nil}}"
     );
-    let operations = history(&text).operations;
+    let operations = history(&text).rows().to_vec();
     assert_eq!(operations[0].outcome, Outcome::Info("timeout 5".into()));
     assert_eq!(operations[0].completed, Time::NEVER);
     assert_eq!(operations[1].read(), Some(&Value::Nil));
@@ -77,14 +77,14 @@ fn keys_in_tuples() {
     let text = "{:process 0 :type :invoke :f :cas :value [\"k\" [1 2]]}
                 {:process 1 :type :invoke :f :read :value [:k nil]}
                 {:process 1 :type :ok :f :read :value [:k 3]}";
-    let operations = read_edn(text.as_bytes(), Keys::Tuple).unwrap().history.operations;
+    let operations = read_edn(text.as_bytes(), Keys::Tuple).unwrap().history.rows().to_vec();
     assert_eq!(operations[0].call, Call::Cas { key: "k".into(), from: 1.into(), to: 2.into() });
     assert_eq!(operations[1].call, Call::Read { key: ":k".into() });
     assert_eq!(operations[1].read(), Some(&Value::Int(3)));
     let tagged = text
         .replace("[\"k\"", "#jepsen.independent/tuple [\"k\"")
         .replace("[:k", "#jepsen.independent/tuple[:k");
-    assert_eq!(history(&tagged).operations, operations);
+    assert_eq!(history(&tagged).rows(), operations);
     let other = text.replace("[:k 3]", "[:q 3]");
     let error = |text: &str| read_edn(text.as_bytes(), Keys::Tuple).unwrap_err().to_string();
     assert_eq!(error(&other), "line 3: a read of key \":k\" returned key \":q\"");

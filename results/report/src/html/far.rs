@@ -66,7 +66,7 @@ fn strokes(lane: &Lane, history: &History, scale: &Scale, y: f64) -> Markup {
     let mut paths = [String::new(), String::new(), String::new()];
     let mut open: [Option<(f64, f64)>; 3] = [None; 3];
     for &at in &lane.operations {
-        let operation = &history.operations[at];
+        let operation = &history.rows()[at];
         let kind = match operation.outcome {
             Outcome::Ok(_) => 0,
             Outcome::Fail(_) => 1,
@@ -141,10 +141,10 @@ pub(super) fn plots(focus: &Focus, history: &History) -> Markup {
 
 /// The operations by the time they ended (those that never did: began), in equal spans of time.
 fn columns(history: &History) -> Vec<Period> {
-    let number = (history.operations.len() / 12).clamp(COLUMNS.0, COLUMNS.1);
+    let number = (history.len() / 12).clamp(COLUMNS.0, COLUMNS.1);
     let mut samples = vec![Sample::default(); number];
     let length = history.end.0.max(1);
-    for operation in &history.operations {
+    for operation in history.rows() {
         let time = operation.ended.unwrap_or(operation.invoked).0.min(length - 1);
         let at = u128::from(time) * number as u128 / u128::from(length);
         samples[at as usize].add(operation);

@@ -42,9 +42,8 @@ impl<'a> Focus<'a> {
         };
         let keys = if keys.is_empty() { busiest(history).into_iter().collect() } else { keys };
         let chosen: HashSet<&Key> = keys.iter().copied().collect();
-        let about: Vec<usize> = (0..history.operations.len())
-            .filter(|at| chosen.contains(history.operations[*at].call.key()))
-            .collect();
+        let about: Vec<usize> =
+            (0..history.len()).filter(|at| chosen.contains(history.rows()[*at].call.key())).collect();
         let spans = match finding {
             Some(finding) if !finding.witness.is_empty() => witness_spans(finding),
             _ => glimpse(&about, history),
@@ -85,7 +84,7 @@ fn cited(finding: &Finding) -> HashSet<usize> {
 }
 
 fn finding_keys<'h>(finding: &'h Finding, history: &'h History) -> Vec<&'h Key> {
-    let of_witness = finding.witness.iter().map(|cited| history.operations[cited.operation].call.key());
+    let of_witness = finding.witness.iter().map(|cited| history.rows()[cited.operation].call.key());
     let mut keys: Vec<&Key> = Vec::new();
     for key in finding.key.iter().chain(of_witness) {
         if !keys.contains(&key) {
@@ -98,7 +97,7 @@ fn finding_keys<'h>(finding: &'h Finding, history: &'h History) -> Vec<&'h Key> 
 /// The key with the most operations; of equals, the one used first.
 fn busiest(history: &History) -> Option<&Key> {
     let mut counts: HashMap<&Key, (usize, usize)> = HashMap::new();
-    for (at, operation) in history.operations.iter().enumerate() {
+    for (at, operation) in history.rows().iter().enumerate() {
         counts.entry(operation.call.key()).or_insert((0, usize::MAX - at)).0 += 1;
     }
     counts.into_iter().max_by_key(|(_, count)| *count).map(|(key, _)| key)
@@ -144,7 +143,7 @@ fn witness_spans(finding: &Finding) -> Vec<Span> {
 
 /// A few dozen operations around the first fault, or from the beginning.
 fn glimpse(about: &[usize], history: &History) -> Vec<Span> {
-    let operations = &history.operations;
+    let operations = history.rows();
     let moment = history.faults.first().map_or(0, |fault| fault.began.0);
     let middle = about.partition_point(|at| operations[*at].invoked.0 < moment);
     let first = middle.saturating_sub(GLIMPSE.0);
@@ -157,7 +156,7 @@ fn glimpse(about: &[usize], history: &History) -> Vec<Span> {
 
 /// The operations that touch the spans and, of too many, those nearest to what is cited.
 fn drawn(about: &[usize], spans: &[Span], cited: &HashSet<usize>, history: &History) -> (Vec<usize>, usize) {
-    let operations = &history.operations;
+    let operations = history.rows();
     let touches = |at: usize| {
         let (from, to) = (operations[at].invoked.0, end(&operations[at], history));
         cited.contains(&at) || spans.iter().any(|span| from <= span.to && to >= span.from)

@@ -38,7 +38,7 @@ impl Lane<'_> {
 pub(super) fn lanes<'h>(operations: &[usize], history: &'h History) -> Vec<Lane<'h>> {
     let mut of_process: HashMap<Process, Lane<'h>> = HashMap::new();
     for &at in operations {
-        let operation = &history.operations[at];
+        let operation = &history.rows()[at];
         let lane = of_process.entry(operation.process).or_insert_with(|| Lane {
             node: operation.node.as_deref(),
             processes: vec![operation.process],
@@ -56,7 +56,7 @@ pub(super) fn lanes<'h>(operations: &[usize], history: &'h History) -> Vec<Lane<
         if packed.last().is_some_and(|last| last.node != lane.node) {
             group = packed.len();
         }
-        let begins = history.operations[lane.operations[0]].invoked.0;
+        let begins = history.rows()[lane.operations[0]].invoked.0;
         match packed[group..].iter_mut().find(|earlier| earlier.until < begins) {
             Some(earlier) => {
                 earlier.processes.extend(lane.processes);
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_retired_process_is_followed_on_its_line() {
         let history = history(&[(1, "n2", 0, 5), (3, "n2", 4, 8), (9, "n10", 0, 1), (7, "n2", 6, 7)]);
-        let all: Vec<usize> = (0..history.operations.len()).collect();
+        let all: Vec<usize> = (0..history.len()).collect();
         let lanes = lanes(&all, &history);
         let who: Vec<(String, String)> = lanes.iter().map(|lane| (lane.node_label(), lane.label())).collect();
         let expected = [("n2", "process 1, 7"), ("n2", "process 3"), ("n10", "process 9")];

@@ -105,7 +105,7 @@ fn labels(lane: &Lane, focus: &Focus, history: &History, scale: &Scale) -> Vec<L
     let mut labels: Vec<Label> = Vec::new();
     for &position in &lane.operations {
         let Some(number) = focus.number(position) else { continue };
-        let operation = &history.operations[position];
+        let operation = &history.rows()[position];
         let culprit = focus.is_culprit(position);
         let mut text = in_words(operation, 44);
         if culprit {
@@ -173,7 +173,7 @@ fn bars(row: &Row, focus: &Focus, history: &History, scale: &Scale) -> Markup {
     let (y, operations) = (row.bar_top(), &row.lane.operations);
     html! {
         @for (at, &position) in operations.iter().enumerate() {
-            @let operation = &history.operations[position];
+            @let operation = &history.rows()[position];
             @let left = scale.x(operation.invoked.0);
             @let right = scale.x(end(operation, history)).max(left + 3.0);
             @let role = match (focus.is_culprit(position), focus.number(position)) {
@@ -185,7 +185,7 @@ fn bars(row: &Row, focus: &Focus, history: &History, scale: &Scale) -> Markup {
                 title { (in_full(operation)) }
                 @match operation.outcome {
                     Outcome::Info(_) => {
-                        @let next = operations.get(at + 1).map(|next| scale.x(history.operations[*next].invoked.0) - 3.0);
+                        @let next = operations.get(at + 1).map(|next| scale.x(history.rows()[*next].invoked.0) - 3.0);
                         (open_bar(left, right, next.unwrap_or(RIGHT).max(right), y))
                     }
                     _ => rect class="bar" x=(n(left)) y=(n(y)) width=(n(right - left)) height=(n(BAR)) rx="2.5" {},

@@ -53,7 +53,7 @@ pub(super) fn operations(focus: &Focus, history: &History) -> Markup {
             thead { tr { th { "" } th { "process" } th { "node" } th { "call" } th { "outcome" } th { "from" } th { "to" } } }
             tbody {
                 @for &position in &focus.drawn {
-                    @let operation = &history.operations[position];
+                    @let operation = &history.rows()[position];
                     tr class=(format!("op {}", operation.outcome.word())) data-op=(position) title=(in_full(operation)) {
                         td { @if let (Some(number), Some(finding)) = (focus.number(position), focus.finding) { (badge(number, finding)) } }
                         td { (operation.process.0) }

@@ -157,9 +157,10 @@ fn hostile() -> Situation {
     let mut shape =
         Shape { length_ms: 900, pause_us: 60_000, faults: vec![("partition", 200, 500)], stale: true };
     shape.faults.push(("kill", 600, 700));
-    let mut history = situations::history(&shape);
-    for operation in &mut history.operations {
-        operation.node = operation.node.take().map(|node| format!("{evil}{node}"));
+    let history = situations::history(&shape);
+    let mut rows = history.rows().to_vec();
+    for operation in &mut rows {
+        operation.node = operation.node.take().map(|node| format!("{evil}{node}").into());
         match &mut operation.call {
             Call::Write { key, value } => (*key, *value) = (Key::text(evil), Value::text(evil)),
             Call::Read { key } => *key = Key::text(evil),
@@ -171,6 +172,7 @@ fn hostile() -> Situation {
             _ => Outcome::Fail(evil.into()),
         };
     }
+    let mut history = history.with(rows);
     for fault in &mut history.faults {
         (fault.fault, fault.detail, fault.nodes) = (evil.into(), evil.into(), vec![format!("{evil}n1")]);
         fault.effect = Some(Effect { bit: true, evidence: evil.into() });
@@ -218,7 +220,7 @@ fn what_others_say_cannot_break_out() {
 #[test]
 fn a_witness_far_apart_is_drawn_with_cuts() {
     let mut situation = situations::stale_read();
-    let operations = &situation.history.operations;
+    let operations = situation.history.rows();
     let of_key = |at: &usize| operations[*at].call.key() == &Key::Int(0) && operations[*at].outcome.is_ok();
     let all: Vec<usize> = (0..operations.len()).filter(of_key).collect();
     let witness = vec![all[20], all[all.len() / 2], all[all.len() - 40], all[all.len() - 39]];
@@ -245,10 +247,11 @@ fn a_witness_far_apart_is_drawn_with_cuts() {
 fn big() -> Situation {
     let faults = (0..2_000).map(|at| ("partition", at * 60, at * 60 + 20)).collect();
     let shape = Shape { length_ms: 140_000, pause_us: 1, faults, stale: true };
-    let mut history = situations::history(&shape);
-    assert!(history.operations.len() > 100_000, "{}", history.operations.len());
+    let history = situations::history(&shape);
+    assert!(history.len() > 100_000, "{}", history.len());
+    let mut rows = history.rows().to_vec();
     let long: String = "long ".repeat(2_000);
-    for operation in &mut history.operations {
+    for operation in &mut rows {
         match &mut operation.call {
             Call::Read { key } | Call::Write { key, .. } => *key = Key::text("one"),
             _ => {}
@@ -257,11 +260,12 @@ fn big() -> Situation {
             error.clone_from(&long);
         }
     }
-    let last = history.operations.len() - 1;
+    let last = history.len() - 1;
     // One call of the witness is open all the time: nothing can be cut out, and everything else lies beside it.
-    let open = &mut history.operations[10];
+    let open = &mut rows[10];
     (open.outcome, open.completed, open.complete) = (Outcome::Info("?".into()), Time::NEVER, u32::MAX);
     open.ended = Some(history.end);
+    let history = history.with(rows);
     let anomaly = Anomaly {
         name: "not linearizable".into(),
         key: Some(Key::text("one")),

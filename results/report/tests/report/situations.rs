@@ -178,7 +178,7 @@ pub fn valid() -> Situation {
     let history = history(&shape);
     let judgements = [
         Judgement::new("linearizable", "linearizable register", vec![], vec![])
-            .with_fact("operations", history.operations.len())
+            .with_fact("operations", history.len())
             .with_fact("keys", 3)
             .with_fact("states", 9_120),
         Judgement::new("evidence", "did enough happen", vec![], vec![])
@@ -199,7 +199,7 @@ pub fn stale_read() -> Situation {
     let anomaly = explain(&history);
     let judgements = [
         Judgement::new("linearizable", "linearizable register", vec![anomaly], vec![])
-            .with_fact("operations", history.operations.len())
+            .with_fact("operations", history.len())
             .with_fact("keys", 3),
         Judgement::new("evidence", "did enough happen", vec![], vec![])
             .with_fact("ok during faults", "read 203, write 143"),
@@ -209,7 +209,7 @@ pub fn stale_read() -> Situation {
 
 /// The first read whose value was overwritten by a write that was over before it began, as a judge would explain it.
 fn explain(history: &History) -> Anomaly {
-    let operations = &history.operations;
+    let operations = history.rows();
     for (at, read) in operations.iter().enumerate() {
         let Some(seen) = read.read() else { continue };
         let key = read.call.key();
@@ -259,7 +259,7 @@ pub fn unknown() -> Situation {
         |reason: &str, hint: Option<&str>| Doubt { reason: reason.into(), hint: hint.map(Into::into) };
     let judgements = [
         Judgement::new("linearizable", "linearizable register", vec![], vec![])
-            .with_fact("operations", history.operations.len()),
+            .with_fact("operations", history.len()),
         Judgement::new(
             "evidence",
             "did enough happen",

@@ -66,9 +66,9 @@ fn availability_adds_up() {
     let measured = &situation.summary.measured;
     let parts = measured.availability;
     let all = [parts.before, parts.during, parts.after].map(|period| period.counts.all());
-    assert_eq!(all.iter().sum::<u64>(), situation.history.operations.len() as u64);
+    assert_eq!(all.iter().sum::<u64>(), situation.history.len() as u64);
     let before =
-        situation.history.operations.iter().filter(|op| op.ended < Some(situation.history.faults[0].began));
+        situation.history.rows().iter().filter(|op| op.ended < Some(situation.history.faults[0].began));
     assert_eq!(parts.before.counts.all(), before.count() as u64);
     // Nobody answers writes sent to the node that is cut off, and nobody is cut off outside of faults.
     assert!(parts.during.counts.info > 0);
