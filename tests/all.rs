@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod binary;
+mod docker_runs;
+mod engine_between;
 mod etcd_runs;
 mod real_runs;
 mod tidy;

@@ -87,7 +87,7 @@ pub fn alone() -> MutexGuard<'static, ()> {
 
 /// Whether sandboxes can be made here. Where not, the test is skipped by name, and in CI that is a failure.
 pub fn sandboxes(test: &str) -> bool {
-    let doctor = run(Path::new("."), &["doctor"]);
+    let doctor = run(Path::new("."), &["doctor", "sandbox"]);
     doctor.code == Some(0) || skipped(test, &format!("no sandboxes here:\n{}{}", doctor.out, doctor.err))
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schism_engine::client::Client;
 use schism_engine::cluster::{NodeSpec, Program};
 use schism_engine::plan::Values;
-use schism_engine::target::{Choices, Health, PlantedBug, Setting, Target};
+use schism_engine::target::{Choices, Health, Image, PlantedBug, Setting, Target};
 use schism_history::{Call, CallKind, Key, Outcome, Ret, Value};
 use schism_reference::Family;
 use schism_reference::protocol::{Config, NodeId, Status};
@@ -74,6 +74,10 @@ impl Target for Bundled {
         (self.family.contradiction)(&own_settings(choices), nodes)
     }
 
+    fn image(&self) -> Option<Image> {
+        Some(Image { client_ports: &[CLIENT_PORT], store: None })
+    }
+
     fn program(&self, node: &NodeSpec, nodes: &[NodeSpec], choices: &Choices) -> Program {
         let peers: BTreeMap<NodeId, _> =
             nodes.iter().map(|spec| (id(spec), (spec.address, PEER_PORT).into())).collect();
@@ -120,7 +124,7 @@ fn id(spec: &NodeSpec) -> NodeId {
 }
 
 fn connection(node: &NodeSpec) -> Connection {
-    Connection::new(format!("{}:{CLIENT_PORT}", node.address))
+    Connection::new(node.reach(CLIENT_PORT).to_string())
 }
 
 /// One client of one node.

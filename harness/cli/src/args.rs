@@ -42,6 +42,8 @@ pub enum Command {
     Doctor(Doctor),
     /// Removes whatever a killed run left behind
     Clean(Clean),
+    /// Images for clusters in Docker: which there are, and how to build them
+    Images(Images),
     /// Runs one node of a bundled store
     #[command(hide = true)]
     Node(Node),
@@ -73,7 +75,7 @@ pub struct Run {
     /// How many nodes
     #[arg(long, value_name = "N")]
     pub nodes: Option<usize>,
-    /// Where the cluster runs
+    /// Where the cluster runs: sandbox or docker
     #[arg(long, value_name = "NAME")]
     pub backend: Option<String>,
     /// What clients do [`schism list workloads`]
@@ -225,14 +227,54 @@ pub enum Listed {
 /// `schism doctor`
 #[derive(Args, Debug)]
 pub struct Doctor {
+    /// Try only what clusters there need; both if not said, and then the exit code is the sandbox's
+    #[arg(value_enum)]
+    pub what: Option<Ground>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
 
+/// Where clusters can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Ground {
+    /// In namespaces of this machine
+    Sandbox,
+    /// In containers
+    Docker,
+}
+
 /// `schism clean`
 #[derive(Args, Debug)]
 pub struct Clean {}
+
+const IMAGES_HELP: &str = "\
+A target's nodes run its official image, or one that is built here from Debian's packages; `--set target.image=NAME` takes \
+any other. The engine is the local one, or where DOCKER_HOST points.
+
+  schism images list
+  schism images build etcd";
+
+/// `schism images`
+#[derive(Args, Debug)]
+#[command(after_help = IMAGES_HELP)]
+pub struct Images {
+    /// What to do
+    #[command(subcommand)]
+    pub what: ImagesCommand,
+}
+
+/// What can be done about images.
+#[derive(Debug, Subcommand)]
+pub enum ImagesCommand {
+    /// Each target's images, and whether they are at hand
+    List,
+    /// Builds a target's image from Debian's packages
+    Build {
+        /// Which [`schism list targets`]
+        target: String,
+    },
+}
 
 /// `schism node`
 #[derive(Args, Debug)]

@@ -4,13 +4,15 @@ use schism_engine::backend::Backend;
 use schism_engine::plan::{Catalogue, NemesisEntry, Plan, SettingEntry, TargetEntry, Values, WorkloadEntry};
 use schism_engine::run::Parts;
 
-/// The only backend so far.
+/// Clusters in namespaces of this machine.
 pub const SANDBOX: &str = "sandbox";
+/// Clusters of containers.
+pub const DOCKER: &str = "docker";
 
 /// What a plan may speak of.
 pub fn catalogue() -> Catalogue {
     Catalogue {
-        backends: vec![SANDBOX.into()],
+        backends: vec![SANDBOX.into(), DOCKER.into()],
         targets: schism_targets::all().iter().map(|target| TargetEntry::of(&**target)).collect(),
         workloads: schism_workloads::ALL
             .iter()

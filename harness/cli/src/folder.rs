@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use schism_engine::plan::Plan;
 
+use crate::cluster::checksum;
 use crate::failure::Failure;
-use crate::version;
 
 /// Where runs go if nothing else is said.
 pub const RUNS: &str = "schism-runs";
@@ -74,9 +74,9 @@ impl Folder {
         io::Write::write_all(&mut file, text.as_bytes()).map_err(|error| Failure::file(&path, &error))
     }
 
-    /// Writes the plan, whole, and what ran it: `target` is its program, and how it says its version.
-    pub fn write_plan(&self, plan: &Plan, target: Option<(&Path, Option<&[&str]>)>) -> Result<(), Failure> {
-        self.write("plan.toml", &format!("{}\n{}", plan.to_toml(), what_ran(target)))
+    /// Writes the plan, whole, and what ran it.
+    pub fn write_plan(&self, plan: &Plan, runs: &[String]) -> Result<(), Failure> {
+        self.write("plan.toml", &format!("{}\n{}", plan.to_toml(), what_ran(runs)))
     }
 
     /// Where the history is.
@@ -105,19 +105,12 @@ fn point_latest(runs: &Path, path: &Path) {
 
 /// The version and checksum of what ran, as comments: of this program, which is also that of every bundled node, and of
 /// the target's own.
-fn what_ran(target: Option<(&Path, Option<&[&str]>)>) -> String {
+fn what_ran(runs: &[String]) -> String {
     let mut text = format!("# ran by schism {}", env!("CARGO_PKG_VERSION"));
     let own = std::env::current_exe().ok();
-    for program in own.iter().map(PathBuf::as_path).chain(target.map(|(program, _)| program)) {
-        let what = match fs::read(program) {
-            Ok(bytes) => format!("{} bytes, crc32 {:08x}", bytes.len(), crc32fast::hash(&bytes)),
-            Err(error) => format!("not read: {error}"),
-        };
-        text.push_str(&format!("\n# {}: {what}", program.display()));
-    }
-    if let Some((program, Some(arguments))) = target {
-        let said = version::said_by(program, arguments);
-        text.push_str(&format!("\n# it says of itself: {}", said.unwrap_or_else(|why| why)));
+    let own = own.map(|program| format!("{}: {}", program.display(), checksum(&program)));
+    for line in own.iter().chain(runs) {
+        text.push_str(&format!("\n# {}", line.replace(char::is_control, " ")));
     }
     text.push('\n');
     text

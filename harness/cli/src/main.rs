@@ -5,6 +5,7 @@
 
 mod args;
 mod catalogue;
+mod cluster;
 mod commands;
 mod demos;
 mod failure;
@@ -27,6 +28,11 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(schism_engine::backend::sandbox::AGENT_COMMAND) {
         return schism_engine::backend::sandbox::agent_main();
     }
+    // Inside a container it is what keeps a node there.
+    #[cfg(target_os = "linux")]
+    if std::env::args().nth(1).as_deref() == Some(schism_engine::backend::docker::SIDECAR_COMMAND) {
+        return schism_engine::backend::docker::sidecar_main();
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -43,6 +49,7 @@ fn main() -> ExitCode {
         Command::List(list) => commands::list::run(&list),
         Command::Doctor(doctor) => commands::doctor::run(&doctor),
         Command::Clean(clean) => commands::clean::run(&clean),
+        Command::Images(images) => commands::images::run(&images),
         Command::Node(node) => commands::node::run(node),
     };
     result.unwrap_or_else(Failure::show).into()

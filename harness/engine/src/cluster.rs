@@ -6,14 +6,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::link::{Cut, Link, Traffic, Wrong};
 
 /// A node of the cluster, by its position; people see `n1`, `n2`, ….
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Node(pub usize);
 
 impl fmt::Display for Node {
@@ -23,7 +25,7 @@ impl fmt::Display for Node {
 }
 
 /// Where a link starts or ends. Clients are endpoints like nodes: the way from them to a node can be cut too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Endpoint {
     /// A node.
     Node(Node),
@@ -49,6 +51,20 @@ pub struct NodeSpec {
     pub address: Ipv4Addr,
     /// Its data directory as the daemon sees it. Kept across restarts.
     pub data: PathBuf,
+    /// Where clients reach those of its ports that they cannot reach at its own address.
+    pub published: BTreeMap<u16, SocketAddr>,
+}
+
+impl NodeSpec {
+    /// A node whose ports are all reached at its own address.
+    pub fn new(node: Node, address: Ipv4Addr, data: impl Into<PathBuf>) -> Self {
+        NodeSpec { node, address, data: data.into(), published: BTreeMap::new() }
+    }
+
+    /// Where clients reach this port of its.
+    pub fn reach(&self, port: u16) -> SocketAddr {
+        self.published.get(&port).copied().unwrap_or_else(|| (self.address, port).into())
+    }
 }
 
 /// How a daemon is started.

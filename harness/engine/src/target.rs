@@ -50,6 +50,11 @@ pub trait Target: Send + Sync {
         Ok(None)
     }
 
+    /// How its nodes are started as containers, with the same arguments as the program; `None` if they cannot be.
+    fn image(&self) -> Option<Image> {
+        None
+    }
+
     /// The arguments with which its program says its version, in its first line, and ends at once. The same of a program
     /// on this machine and of one in an image.
     fn version_arguments(&self) -> Option<&'static [&'static str]> {
@@ -76,6 +81,26 @@ pub struct Health {
     pub ready: bool,
     /// It takes itself for the leader, in this term or epoch. The highest term is the one to believe.
     pub leads: Option<u64>,
+}
+
+/// How a target's nodes are started as containers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// The ports of a node that clients speak to.
+    pub client_ports: &'static [u16],
+    /// The store's image; `None` if nodes run our own program.
+    pub store: Option<StoreImage>,
+}
+
+/// The image of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreImage {
+    /// The image that its makers publish.
+    pub official: &'static str,
+    /// A Dockerfile that builds the same store from Debian's packages, on the image named by its argument `BASE`.
+    pub dockerfile: &'static str,
+    /// The program in either image: a path, or a name on the image's `PATH`.
+    pub program: &'static str,
 }
 
 /// What a plan chooses about a target.

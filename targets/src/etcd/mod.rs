@@ -12,7 +12,7 @@ use std::time::Duration;
 use schism_engine::client::Client;
 use schism_engine::cluster::{NodeSpec, Program};
 use schism_engine::plan::{Values, duration};
-use schism_engine::target::{Choices, Health, Missing, Setting, Target};
+use schism_engine::target::{Choices, Health, Image, Missing, Setting, StoreImage, Target};
 use schism_history::CallKind;
 use serde_json::json;
 
@@ -50,7 +50,12 @@ impl Target for Etcd {
         &[
             Setting {
                 name: "program",
-                about: "which etcd to run: a path, or a name on PATH; etcd by default",
+                about: "in the sandbox: which etcd to run, a path or a name on PATH; etcd by default",
+            },
+            Setting {
+                name: "image",
+                about: "in docker: official, debian (built by `schism images build etcd`) or an image's name; \
+                        the first that is at hand by default",
             },
             Setting {
                 name: "reads",
@@ -89,6 +94,15 @@ impl Target for Etcd {
 
     fn version_arguments(&self) -> Option<&'static [&'static str]> {
         Some(&["--version"])
+    }
+
+    fn image(&self) -> Option<Image> {
+        let store = StoreImage {
+            official: "quay.io/coreos/etcd:v3.5.21",
+            dockerfile: include_str!("../../images/etcd/Dockerfile"),
+            program: "etcd",
+        };
+        Some(Image { client_ports: &[CLIENT_PORT], store: Some(store) })
     }
 
     /// The same command line starts a node for the first time and again: where there is a data directory, etcd does not
@@ -155,7 +169,7 @@ fn program(choices: &Choices) -> &str {
 }
 
 fn connection(node: &NodeSpec) -> Connection {
-    Connection::new(format!("{}:{CLIENT_PORT}", node.address))
+    Connection::new(node.reach(CLIENT_PORT).to_string())
 }
 
 #[cfg(test)]
@@ -168,10 +182,8 @@ mod tests {
     use super::*;
 
     fn specs(count: usize) -> Vec<NodeSpec> {
-        let spec = |at: usize| NodeSpec {
-            node: Node(at),
-            address: Ipv4Addr::new(10, 0, 0, at as u8 + 1),
-            data: format!("/data/n{}", at + 1).into(),
+        let spec = |at: usize| {
+            NodeSpec::new(Node(at), Ipv4Addr::new(10, 0, 0, at as u8 + 1), format!("/data/n{}", at + 1))
         };
         (0..count).map(spec).collect()
     }

@@ -1,9 +1,12 @@
 //! `schism clean`: removes whatever a killed run left behind.
 //!
 //! A sandbox leaves nothing: its nodes, links, rules and mounts are the kernel's to take back when the controller dies.
-//! This looks for it all the same, since a promise that is never checked is none.
+//! This looks for it all the same, since a promise that is never checked is none. In Docker, what a run has made carries its
+//! labels, and the faults in it have ended by themselves.
 
 use std::fs;
+
+use schism_engine::backend::docker::{self, Engine};
 
 use crate::args;
 use crate::failure::{Exit, Failure};
@@ -18,6 +21,40 @@ pub fn run(_: &args::Clean) -> Result<Exit, Failure> {
     }
     if strays.is_empty() {
         println!("nothing to clean: no sandbox outlived its controller");
+    }
+    in_docker()
+}
+
+/// The same in the Docker engine, if there is one: most users have none, and then nothing of ours can be in it.
+fn in_docker() -> Result<Exit, Failure> {
+    let asked_for = std::env::var_os("DOCKER_HOST").is_some();
+    let engine = match Engine::connect() {
+        Ok(engine) => engine,
+        Err(error) if asked_for => return Err(error.into()),
+        Err(error) => {
+            eprintln!("note: not looked at: {error}");
+            return Ok(Exit::Valid);
+        }
+    };
+    let cleaned = docker::clean(&engine)?;
+    for left in &cleaned.removed {
+        println!("removed run {}:", left.run);
+        for (what, names) in
+            [("containers", &left.containers), ("volumes", &left.volumes), ("networks", &left.networks)]
+        {
+            if !names.is_empty() {
+                println!("  {what}: {}", names.join(" "));
+            }
+        }
+    }
+    for (run, why) in &cleaned.kept {
+        println!("left alone: run {run}: {why}");
+    }
+    if cleaned.programs > 0 {
+        println!("removed {} images of this program that nobody uses", cleaned.programs);
+    }
+    if cleaned.removed.is_empty() && cleaned.programs == 0 {
+        println!("nothing to clean: no killed run has left anything in docker");
     }
     Ok(Exit::Valid)
 }

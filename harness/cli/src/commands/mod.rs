@@ -4,6 +4,7 @@ pub mod check;
 pub mod clean;
 pub mod demo;
 pub mod doctor;
+pub mod images;
 pub mod list;
 pub mod node;
 pub mod run;

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use schism_checker::{Checker, Judgement, Verdict};
-use schism_engine::backend::sandbox::{self, Sandbox};
 use schism_engine::live::Live;
 use schism_engine::plan::{self, Complaint, NemesisPlan, Overrides, Plan};
 use schism_engine::stop::Stop;
@@ -20,7 +19,7 @@ use crate::catalogue::{catalogue, parts};
 use crate::failure::{Exit, Failure};
 use crate::folder::Folder;
 use crate::judge::{Allowance, judge, judges};
-use crate::{progress, screen};
+use crate::{cluster, progress, screen};
 
 /// Runs a plan from a file, from flags, or from both.
 pub fn run(args: &args::Run) -> Result<Exit, Failure> {
@@ -38,30 +37,18 @@ pub fn carry_out(plan: &Plan, output: &args::Output) -> Result<Exit, Failure> {
             format!("see `schism list targets` for what {} can be told", plan.target.name),
         ));
     }
-    let program = target
-        .executable(&plan.choices())
-        .map_err(|missing| Failure::harness(missing.what, missing.remedy))?;
-    // Early, since it has to come before any thread; and what cannot be done here should leave nothing behind.
-    let fabric = sandbox::enter()?;
+    // Early, since in the sandbox it has to come before any thread; and what cannot be done here should leave nothing behind.
+    let mut plan = plan.clone();
+    let ground = cluster::prepare(&mut plan, &*target)?;
+    let plan = &plan;
     let folder =
         Folder::create(output.out.as_deref(), &format!("{}-{}", plan.target.name, plan.workload.name))?;
-    folder.write_plan(plan, program.as_deref().map(|program| (program, target.version_arguments())))?;
-    let options = sandbox::Options {
-        nodes: plan.nodes,
-        folder: folder.path.clone(),
-        run: std::process::id().to_string(),
-        fast_heal: false,
-    };
-    let cluster = Sandbox::create(&fabric, &options)?;
-    for note in cluster.notes() {
-        eprintln!("note: {note}");
-    }
+    folder.write_plan(plan, &ground.runs)?;
     let (live, stop) = (Live::default(), Arc::new(Stop::default()));
     let interrupted = listen(&stop)?;
+    let cluster = ground.cluster(plan, &folder.path)?;
     eprintln!("seed {} · {} · {}", plan.seed, described(plan), folder.shown());
-    watched(&live, || {
-        schism_engine::run::run(plan, parts(plan, Box::new(cluster)), &folder.history(), &live, &stop)
-    })?;
+    watched(&live, || schism_engine::run::run(plan, parts(plan, cluster), &folder.history(), &live, &stop))?;
 
     let history = read_back(&folder.history())?;
     let allowance = Allowance { time: plan.check.time, memory_bytes: plan.check.memory_bytes };

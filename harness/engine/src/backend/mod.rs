@@ -1,5 +1,6 @@
 //! Where a cluster runs. A backend makes nodes and the links between them, and brings both into the desired state.
 
+pub mod docker;
 #[cfg(target_os = "linux")]
 mod kernel;
 pub mod sandbox;

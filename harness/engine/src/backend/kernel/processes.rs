@@ -40,10 +40,21 @@ pub fn signal_all(signal: i32) -> io::Result<()> {
 /// Stops everybody, and returns when the kernel says that every thread is stopped.
 pub fn stop_all() -> io::Result<()> {
     signal_all(libc::SIGSTOP)?;
+    wait_until("a process does not stop", all_stopped)
+}
+
+/// Kills everybody, and returns when they are gone. For a first process that has not made them: who made them waits for them.
+pub fn kill_all() -> io::Result<()> {
+    signal_all(libc::SIGKILL)?;
+    wait_until("a process does not die", || Ok(everybody()?.is_empty()))
+}
+
+/// Looks again and again.
+fn wait_until(otherwise: &str, holds: impl Fn() -> io::Result<bool>) -> io::Result<()> {
     let start = Instant::now();
-    while !all_stopped()? {
+    while !holds()? {
         if start.elapsed() > PATIENCE {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "a process does not stop"));
+            return Err(io::Error::new(io::ErrorKind::TimedOut, otherwise));
         }
         std::thread::sleep(GLANCE);
     }

@@ -274,7 +274,7 @@ fn start(program: &Program) -> Command {
 fn specs(nodes: usize) -> Vec<NodeSpec> {
     let spec = |index| {
         let node = Node(index);
-        NodeSpec { node, address: address(Endpoint::Node(node)), data: DATA.into() }
+        NodeSpec::new(node, address(Endpoint::Node(node)), DATA)
     };
     (0..nodes).map(spec).collect()
 }

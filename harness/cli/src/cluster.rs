@@ -1,0 +1,119 @@
+//! A plan's cluster: what it needs from this machine, looked for before anything is begun, and then the cluster itself.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use schism_engine::backend::docker::{self, Docker, Engine, Reach};
+use schism_engine::backend::sandbox::{self, Fabric, Sandbox};
+use schism_engine::backend::{Backend, BackendError};
+use schism_engine::plan::Plan;
+use schism_engine::target::Target;
+
+use crate::catalogue::DOCKER;
+use crate::failure::Failure;
+use crate::version;
+
+/// The most memory a node in Docker may use.
+const NODE_MEMORY_BYTES: u64 = 2 << 30;
+
+/// What a plan's cluster needs, found.
+pub struct Ground {
+    /// What will run, in lines for `plan.toml`.
+    pub runs: Vec<String>,
+    place: Place,
+}
+
+enum Place {
+    Sandbox(Fabric),
+    Docker { engine: Arc<Engine>, image: docker::Image, own: docker::Image, ports: &'static [u16] },
+}
+
+/// Finds it. In the sandbox this has to come before any thread is started. What a plan leaves to us is chosen, and then
+/// stands in it.
+pub fn prepare(plan: &mut Plan, target: &dyn Target) -> Result<Ground, Failure> {
+    if plan.backend == DOCKER { in_docker(plan, target) } else { in_sandbox(plan, target) }
+}
+
+fn in_sandbox(plan: &Plan, target: &dyn Target) -> Result<Ground, Failure> {
+    let program = target
+        .executable(&plan.choices())
+        .map_err(|missing| Failure::harness(missing.what, missing.remedy))?;
+    let says =
+        |program: &Path| version::said_by(program, target.version_arguments()?).map_or_else(Some, Some);
+    let version = program.as_deref().and_then(says);
+    let fabric = sandbox::enter()?;
+    let named = |program: PathBuf| format!("{}: {}", program.display(), checksum(&program));
+    let version = version.map(|said| format!("it says of itself: {said}"));
+    let runs = program.map(named).into_iter().chain(version).collect();
+    Ok(Ground { runs, place: Place::Sandbox(fabric) })
+}
+
+fn in_docker(plan: &mut Plan, target: &dyn Target) -> Result<Ground, Failure> {
+    let Some(image) = target.image() else {
+        let problem = format!("target {} cannot run in docker: it names no image", target.name());
+        return Err(Failure::usage(problem, "choose `--backend sandbox`"));
+    };
+    let engine = Arc::new(Engine::connect()?);
+    let own = docker::own(&engine)?;
+    let ports = image.client_ports;
+    let mut runs = vec![format!("docker engine {} at {}", engine.version(), engine.host())];
+    let image = match image.store {
+        None => own.clone(),
+        Some(store) => {
+            let wanted = plan.target.settings.get("image").map(String::as_str);
+            let image = docker::store(&engine, target.name(), &store, wanted)?;
+            if wanted.is_none() {
+                eprintln!("note: image {}: the one at hand", image.reference);
+                plan.target.settings.insert("image".into(), image.choice.clone());
+            }
+            runs.push(format!("image {}: {}", image.reference, image.digest));
+            if let Some(arguments) = target.version_arguments() {
+                runs.push(format!("it says of itself: {}", docker::version(&engine, &image, arguments)?));
+            }
+            image
+        }
+    };
+    Ok(Ground { runs, place: Place::Docker { engine, image, own, ports } })
+}
+
+impl Ground {
+    /// Makes the cluster. No store runs yet.
+    pub fn cluster(self, plan: &Plan, folder: &Path) -> Result<Box<dyn Backend>, BackendError> {
+        let note = |notes: &[String]| notes.iter().for_each(|note| eprintln!("note: {note}"));
+        match self.place {
+            Place::Sandbox(fabric) => {
+                let options = sandbox::Options {
+                    nodes: plan.nodes,
+                    folder: folder.into(),
+                    run: std::process::id().to_string(),
+                    fast_heal: false,
+                };
+                let cluster = Sandbox::create(&fabric, &options)?;
+                note(cluster.notes());
+                Ok(Box::new(cluster))
+            }
+            Place::Docker { engine, image, own, ports } => {
+                let options = docker::Options {
+                    nodes: plan.nodes,
+                    folder: folder.into(),
+                    image,
+                    own,
+                    client_ports: ports.to_vec(),
+                    reach: Reach::Found,
+                    memory_bytes: NODE_MEMORY_BYTES,
+                };
+                let cluster = Docker::create(engine, options)?;
+                note(cluster.notes());
+                Ok(Box::new(cluster))
+            }
+        }
+    }
+}
+
+/// A file's size and checksum.
+pub fn checksum(program: &Path) -> String {
+    match std::fs::read(program) {
+        Ok(bytes) => format!("{} bytes, crc32 {:08x}", bytes.len(), crc32fast::hash(&bytes)),
+        Err(error) => format!("not read: {error}"),
+    }
+}

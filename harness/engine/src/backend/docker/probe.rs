@@ -1,0 +1,78 @@
+//! What the Docker engine can do for clusters, found out by doing it: a network, a sidecar in it, a cut.
+
+use std::sync::Arc;
+
+use super::engine::Engine;
+use super::{Docker, Options, Reach, images};
+use crate::backend::sandbox::Capability;
+use crate::backend::{Backend, BackendError};
+use crate::cluster::{Change, Desired, Endpoint, Node};
+use crate::link::{Cut, Wrong};
+
+/// Tries everything that a cluster in Docker needs. What it makes, it removes.
+pub fn probe() -> Vec<Capability> {
+    let mut found = Vec::new();
+    // What comes after something that does not work is not tried.
+    let _ = attempt(&mut found);
+    found
+}
+
+fn attempt(found: &mut Vec<Capability>) -> Result<(), ()> {
+    let connected = Engine::connect().map(|engine| {
+        let how = format!("version {} at {}", engine.version(), engine.host());
+        (engine, how)
+    });
+    let engine = Arc::new(note(found, "docker engine", connected)?);
+    let own = images::own(&engine).map(|image| {
+        let how = format!("{}, made from this program and its libraries", image.reference);
+        (image, how)
+    });
+    let own = note(found, "docker image for sidecars", own)?;
+    let options = Options {
+        nodes: 1,
+        folder: std::env::temp_dir().join(format!("schism-doctor-{}", std::process::id())),
+        image: own.clone(),
+        own,
+        client_ports: Vec::new(),
+        reach: Reach::Found,
+        memory_bytes: 64 << 20,
+    };
+    let folder = options.folder.clone();
+    let tried = one_node(&engine, options);
+    // A temporary folder that is left is nobody's trouble.
+    let _ = std::fs::remove_dir_all(folder);
+    note(found, "docker network and cuts", tried.map(|how| ((), how)))
+}
+
+fn one_node(engine: &Arc<Engine>, options: Options) -> Result<String, BackendError> {
+    let mut cluster = Docker::create(Arc::clone(engine), options)?;
+    let pair = (Endpoint::Clients, Endpoint::Node(Node(0)));
+    cluster.apply(&Desired::of(&[Change::Link {
+        from: pair.0,
+        to: pair.1,
+        wrong: Wrong::Cut(Cut::Drop),
+    }]))?;
+    let counted = cluster.observe()?.dropped.contains_key(&pair);
+    let lacks = cluster.notes().join("; ");
+    cluster.stop()?;
+    let counts = if counted { "with a packet counter for each pair" } else { "without counters" };
+    Ok(format!(
+        "a sidecar with NET_ADMIN, nftables {counts}{}{lacks}",
+        if lacks.is_empty() { "" } else { "; " }
+    ))
+}
+
+/// Writes down what an attempt found.
+fn note<T>(
+    found: &mut Vec<Capability>,
+    name: &'static str,
+    tried: Result<(T, String), BackendError>,
+) -> Result<T, ()> {
+    let (works, how, remedy, value) = match tried {
+        Ok((value, how)) => (true, how, None, Ok(value)),
+        Err(BackendError::Unsupported { problem, remedy }) => (false, problem, Some(remedy), Err(())),
+        Err(error) => (false, error.to_string(), None, Err(())),
+    };
+    found.push(Capability { name, works, needed: false, how, remedy });
+    value
+}

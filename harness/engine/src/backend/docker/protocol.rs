@@ -1,0 +1,63 @@
+//! What the controller and a sidecar say to one another: one JSON value a line, over the sidecar's standard input and output.
+//!
+//! A stream attached through an engine keeps no boundaries of messages, and JSON on one line has none inside. The first line
+//! is [`Setup`], all others are commands, and each gets one answer, in order.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cluster::Endpoint;
+
+/// What a node is, and who is who in its network.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Setup {
+    /// The run's id.
+    pub(super) run: String,
+    /// The clients' address.
+    pub(super) clients: Ipv4Addr,
+    /// The nodes' addresses, in order.
+    pub(super) nodes: Vec<Ipv4Addr>,
+    /// Where only nodes are: address and mask.
+    pub(super) nodes_only: (Ipv4Addr, Ipv4Addr),
+}
+
+/// What a sidecar is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Command {
+    /// Cut exactly these ordered pairs, of which this node is a part.
+    Cut(Vec<(Endpoint, Endpoint)>),
+    /// Kill all of the node's processes, and wait until they are gone.
+    Kill,
+    /// Stop them all, and wait until the kernel says so.
+    Pause,
+    /// Let them go on.
+    Resume,
+    /// Say what was dropped and how the daemon is.
+    Measure,
+}
+
+/// What a command gave; else why it failed, in words.
+pub(super) type Answer = Result<Reply, String>;
+
+/// What a command gave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Reply {
+    /// It is ready for commands; what works less well than it could.
+    Ready(Vec<String>),
+    /// It is done.
+    Done,
+    /// What was dropped for each pair cut now, and how the daemon is, if one runs.
+    Measured(Vec<((Endpoint, Endpoint), u64)>, Option<Daemon>),
+}
+
+/// A running daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Daemon {
+    /// Its process id in the node, unique for each start.
+    pub(super) pid: u32,
+    /// Processor time that all of the node's processes have used, in nanoseconds.
+    pub(super) cpu_ns: u64,
+    /// Whether all of them are stopped.
+    pub(super) stopped: bool,
+}
