@@ -7,16 +7,18 @@
 use schism_engine::cluster::{Change, Run};
 use schism_engine::nemesis::{Fault, Nemesis, View};
 use schism_engine::random::Random;
-use schism_engine::target::Setting;
 
 use crate::who::{Who, names};
-use crate::{Entry, value};
+use crate::{Entry, Setting, Takes, value};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "kill",
     about: "kills daemons with SIGKILL and restarts them, their data kept",
-    settings: &[Setting { name: "who", about: "whom to kill; one by default" }],
-    values: &[Who::WORDS],
+    settings: &[Setting {
+        name: "who",
+        about: "whom to kill; one by default",
+        takes: Takes::Words(Who::WORDS),
+    }],
     nodes_min: |_| 1,
     make: |settings| Box::new(Kill(Who::of(value(settings, "who", "one")))),
 };

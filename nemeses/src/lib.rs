@@ -1,16 +1,26 @@
 //! What goes wrong: one file a nemesis. To add one, copy `none.rs`, the nemesis that breaks nothing, and write it into
 //! [`ALL`].
 
+mod corrupt;
+mod delay;
+mod duplicate;
 mod kill;
+mod links;
+mod loss;
+mod mtu;
 mod none;
 mod partition;
 mod pause;
+mod rate;
+mod reorder;
 mod who;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use schism_engine::link::Share;
 use schism_engine::nemesis::Nemesis;
-use schism_engine::target::Setting;
+use schism_engine::plan;
 
 /// What the command line and the plan need to know of a nemesis.
 pub struct Entry {
@@ -20,19 +30,55 @@ pub struct Entry {
     pub about: &'static str,
     /// What it can be told: `--nemesis NAME:SETTING=VALUE`.
     pub settings: &'static [Setting],
-    /// The values each setting takes, in the order of `settings`.
-    pub values: &'static [&'static [&'static str]],
     /// How many nodes it needs for one of these values; most need one.
     pub nodes_min: fn(&Settings) -> usize,
     /// Makes it. Values are checked before.
     pub make: fn(&Settings) -> Box<dyn Nemesis>,
 }
 
+/// Something a nemesis can be told.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Its name in plans.
+    pub name: &'static str,
+    /// What it changes, and its default, in a line.
+    pub about: &'static str,
+    /// What it may be set to.
+    pub takes: Takes,
+}
+
+/// What a setting may be set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// A duration such as `100ms`.
+    Duration,
+    /// A part of all such as `10%`.
+    Share,
+    /// Bits a second, such as `10mbit`.
+    Rate,
+    /// A whole number, from the first to the second.
+    Whole(u64, u64),
+}
+
 /// A nemesis's settings by name.
 pub type Settings = BTreeMap<String, String>;
 
 /// Every nemesis there is.
-pub const ALL: &[Entry] = &[none::ENTRY, partition::ENTRY, kill::ENTRY, pause::ENTRY];
+pub const ALL: &[Entry] = &[
+    none::ENTRY,
+    partition::ENTRY,
+    delay::ENTRY,
+    loss::ENTRY,
+    rate::ENTRY,
+    duplicate::ENTRY,
+    reorder::ENTRY,
+    corrupt::ENTRY,
+    mtu::ENTRY,
+    kill::ENTRY,
+    pause::ENTRY,
+];
 
 /// The nemesis of that name.
 pub fn named(name: &str) -> Option<&'static Entry> {
@@ -42,4 +88,72 @@ pub fn named(name: &str) -> Option<&'static Entry> {
 /// The value of a setting, or its default.
 fn value<'a>(settings: &'a Settings, name: &str, default: &'a str) -> &'a str {
     settings.get(name).map_or(default, String::as_str)
+}
+
+const CHECKED: &str = "the plan was checked against the catalogue";
+
+fn duration(settings: &Settings, name: &str, default: &str) -> Duration {
+    plan::duration(value(settings, name, default)).expect(CHECKED)
+}
+
+fn share(settings: &Settings, name: &str, default: &str) -> Share {
+    plan::share(value(settings, name, default)).expect(CHECKED)
+}
+
+/// Bits a second.
+fn rate(settings: &Settings, name: &str, default: &str) -> u64 {
+    plan::rate(value(settings, name, default)).expect(CHECKED)
+}
+
+fn whole(settings: &Settings, name: &str, default: u32) -> u32 {
+    settings.get(name).map_or(default, |text| text.parse().expect(CHECKED))
+}
+
+#[cfg(test)]
+mod tests {
+    use schism_engine::cluster::Change;
+    use schism_engine::link::{Delay, Loss, Reorder, Spread, Wrong};
+    use schism_engine::nemesis::View;
+    use schism_engine::random::Random;
+
+    use super::*;
+
+    /// What one of these, so set, does to links, and how it says so.
+    fn done(name: &str, settings: &[(&str, &str)]) -> (Wrong, String) {
+        let settings = settings.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let mut nemesis = (named(name).expect("there is one").make)(&settings);
+        let fault =
+            nemesis.choose(&View { nodes: 3, leader: None }, &mut Random::of(1, name)).expect("links");
+        let [Change::Link { wrong, .. }, ..] = fault.changes[..] else { panic!("{fault:?}") };
+        (wrong, fault.detail.split_once(": ").map_or(String::new(), |(_, words)| words.into()))
+    }
+
+    #[test]
+    fn settings_become_what_is_wrong() {
+        let ms = Duration::from_millis;
+        let (delay, reorder) =
+            (|mean, jitter, spread| Wrong::Delay(Delay { mean, jitter, spread }), Wrong::Reorder);
+        let percent = Share::percent;
+        let cases: &[(&str, &[(&str, &str)], Wrong, &str)] = &[
+            ("delay", &[], delay(ms(50), ms(0), Spread::Uniform), "50ms late"),
+            (
+                "delay",
+                &[("delay", "100ms"), ("jitter", "20ms"), ("spread", "pareto")],
+                delay(ms(100), ms(20), Spread::Pareto),
+                "100ms ± 20ms late",
+            ),
+            ("loss", &[], Wrong::Loss(Loss::Random(percent(10))), "10 % lost"),
+            ("loss", &[("burst", "4")], Wrong::Loss(Loss::Bursts(percent(10), 4)), "10 % lost, 4 at a time"),
+            ("loss", &[("nth", "7")], Wrong::Loss(Loss::Every(7)), "one in 7 lost"),
+            ("rate", &[("rate", "10mbit")], Wrong::Rate(10_000_000), "no more than 10mbit a second"),
+            ("duplicate", &[("share", "0.5%")], Wrong::Duplicate(Share::millionths(5000)), "0.5 % doubled"),
+            ("reorder", &[], reorder(Reorder { share: percent(10), by: ms(20) }), "10 % held back by 20ms"),
+            ("corrupt", &[], Wrong::Corrupt(percent(1)), "1 % changed"),
+            ("corrupt", &[("checksum", "right")], Wrong::Evade(percent(1)), "1 % changed, unnoticed"),
+            ("mtu", &[("mtu", "1000")], Wrong::Mtu(1000), "longer than 1000 bytes lost"),
+        ];
+        for (name, settings, wrong, words) in cases {
+            assert_eq!(done(name, settings), (*wrong, (*words).to_owned()), "{name} {settings:?}");
+        }
+    }
 }

@@ -9,7 +9,6 @@ pub(crate) const ENTRY: Entry = Entry {
     name: "none",
     about: "breaks nothing",
     settings: &[],
-    values: &[],
     nodes_min: |_| 1,
     make: |_| Box::new(None),
 };

@@ -4,13 +4,12 @@
 //! Jepsen's, with one-way and client links added. A store that only ever speaks to one leader may not care about some.
 
 use schism_engine::cluster::{Change, Endpoint, Node};
-use schism_engine::link::{Cut, Wrong};
+use schism_engine::link::{Cut, Flap, Wrong};
 use schism_engine::nemesis::{Fault, Nemesis, View};
 use schism_engine::random::Random;
-use schism_engine::target::Setting;
 
 use crate::who::names;
-use crate::{Entry, Settings, value};
+use crate::{Entry, Setting, Settings, Takes, duration, value};
 
 /// The shapes, `any` last: it draws one of the others each time.
 const SHAPES: &[&str] = &[
@@ -30,16 +29,29 @@ const SHAPES: &[&str] = &[
 pub(crate) const ENTRY: Entry = Entry {
     name: "partition",
     about: "cuts links between nodes, or between clients and nodes",
-    settings: &[Setting {
-        name: "shape",
-        about: "which links; any by default, which draws another one each time. one: a node from the others; \
+    settings: &[
+        Setting {
+            name: "shape",
+            about: "which links; any by default, which draws another one each time. one: a node from the others; \
                 halves; majority: from a minority; ring: each node sees a majority, no two the same; bridge: two halves \
                 joined by one node; one-way-in, one-way-out: packets to or from one node; leader: from the others, \
                 clients still reach it; clients: from one node; replies: of one node to its clients",
-    }],
-    values: &[SHAPES],
+            takes: Takes::Words(SHAPES),
+        },
+        Setting {
+            name: "by",
+            about: "how: packets vanish (drop, the default), TCP connections are reset, senders are told that nobody is there \
+                    (refuse), or packets vanish for a while and pass for a while in turns (flapping)",
+            takes: Takes::Words(&["drop", "reset", "refuse", "flapping"]),
+        },
+        Setting {
+            name: "flap",
+            about: "how long a flapping link is cut, and how long it is whole; 300ms by default",
+            takes: Takes::Duration,
+        },
+    ],
     nodes_min: |settings| nodes_min(shape(settings)),
-    make: |settings| Box::new(Partition { shape: shape(settings).to_string() }),
+    make: |settings| Box::new(Partition { shape: shape(settings).to_string(), wrong: wrong(settings) }),
 };
 
 fn shape(settings: &Settings) -> &str {
@@ -56,8 +68,41 @@ fn nodes_min(shape: &str) -> usize {
     }
 }
 
+/// How links are cut.
+fn wrong(settings: &Settings) -> Wrong {
+    match value(settings, "by", "drop") {
+        "reset" => Wrong::Cut(Cut::Reset),
+        "refuse" => Wrong::Cut(Cut::Refuse),
+        "flapping" => {
+            let flap = duration(settings, "flap", "300ms");
+            Wrong::Flap(Flap { down: flap, up: flap })
+        }
+        _ => Wrong::Cut(Cut::Drop),
+    }
+}
+
 struct Partition {
     shape: String,
+    wrong: Wrong,
+}
+
+impl Partition {
+    /// A fault of this shape, cut in our way.
+    fn cut(&self, shape: &str, cluster: &View, random: &mut Random) -> Option<Fault> {
+        let mut fault = cut(shape, cluster, random)?;
+        for change in &mut fault.changes {
+            if let Change::Link { wrong, .. } = change {
+                *wrong = self.wrong;
+            }
+        }
+        fault.detail.push_str(match self.wrong {
+            Wrong::Cut(Cut::Reset) => ", by reset",
+            Wrong::Cut(Cut::Refuse) => ", refused",
+            Wrong::Flap(_) => ", flapping",
+            _ => "",
+        });
+        Some(fault)
+    }
 }
 
 impl Nemesis for Partition {
@@ -67,7 +112,7 @@ impl Nemesis for Partition {
 
     fn choose(&mut self, cluster: &View, random: &mut Random) -> Option<Fault> {
         if self.shape != "any" {
-            return cut(&self.shape, cluster, random);
+            return self.cut(&self.shape, cluster, random);
         }
         let possible: Vec<&str> = SHAPES
             .iter()
@@ -79,7 +124,7 @@ impl Nemesis for Partition {
             })
             .collect();
         let shape = possible[random.index(possible.len())];
-        cut(shape, cluster, random)
+        self.cut(shape, cluster, random)
     }
 
     fn aims_at_leader(&self) -> bool {
@@ -197,6 +242,7 @@ fn clients(one: Node, altogether: bool) -> Fault {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::time::Duration;
 
     use super::*;
 
@@ -264,8 +310,32 @@ mod tests {
     fn no_leader_no_leader_cut_but_any_other() {
         let view = View { nodes: 5, leader: None };
         assert_eq!(cut("leader", &view, &mut Random::of(1, "x")), None);
-        let mut any = Partition { shape: "any".into() };
+        let mut any = Partition { shape: "any".into(), wrong: Wrong::Cut(Cut::Drop) };
         let mut random = Random::of(1, "any");
         assert!((0..100).all(|_| any.choose(&view, &mut random).is_some()));
+    }
+
+    #[test]
+    fn links_are_cut_in_the_way_asked_for() {
+        let ways = [
+            ("drop", Wrong::Cut(Cut::Drop), ""),
+            ("reset", Wrong::Cut(Cut::Reset), ", by reset"),
+            ("refuse", Wrong::Cut(Cut::Refuse), ", refused"),
+            (
+                "flapping",
+                Wrong::Flap(Flap { down: Duration::from_millis(50), up: Duration::from_millis(50) }),
+                ", flapping",
+            ),
+        ];
+        for (by, wanted, words) in ways {
+            let settings = [("by", by), ("flap", "50ms")].map(|(name, value)| (name.into(), value.into()));
+            let mut partition = (ENTRY.make)(&settings.into());
+            let view = View { nodes: 5, leader: None };
+            let fault = partition.choose(&view, &mut Random::of(1, "by")).unwrap();
+            assert!(!fault.changes.is_empty() && fault.detail.ends_with(words), "{fault:?}");
+            for change in fault.changes {
+                assert!(matches!(change, Change::Link { wrong, .. } if wrong == wanted), "{change:?}");
+            }
+        }
     }
 }

@@ -4,16 +4,18 @@
 use schism_engine::cluster::{Change, Run};
 use schism_engine::nemesis::{Fault, Nemesis, View};
 use schism_engine::random::Random;
-use schism_engine::target::Setting;
 
 use crate::who::{Who, names};
-use crate::{Entry, value};
+use crate::{Entry, Setting, Takes, value};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "pause",
     about: "stops daemons for a while and lets them go on",
-    settings: &[Setting { name: "who", about: "whom to pause; one by default" }],
-    values: &[Who::WORDS],
+    settings: &[Setting {
+        name: "who",
+        about: "whom to pause; one by default",
+        takes: Takes::Words(Who::WORDS),
+    }],
     nodes_min: |_| 1,
     make: |settings| Box::new(Pause(Who::of(value(settings, "who", "one")))),
 };

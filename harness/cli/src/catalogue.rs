@@ -3,6 +3,7 @@
 use schism_engine::backend::Backend;
 use schism_engine::plan::{Catalogue, NemesisEntry, Plan, SettingEntry, TargetEntry, Values, WorkloadEntry};
 use schism_engine::run::Parts;
+use schism_nemeses::Takes;
 
 /// Clusters in namespaces of this machine.
 pub const SANDBOX: &str = "sandbox";
@@ -31,17 +32,25 @@ pub fn catalogue() -> Catalogue {
 }
 
 fn nemesis(entry: &schism_nemeses::Entry) -> NemesisEntry {
-    let settings = entry.settings.iter().zip(entry.values).map(|(setting, values)| {
-        let nodes_min = |word: &str| {
-            (entry.nodes_min)(&schism_nemeses::Settings::from([(setting.name.into(), word.into())]))
+    let usual = (entry.nodes_min)(&schism_nemeses::Settings::new());
+    let settings = entry.settings.iter().map(|setting| {
+        let values = match setting.takes {
+            Takes::Words(words) => {
+                let nodes_min = |word: &str| {
+                    (entry.nodes_min)(&schism_nemeses::Settings::from([(setting.name.into(), word.into())]))
+                };
+                // Where no word matters to how many nodes are needed, another setting may.
+                let matters = words.iter().any(|word| nodes_min(word) != usual);
+                if matters { Values::sized_words(words, nodes_min) } else { Values::words(words) }
+            }
+            Takes::Duration => Values::Duration,
+            Takes::Share => Values::Share,
+            Takes::Rate => Values::Rate,
+            Takes::Whole(least, most) => Values::Whole(least, most),
         };
-        SettingEntry::new(setting.name, Values::sized_words(values, nodes_min))
+        SettingEntry::new(setting.name, values)
     });
-    NemesisEntry {
-        name: entry.name.into(),
-        settings: settings.collect(),
-        nodes_min: (entry.nodes_min)(&schism_nemeses::Settings::new()),
-    }
+    NemesisEntry { name: entry.name.into(), settings: settings.collect(), nodes_min: usual }
 }
 
 /// The living parts of a plan that has been checked against [`catalogue`].

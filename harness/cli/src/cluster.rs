@@ -86,6 +86,7 @@ impl Ground {
                     nodes: plan.nodes,
                     folder: folder.into(),
                     run: std::process::id().to_string(),
+                    seed: plan.seed,
                     fast_heal: false,
                 };
                 let cluster = Sandbox::create(&fabric, &options)?;

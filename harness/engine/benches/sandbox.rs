@@ -119,8 +119,13 @@ mod linux {
         let mut times: [Vec<Duration>; 6] = Default::default();
         for _ in 0..ROUNDS {
             std::thread::sleep(QUIET);
-            let options =
-                Options { nodes: NODES, folder: folder.path().into(), run: "bench".into(), fast_heal: false };
+            let options = Options {
+                nodes: NODES,
+                folder: folder.path().into(),
+                run: "bench".into(),
+                seed: 7,
+                fast_heal: false,
+            };
             let mut sandbox = Sandbox::create(&fabric, &options).expect("creating");
             let made = sandbox.timings();
             let cut = timed(|| sandbox.apply(&split()).expect("cutting"));

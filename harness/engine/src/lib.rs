@@ -14,6 +14,7 @@ pub mod plan;
 pub mod random;
 pub mod recorder;
 pub mod run;
+pub mod shaper;
 pub mod stop;
 pub mod target;
 pub mod workload;

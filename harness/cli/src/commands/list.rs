@@ -1,5 +1,7 @@
 //! `schism list`: what there is, one line each.
 
+use schism_nemeses::Takes;
+
 use crate::args::{self, Listed};
 use crate::demos;
 use crate::failure::{Exit, Failure};
@@ -72,11 +74,12 @@ fn with_settings(name: &str, about: &str, settings: &[schism_engine::target::Set
 
 fn nemesis(entry: &schism_nemeses::Entry) -> Vec<Line> {
     let mut lines = vec![(entry.name.to_string(), entry.about.to_string())];
-    for (setting, values) in entry.settings.iter().zip(entry.values) {
-        lines.push((
-            format!("  {}", setting.name),
-            format!("{}; one of {}", setting.about, values.join(", ")),
-        ));
+    for setting in entry.settings {
+        let words = match setting.takes {
+            Takes::Words(words) => format!("; one of {}", words.join(", ")),
+            _ => String::new(),
+        };
+        lines.push((format!("  {}", setting.name), format!("{}{words}", setting.about)));
     }
     lines
 }

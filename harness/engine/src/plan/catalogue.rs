@@ -76,6 +76,10 @@ pub enum Values {
     Switch,
     /// A duration.
     Duration,
+    /// A part of all: `10%`.
+    Share,
+    /// Bits a second: `10mbit`.
+    Rate,
 }
 
 impl Catalogue {

@@ -11,7 +11,7 @@ use super::catalogue::{Catalogue, SettingEntry, Values};
 use super::mistake::{Complaint, instead, listed, meant, unknown};
 use super::place::{Origin, Place};
 use super::schedule::quiet;
-use super::units::{duration, duration_text, size_text};
+use super::units::{duration, duration_text, rate, share, size_text};
 use super::{NemesisPlan, Plan};
 
 /// A cluster's size: addresses and namespaces are given out for so many.
@@ -320,6 +320,8 @@ fn refused(value: &str, values: &Values) -> Option<String> {
         }
         Values::Switch => (!["true", "false"].contains(&value)).then(|| "it is `true` or `false`".into()),
         Values::Duration => duration(value).err().map(|_| "it is a time such as `150ms`".into()),
+        Values::Share => share(value).err().map(|_| "it is a part of all, such as `10%` or `0.5%`".into()),
+        Values::Rate => rate(value).err().map(|_| "it is bits a second, such as `10mbit` or `64kbit`".into()),
     }
 }
 

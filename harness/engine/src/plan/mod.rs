@@ -27,7 +27,7 @@ pub use catalogue::{Catalogue, NemesisEntry, SettingEntry, TargetEntry, Values, 
 pub use mistake::{Complaint, Mistake, Mistakes};
 pub use overrides::{Assignment, Overrides, assignment, nemeses, nemesis, schedule, verdict};
 pub use schedule::{Window, quiet, windows};
-pub use units::{duration, duration_text, size, size_text};
+pub use units::{duration, duration_text, rate, share, size, size_text};
 
 /// Every choice of a run.
 #[derive(Clone, Debug, PartialEq)]

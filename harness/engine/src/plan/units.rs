@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::mistake::Complaint;
+use crate::link::Share;
 
 const DURATION_UNITS: [(&str, u64); 6] = [
     ("h", 3_600_000_000_000),
@@ -26,6 +27,11 @@ const SIZE_UNITS: [(&str, u64); 8] = [
     ("kB", 1_000),
     ("B", 1),
 ];
+
+const SHARE_UNITS: [(&str, u64); 1] = [("%", 10_000)];
+
+const RATE_UNITS: [(&str, u64); 4] =
+    [("gbit", 1_000_000_000), ("mbit", 1_000_000), ("kbit", 1_000), ("bit", 1)];
 
 /// Reads `20s`, `1500ms`, `1.5s`, `2m`, `1h`.
 ///
@@ -56,6 +62,30 @@ pub fn size(text: &str) -> Result<u64, Complaint> {
         Amount::Inexact => Complaint::new(format!("`{text}` is not a whole number of bytes, or too many")),
         Amount::Nonsense => Complaint::new(format!("`{text}` is not a size"))
             .hint("write a number and a unit, as in `512MiB` or `2GiB`"),
+    })
+}
+
+/// Reads `10%`, `0.05%`: a part of all, to the millionth, from none to all.
+///
+/// # Errors
+/// If it is not a number with a percent sign, not between 0 and 100, or cannot be kept exactly.
+pub fn share(text: &str) -> Result<Share, Complaint> {
+    let wrong = || {
+        Complaint::new(format!("`{text}` is not a part of all"))
+            .hint("write a number from 0 to 100 and a percent sign, as in `10%` or `0.5%`")
+    };
+    let millionths = amount(text, &SHARE_UNITS).ok().filter(|number| *number <= 1_000_000);
+    millionths.map(|number| Share::millionths(number as u32)).ok_or_else(wrong)
+}
+
+/// Reads `10mbit`, `64kbit`, in bits a second: at least one.
+///
+/// # Errors
+/// If it is not a number with a unit, or cannot be kept exactly.
+pub fn rate(text: &str) -> Result<u64, Complaint> {
+    amount(text, &RATE_UNITS).ok().filter(|rate| *rate > 0).ok_or_else(|| {
+        Complaint::new(format!("`{text}` is not a rate"))
+            .hint("write bits a second with their unit, as in `10mbit` or `64kbit`")
     })
 }
 
@@ -137,6 +167,16 @@ mod tests {
         assert_eq!(read("1.5 KiB"), Some(1536));
         assert_eq!(read("3GB"), Some(3_000_000_000));
         assert_eq!((read("2G"), read("2gib"), read("0.3B"), read("99999999TiB")), (None, None, None, None));
+    }
+
+    #[test]
+    fn parts_and_rates_are_read_exactly() {
+        assert_eq!(share("10%"), Ok(Share::percent(10)));
+        assert_eq!(share("0.05 %"), Ok(Share::millionths(500)));
+        assert_eq!((share("0%"), share("100%")), (Ok(Share::percent(0)), Ok(Share::ALL)));
+        assert_eq!((rate("10mbit"), rate("1.5kbit")), (Ok(10_000_000), Ok(1_500)));
+        assert!(["10", "101%", "-1%", "0.00001%", "x%"].iter().all(|text| share(text).is_err()));
+        assert!(["10", "0mbit", "10MB", "mbit"].iter().all(|text| rate(text).is_err()));
     }
 
     #[test]

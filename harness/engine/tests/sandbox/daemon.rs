@@ -6,12 +6,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub const COMMAND: &str = "daemon";
 pub const PORT: u16 = 7000;
 
-type Datagrams = Arc<Mutex<Vec<String>>>;
+/// What arrived, and when.
+type Datagrams = Arc<Mutex<Vec<(String, Instant)>>>;
 
 pub fn main() -> ExitCode {
     if std::env::args().nth(2).as_deref() == Some("sleep") {
@@ -28,7 +29,8 @@ pub fn main() -> ExitCode {
     thread::spawn(move || {
         let mut buffer = [0; 1500];
         while let Ok(length) = receiver.recv(&mut buffer) {
-            received.lock().expect("no panic").push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            received.lock().expect("no panic").push((text, Instant::now()));
         }
     });
     for stream in listener.incoming() {
@@ -51,7 +53,18 @@ fn converse(stream: &TcpStream, socket: &UdpSocket, datagrams: &Datagrams, descr
             ["send", address, text] => socket
                 .send_to(text.as_bytes(), resolve(address))
                 .map_or_else(|e| e.to_string(), |_| "sent".into()),
-            ["datagrams"] => datagrams.lock().expect("no panic").join(","),
+            ["flood", address, count, bytes] => flood(socket, address, count, bytes)
+                .map_or_else(|error| error.to_string(), |()| "sent".into()),
+            ["tally"] => {
+                let mut seen = datagrams.lock().expect("no panic");
+                seen.clear();
+                "0".into()
+            }
+            ["look"] => tally(&datagrams.lock().expect("no panic")),
+            ["datagrams"] => {
+                let texts = datagrams.lock().expect("no panic");
+                texts.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>().join(",")
+            }
             ["append", text] => append(text),
             ["contents"] => fs::read_to_string("file").unwrap_or_default().replace('\n', ","),
             ["descriptors"] => descriptors.to_owned(),
@@ -87,6 +100,37 @@ fn converse(stream: &TcpStream, socket: &UdpSocket, datagrams: &Datagrams, descr
 fn offspring() -> String {
     let child = Command::new("/proc/self/exe").args([COMMAND, "sleep"]).spawn().expect("a child");
     child.id().to_string()
+}
+
+/// Sends numbered datagrams of so many bytes, a few at a time, so that neither side's buffer is ever full.
+fn flood(socket: &UdpSocket, address: &str, count: &str, bytes: &str) -> std::io::Result<()> {
+    let to = resolve(address);
+    let (count, bytes): (u32, usize) = (count.parse().expect("a number"), bytes.parse().expect("bytes"));
+    for number in 0..count {
+        socket.send_to(format!("{number:0bytes$}").as_bytes(), to)?;
+        if number % 8 == 7 {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+    Ok(())
+}
+
+/// How many datagrams have come, how many different ones, how many behind a later one, and the microseconds from the first to
+/// the last.
+fn tally(datagrams: &[(String, Instant)]) -> String {
+    let numbers: Vec<u32> = datagrams.iter().filter_map(|(text, _)| text.parse().ok()).collect();
+    let different = numbers.iter().collect::<std::collections::BTreeSet<_>>().len();
+    let mut latest = 0;
+    let behind = numbers.iter().filter(|number| {
+        latest = latest.max(**number);
+        **number < latest
+    });
+    let behind = behind.count();
+    let span = match datagrams {
+        [(_, first), .., (_, last)] => last.duration_since(*first).as_micros(),
+        _ => 0,
+    };
+    format!("{},{different},{behind},{span}", numbers.len())
 }
 
 fn resolve(address: &str) -> SocketAddr {

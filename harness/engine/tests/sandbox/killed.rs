@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use schism_engine::backend::sandbox::{Sandbox, enter};
 use schism_engine::backend::{Backend, BackendError};
-use schism_engine::cluster::{Desired, Node, Run};
+use schism_engine::cluster::{Change, Desired, Node, Run};
+use schism_engine::link::{Cut, Delay, Loss, Share, Wrong};
 
 use crate::host::Host;
 use crate::runner::{As, Runner};
@@ -38,7 +39,16 @@ pub fn victim() -> ExitCode {
     }
     println!("complete");
     std::io::stdout().flush().expect("telling");
-    let broken = [cut(node(0), node(1)), run(1, Run::Paused), run(2, Run::Down)];
+    let slow = Wrong::Delay(Delay { mean: Duration::from_millis(50), ..Delay::default() });
+    let link = |wrong| Change::Link { from: node(3), to: node(4), wrong };
+    let broken = [
+        cut(node(0), node(1)),
+        run(1, Run::Paused),
+        run(2, Run::Down),
+        link(slow),
+        link(Wrong::Loss(Loss::Random(Share::percent(10)))),
+        link(Wrong::Cut(Cut::Reset)),
+    ];
     while std::env::var_os(ONCE).is_none() {
         sandbox.apply(&Desired::of(&broken)).expect("breaking");
         sandbox.apply(&Desired::default()).expect("mending");

@@ -1,5 +1,5 @@
 //! Cuts: one nftables table in a network namespace of ours, with a set of ordered pairs (source, destination) whose packets
-//! vanish on the way, and a packet counter for each pair. The namespace is the sandbox's fabric, through which all packets
+//! vanish on the way (or meet another [`Treatment`]), and a packet counter for each pair. The namespace is the sandbox's fabric, through which all packets
 //! pass, or that of one container, where they arrive or leave.
 //!
 //! The table is owned by our netlink socket (`flags owner`), so that the kernel itself deletes it when the socket closes,
@@ -11,6 +11,7 @@ use std::io;
 use std::net::Ipv4Addr;
 
 use super::netlink::{APPEND, Answer, Batch, CREATE, Netlink, Writer, attributes};
+use super::treatment::Treatment;
 use crate::backend::BackendError;
 use crate::cluster::{Endpoint, Node};
 
@@ -31,16 +32,13 @@ const NEW_ELEMENTS: u16 = 12;
 const GET_ELEMENTS: u16 = 13;
 const DELETE_ELEMENTS: u16 = 14;
 const OWNER: u32 = 2;
-const PRIORITY: i32 = -10;
 const REGISTER: u32 = 1;
-const VERDICT_REGISTER: u32 = 0;
 /// The register's first, second and third four bytes (`NFT_REG32_00` and so on), where they are used one by one.
 const QUARTERS: [u32; 3] = [8, 9, 10];
 const NETWORK_HEADER: u32 = 1;
 const SOURCE: u32 = 12;
 const DESTINATION: u32 = 16;
 const NOT_EQUAL: u32 = 1;
-const DROP: u32 = 0;
 const SET: &str = "cut";
 const SET_NUMBER: u32 = 1;
 /// An attribute's length has 16 bits; this many pairs stay far below.
@@ -106,6 +104,13 @@ impl Place {
         }
     }
 
+    /// Whose packets come from or go to this address, strangers included.
+    pub(super) fn whose(&self, address: Ipv4Addr) -> Option<Endpoint> {
+        let stranger = self.nodes_only.is_some_and(|(network, mask)| address & mask != network);
+        self.endpoint(address).or_else(|| stranger.then_some(Endpoint::Clients))
+    }
+
+    /// Whose address this is.
     fn endpoint(&self, address: Ipv4Addr) -> Option<Endpoint> {
         if address == self.clients {
             return Some(Endpoint::Clients);
@@ -128,11 +133,19 @@ impl Cuts {
     ///
     /// # Errors
     /// When the kernel has no nftables, or not for us.
-    pub fn create(mut netlink: Netlink, place: Place) -> Result<Self, BackendError> {
-        let table = format!("schism-{}", place.run);
+    pub fn create(netlink: Netlink, place: Place) -> Result<Self, BackendError> {
+        Self::treating(netlink, place, Treatment::Drop)
+    }
+
+    /// The same with another treatment of the packets than dropping them.
+    ///
+    /// # Errors
+    /// When the kernel has no nftables, or not for us, or not with this treatment.
+    pub fn treating(mut netlink: Netlink, place: Place, treatment: Treatment) -> Result<Self, BackendError> {
+        let table = format!("schism-{}{}", place.run, treatment.suffix());
         let mut refused = None;
         for mechanism in MECHANISMS {
-            match netlink.transact(creation(&table, mechanism, &place)) {
+            match netlink.transact(creation(&table, mechanism, &place, treatment)) {
                 Ok(()) => return Ok(Cuts { netlink, place, table, mechanism, applied: BTreeSet::new() }),
                 Err(error) => {
                     refused.get_or_insert(error);
@@ -141,9 +154,14 @@ impl Cuts {
         }
         let refused = refused.map(|error| error.to_string()).unwrap_or_default();
         Err(BackendError::Unsupported {
-            problem: format!("links cannot be cut: nftables refused ({refused})"),
+            problem: format!("packets cannot be stopped ({treatment:?}): nftables refused ({refused})"),
             remedy: "sudo modprobe nf_tables".into(),
         })
+    }
+
+    /// The pairs that are in the set now.
+    pub(super) fn applied(&self) -> &BTreeSet<Pair> {
+        &self.applied
     }
 
     /// How it is done here.
@@ -234,9 +252,9 @@ fn within(bytes: &[u8], kind: u16) -> Option<&[u8]> {
     attributes(bytes).find(|(found, _)| *found == kind).map(|(_, value)| value)
 }
 
-/// Table, set, and for each hook a chain and its rules: look the packet's two addresses up in the set, and drop it if they
+/// Table, set, and for each hook a chain and its rules: look the packet's two addresses up in the set, and treat it if they
 /// are there.
-fn creation(table: &str, mechanism: Mechanism, place: &Place) -> Batch {
+fn creation(table: &str, mechanism: Mechanism, place: &Place, treatment: Treatment) -> Batch {
     let mut batch = begin();
     let mut body = Writer::default();
     body.text(1, table).number(2, if mechanism.owner { OWNER } else { 0 });
@@ -257,16 +275,16 @@ fn creation(table: &str, mechanism: Mechanism, place: &Place) -> Batch {
     push(&mut batch, NEW_SET, CREATE, "making the set of pairs", &body);
 
     for hook in place.hooks {
-        chain(&mut batch, table, *hook);
-        rule(&mut batch, table, *hook, both_addresses);
+        chain(&mut batch, table, *hook, treatment.priority());
+        rule(&mut batch, table, *hook, treatment, both_addresses);
         if let Some(network) = place.nodes_only {
-            rule(&mut batch, table, *hook, |rule| stranger(rule, *hook, network, place.clients));
+            rule(&mut batch, table, *hook, treatment, |rule| stranger(rule, *hook, network, place.clients));
         }
     }
     end(batch)
 }
 
-fn chain(batch: &mut Batch, table: &str, hook: Hook) {
+fn chain(batch: &mut Batch, table: &str, hook: Hook, priority: i32) {
     let number = match hook {
         Hook::Input => 1,
         Hook::Forward => 2,
@@ -275,14 +293,14 @@ fn chain(batch: &mut Batch, table: &str, hook: Hook) {
     let mut body = Writer::default();
     body.text(1, table).text(3, &format!("{hook:?}"));
     body.nest(4, |at| {
-        at.number(1, number).put(2, &PRIORITY.to_be_bytes());
+        at.number(1, number).put(2, &priority.to_be_bytes());
     });
     body.text(7, "filter");
     push(batch, NEW_CHAIN, CREATE, "hooking into the packets' way", &body);
 }
 
-/// A rule that makes a pair of addresses in the register, and drops the packet if the set has that pair.
-fn rule(batch: &mut Batch, table: &str, hook: Hook, pair: impl FnOnce(&mut Writer)) {
+/// A rule that makes a pair of addresses in the register, and treats the packet if the set has that pair.
+fn rule(batch: &mut Batch, table: &str, hook: Hook, treatment: Treatment, pair: impl FnOnce(&mut Writer)) {
     let mut body = Writer::default();
     body.text(1, table).text(2, &format!("{hook:?}"));
     body.nest(4, |rule| {
@@ -290,13 +308,7 @@ fn rule(batch: &mut Batch, table: &str, hook: Hook, pair: impl FnOnce(&mut Write
         expression(rule, "lookup", |lookup| {
             lookup.text(1, SET).number(2, REGISTER).number(4, SET_NUMBER);
         });
-        expression(rule, "immediate", |immediate| {
-            immediate.number(1, VERDICT_REGISTER).nest(2, |data| {
-                data.nest(2, |verdict| {
-                    verdict.number(1, DROP);
-                });
-            });
-        });
+        treatment.act(rule);
     });
     push(batch, NEW_RULE, CREATE | APPEND, "making the rule", &body);
 }
@@ -342,7 +354,7 @@ fn load(rule: &mut Writer, register: u32, offset: u32, length: u32) {
     });
 }
 
-fn expression(rule: &mut Writer, name: &str, data: impl FnOnce(&mut Writer)) {
+pub(super) fn expression(rule: &mut Writer, name: &str, data: impl FnOnce(&mut Writer)) {
     rule.nest(1, |element| {
         element.text(1, name).nest(2, data);
     });
@@ -395,7 +407,7 @@ mod tests {
                 let mut netlink = Netlink::open(libc::NETLINK_NETFILTER as isize).map_err(failed)?;
                 let table = format!("schism-{mechanism:?}").replace([' ', ':', ',', '{', '}'], "");
                 let place = place();
-                netlink.transact(creation(&table, mechanism, &place)).map_err(failed)?;
+                netlink.transact(creation(&table, mechanism, &place, Treatment::Drop)).map_err(failed)?;
                 let mut cuts = Cuts { netlink, place, table, mechanism, applied: BTreeSet::new() };
                 let nodes = (0..100).map(|index| Endpoint::Node(Node(index)));
                 // More pairs than fit into one message.

@@ -1,6 +1,12 @@
-//! What backends ask of the kernel inside namespaces that are their own: cuts, signals to a whole node, netlink.
+//! What backends ask of the kernel inside namespaces that are their own: faults of links, signals to a whole
+//! node, netlink.
 
 pub mod cuts;
+mod datagram;
+pub mod matrix;
 pub mod netlink;
 pub mod processes;
+mod queue;
+mod shaping;
 pub mod system;
+pub mod treatment;

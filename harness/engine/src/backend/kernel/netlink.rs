@@ -58,6 +58,11 @@ impl Batch {
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
     }
 
+    /// The messages as they are sent.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Makes the last message the one that is acknowledged.
     fn ask(&mut self) {
         if self.count > 0 {
@@ -118,6 +123,11 @@ impl Netlink {
             Ok(!done)
         })?;
         if done { Ok(answers) } else { Err(io::Error::other(format!("{what}: the answer was cut short"))) }
+    }
+
+    /// The socket itself, for who has another way of speaking.
+    pub(super) fn into_socket(self) -> Socket {
+        self.socket
     }
 
     /// Hands over every message that is waiting, until there is none or `take` wants no more.

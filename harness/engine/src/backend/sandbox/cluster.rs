@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::agent::DATA;
-use super::cuts::Cuts;
 use super::enter::Fabric;
 use super::links::{self, MOST_NODES, address};
+use super::matrix::Matrix;
 use super::netlink::Netlink;
 use super::node::Agent;
 use super::protocol::{Command, Exit, Furniture, Reply};
@@ -19,7 +19,6 @@ use super::warden::{Made, Warden};
 use super::{Options, Timings};
 use crate::backend::{Backend, BackendError, ClientNetwork};
 use crate::cluster::{Daemon, Death, Desired, Endpoint, Node, NodeSpec, Observation, Program, Run};
-use crate::link::Cut;
 
 /// A cluster in namespaces of this machine. Dropping it takes everything down but the folder.
 pub struct Sandbox {
@@ -45,7 +44,7 @@ struct Member {
 /// The kernel's side of the fabric.
 struct Net {
     links: Netlink,
-    cuts: Cuts,
+    matrix: Matrix,
 }
 
 struct Clients(OwnedFd);
@@ -75,7 +74,7 @@ impl Sandbox {
         let mut agents = Vec::with_capacity(options.nodes);
         let made =
             Warden::start(fabric, options.nodes, options.fast_heal, |one| agents.push(Agent::adopt(one)));
-        let (warden, Made { mut networks, fabric: [mut links, cuts], took: namespaces, heals_fast }) = made?;
+        let (warden, Made { mut networks, mut links, faults, took: namespaces, heals_fast }) = made?;
 
         // The agents start, on the other processors, while their links are made.
         furnish(&mut agents, &folder)?;
@@ -85,19 +84,19 @@ impl Sandbox {
             links::settle(&mut network.netlink, network.endpoint)?;
         }
         let linked = begun.elapsed();
-        let cuts = Cuts::create(cuts, links::place(&options.run, options.nodes))?;
+        let matrix = Matrix::create(faults, links::place(&options.run, options.nodes), options.seed)?;
         for agent in &mut agents {
             agent.reply()?;
         }
         let clients = networks.pop().expect("the clients' network is made last").namespace;
-        let notes = notes(&cuts, options.fast_heal && !heals_fast);
+        let notes = notes(&matrix, options.fast_heal && !heals_fast);
         let member = |agent| Member { agent, program: None, run: Run::Down, deaths: Vec::new() };
         Ok(Sandbox {
             specs: specs(options.nodes),
             folder,
             members: agents.into_iter().map(member).collect(),
             warden: Some(warden),
-            net: Some(Net { links, cuts }),
+            net: Some(Net { links, matrix }),
             clients: Arc::new(Clients(clients)),
             notes,
             timings: Timings { namespaces, links: linked, ready: begun.elapsed() },
@@ -150,7 +149,7 @@ impl Backend for Sandbox {
     fn apply(&mut self, desired: &Desired) -> Result<(), BackendError> {
         self.collect_exits();
         if let Some(net) = &mut self.net {
-            net.cuts.apply(&desired.cut(Cut::Drop))?;
+            net.matrix.apply(&desired.links)?;
         }
         // All nodes are told before the first has answered, so that a fault hits several of them together.
         let mut failed = None;
@@ -184,7 +183,10 @@ impl Backend for Sandbox {
 
     fn observe(&mut self) -> Result<Observation, BackendError> {
         self.collect_exits();
-        let dropped = self.net.as_mut().map(|net| net.cuts.dropped()).transpose()?.unwrap_or_default();
+        let (mut dropped, mut traffic) = (BTreeMap::new(), BTreeMap::new());
+        if let Some(net) = &mut self.net {
+            (dropped, traffic) = (net.matrix.dropped()?, net.matrix.traffic()?);
+        }
         for member in &mut self.members {
             member.agent.send(&Command::Measure)?;
         }
@@ -199,7 +201,7 @@ impl Backend for Sandbox {
                 Reply::Measured(None) | Reply::Done => None,
             });
         }
-        Ok(Observation { dropped, daemons, ..Observation::default() })
+        Ok(Observation { dropped, traffic, daemons })
     }
 
     fn deaths(&mut self) -> Vec<Death> {
@@ -279,11 +281,11 @@ fn specs(nodes: usize) -> Vec<NodeSpec> {
     (0..nodes).map(spec).collect()
 }
 
-fn notes(cuts: &Cuts, heals_slowly: bool) -> Vec<String> {
+fn notes(matrix: &Matrix, heals_slowly: bool) -> Vec<String> {
     let slowly =
         "this kernel has no tcp_rto_max_ms: connections may take as long to recover as they were cut";
     let slowly = heals_slowly.then(|| slowly.to_owned());
-    cuts.mechanism().lacks().map(str::to_owned).chain(slowly).collect()
+    matrix.mechanism().lacks().map(str::to_owned).chain(slowly).collect()
 }
 
 /// Makes the folders; the whole path is needed, as a node has its own idea of where it is.

@@ -45,6 +45,8 @@ pub fn enter() -> Result<Fabric, BackendError> {
         let error = io::Error::last_os_error();
         return Err(refused(&error, "forwarding between nodes (/proc/sys/net/ipv4/ip_forward)"));
     }
+    // A refused packet is answered each time, not once a second.
+    set("/proc/sys/net/ipv4/icmp_ratelimit", "0");
     let network = own_network().map_err(BackendError::system("opening the own network namespace"))?;
     let mut netlink = Netlink::open(libc::NETLINK_ROUTE as isize)
         .map_err(BackendError::system("opening a netlink socket"))?;

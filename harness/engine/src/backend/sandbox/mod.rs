@@ -7,14 +7,14 @@
 //!
 //! A program that wants sandboxes does three things: hand over to [`agent_main`] when its first argument is
 //! [`AGENT_COMMAND`], call [`enter`] before it starts a thread, and then [`Sandbox::create`].
-//! What it cannot do: delay, lose or reorder packets, skew clocks, or hold a hostile program.
+//! What it cannot do: skew clocks, or hold a hostile program.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 // What its files ask of the kernel, under short names.
 #[cfg(target_os = "linux")]
-use super::kernel::{cuts, netlink, processes, system};
+use super::kernel::{cuts, matrix, netlink, processes, system};
 
 #[cfg(target_os = "linux")]
 mod agent;
@@ -60,6 +60,8 @@ pub struct Options {
     pub folder: PathBuf,
     /// The run's id: part of the name of what is made in the kernel.
     pub run: String,
+    /// Where the chance of links comes from: which packets are lost, and by how much they are late.
+    pub seed: u64,
     /// Whether TCP connections recover within about a second after a heal. Without it (as machines come), a connection
     /// may stay dead after a cut for as long as the cut was.
     pub fast_heal: bool,

@@ -16,11 +16,13 @@ use super::Capability;
 use super::cuts::Cuts;
 use super::enter::{isolate, refused};
 use super::links;
+use super::matrix::{Matrix, Sockets};
 use super::netlink::Netlink;
 use super::remedy::{OTHERWISE, user_namespace_remedy};
 use super::system::{check, die_with_parent, enter_network, mount, own_network, set, unshare};
 use crate::backend::BackendError;
 use crate::cluster::{Endpoint, Node};
+use crate::link::{Cut, Link};
 
 /// How long an attempt may take before it counts as failed.
 const PATIENCE_MS: i32 = 5000;
@@ -51,6 +53,8 @@ const ATTEMPTS: &[(&str, Needed, Attempt)] = &[
     ("links", Needed::Everybody, veth),
     ("forwarding between nodes", Needed::Everybody, forwarding),
     ("cuts", Needed::Everybody, cuts),
+    ("refusing links", Needed::Nobody, refusing),
+    ("slow, lossy and garbling links", Needed::Nobody, shaping),
     ("pause", Needed::Everybody, pause),
     ("fast heal of connections", Needed::Nobody, fast_heal),
 ];
@@ -193,6 +197,29 @@ fn cuts() -> Result<Found, BackendError> {
     }
     let how = format!("nftables, but {}", lacks.join("; "));
     Ok(Found { works: true, how, remedy: Some("Linux 5.12 or newer".into()) })
+}
+
+fn matrix() -> Result<Matrix, BackendError> {
+    isolate()?;
+    let sockets = Sockets::open().map_err(BackendError::system("opening sockets for faults"))?;
+    Matrix::create(sockets, links::place("probe", 1), 0)
+}
+
+fn refusing() -> Result<Found, BackendError> {
+    let pair = (Endpoint::Clients, Endpoint::Node(Node(0)));
+    let mut matrix = matrix()?;
+    for cut in [Cut::Reset, Cut::Refuse] {
+        let link = Link { cut: Some(cut), ..Link::default() };
+        if let Err(error) = matrix.apply(&[(pair, link)].into()) {
+            return Ok(fails(error.to_string(), "sudo modprobe -a nft_reject_ipv4 nf_reject_ipv4"));
+        }
+    }
+    Ok(works("nftables, by TCP reset or ICMP; undone by the kernel when we end"))
+}
+
+fn shaping() -> Result<Found, BackendError> {
+    let by = matrix()?.shaped_by()?;
+    Ok(works(format!("{by}; a packet is about 0.1 ms late besides; undone by the kernel when we end")))
 }
 
 fn pause() -> Result<Found, BackendError> {

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use super::AGENT_COMMAND;
 use super::agent::LIFELINE;
 use super::enter::{Fabric, without_ipv6};
+use super::matrix::Sockets;
 use super::netlink::Netlink;
 use super::system::{enter_network, own_network, set, socket_pair, unshare};
 use crate::backend::BackendError;
@@ -39,8 +40,9 @@ pub(super) struct Newborn {
 /// What the warden has made.
 pub(super) struct Made {
     pub(super) networks: Vec<Network>,
-    /// Netlink sockets in the fabric, for links and for cuts.
-    pub(super) fabric: [Netlink; 2],
+    /// Sockets in the fabric: for making links, and for what goes wrong with them.
+    pub(super) links: Netlink,
+    pub(super) faults: Sockets,
     pub(super) took: Duration,
     /// Whether the kernel took every setting for a fast heal.
     pub(super) heals_fast: bool,
@@ -113,7 +115,8 @@ fn make(fabric: &OwnedFd, nodes: usize, fast_heal: bool, tell: &Sender<Told>) ->
     let open = |protocol: i32| {
         Netlink::open(protocol as isize).map_err(BackendError::system("opening a netlink socket"))
     };
-    let fabric = [open(libc::NETLINK_ROUTE)?, open(libc::NETLINK_NETFILTER)?];
+    let links = open(libc::NETLINK_ROUTE)?;
+    let faults = Sockets::open().map_err(BackendError::system("opening sockets for faults"))?;
     let mut heals_fast = true;
     let mut networks = Vec::new();
     let program = Program::new()?;
@@ -132,7 +135,7 @@ fn make(fabric: &OwnedFd, nodes: usize, fast_heal: bool, tell: &Sender<Told>) ->
             let _ = tell.send(Told::Born(Newborn { node, pid, lifeline }));
         }
     }
-    Ok(Made { networks, fabric, took: begun.elapsed(), heals_fast })
+    Ok(Made { networks, links, faults, took: begun.elapsed(), heals_fast })
 }
 
 fn refused(error: &io::Error) -> BackendError {

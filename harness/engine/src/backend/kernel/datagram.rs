@@ -1,0 +1,169 @@
+//! An IPv4 packet as bytes: whose it is, what of it is the application's, and how to change a bit of that with or without
+//! the checksum telling.
+
+use std::net::Ipv4Addr;
+use std::ops::Range;
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
+/// Where things are in a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) source: Ipv4Addr,
+    pub(super) destination: Ipv4Addr,
+    /// Its length by its own header.
+    pub(super) length: usize,
+    pub(super) ports: Option<[u16; 2]>,
+    /// What is behind the TCP or UDP header; empty for all else.
+    pub(super) payload: Range<usize>,
+    /// Where the TCP or UDP header begins.
+    transport: usize,
+    protocol: u8,
+}
+
+/// Reads the headers; nothing if it is no whole IPv4 packet.
+pub(super) fn layout(bytes: &[u8]) -> Option<Layout> {
+    let header = usize::from(bytes.first()? & 0xf) * 4;
+    let length = usize::from(number(bytes, 2)?);
+    if bytes[0] >> 4 != 4 || header < 20 || length < header || bytes.len() < length {
+        return None;
+    }
+    let address = |at: usize| Some(Ipv4Addr::from(<[u8; 4]>::try_from(bytes.get(at..at + 4)?).ok()?));
+    let protocol = bytes[9];
+    // Of a packet in pieces, only the first has ports, and none has a whole checksum.
+    let whole = number(bytes, 6)? & 0x3fff == 0;
+    let behind = match protocol {
+        TCP if whole => bytes.get(header + 12).map(|offset| usize::from(offset >> 4) * 4),
+        UDP if whole => Some(8),
+        _ => None,
+    };
+    let begin = behind.map(|behind| header + behind).filter(|begin| *begin <= length);
+    Some(Layout {
+        source: address(12)?,
+        destination: address(16)?,
+        length,
+        ports: begin.and_then(|_| Some([number(bytes, header)?, number(bytes, header + 2)?])),
+        payload: begin.unwrap_or(length)..length,
+        transport: header,
+        protocol,
+    })
+}
+
+/// Turns one bit of the payload over. If it is to go unnoticed, the checksum is made right for what it has become.
+pub(super) fn flip(bytes: &mut [u8], layout: &Layout, bit: usize, unnoticed: bool) {
+    bytes[layout.payload.start + bit / 8] ^= 1 << (bit % 8);
+    if !unnoticed {
+        return;
+    }
+    let at = layout.transport + if layout.protocol == TCP { 16 } else { 6 };
+    if layout.protocol == UDP && bytes[at..at + 2] == [0, 0] {
+        // Sent without a checksum.
+        return;
+    }
+    bytes[at..at + 2].fill(0);
+    let segment = &bytes[layout.transport..layout.length];
+    let pseudo = [
+        &layout.source.octets()[..],
+        &layout.destination.octets(),
+        &[0, layout.protocol],
+        &(segment.len() as u16).to_be_bytes(),
+    ]
+    .concat();
+    let sum = !folded(sum(&pseudo) + sum(segment));
+    // Zero would mean that there is none (RFC 768).
+    let sum = if layout.protocol == UDP && sum == 0 { u16::MAX } else { sum };
+    bytes[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+}
+
+/// RFC 1071's sum, not folded.
+fn sum(bytes: &[u8]) -> u64 {
+    let pairs = bytes.chunks(2);
+    pairs.map(|pair| u64::from(pair[0]) << 8 | u64::from(pair.get(1).copied().unwrap_or(0))).sum()
+}
+
+fn folded(mut sum: u64) -> u16 {
+    while sum >> 16 != 0 {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    sum as u16
+}
+
+fn number(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A packet of `hello` from 10.0.0.1:4000 to 10.0.0.2:80, its checksum right.
+    fn packet(protocol: u8) -> Vec<u8> {
+        let transport = if protocol == TCP {
+            [&[15, 160, 0, 80, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 24, 1, 0, 0, 0, 0, 0][..], b"hello"].concat()
+        } else {
+            [&[15, 160, 0, 80, 0, 13, 0, 0][..], b"hello"].concat()
+        };
+        let length = 20 + transport.len() as u8;
+        let header = [0x45, 0, 0, length, 0, 0, 0, 0, 64, protocol, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+        let mut bytes = [&header[..], &transport].concat();
+        let layout = layout(&bytes).unwrap();
+        // Any checksum but none, so that it is made right by the two flips that undo one another.
+        let at = if protocol == TCP { 36 } else { 26 };
+        bytes[at] = 1;
+        flip(&mut bytes, &layout, 0, true);
+        flip(&mut bytes, &layout, 0, true);
+        bytes
+    }
+
+    fn right(bytes: &[u8]) -> bool {
+        let segment = &bytes[20..];
+        let pseudo = [&bytes[12..20], &[0, bytes[9], 0, segment.len() as u8]].concat();
+        folded(sum(&pseudo) + sum(segment)) == u16::MAX
+    }
+
+    #[test]
+    fn headers_are_read() {
+        for (protocol, payload) in [(TCP, 40..45), (UDP, 28..33)] {
+            let bytes = packet(protocol);
+            let layout = layout(&bytes).unwrap();
+            assert_eq!(layout.payload, payload);
+            assert_eq!(&bytes[layout.payload.clone()], b"hello");
+            assert_eq!((layout.ports, layout.length), (Some([4000, 80]), bytes.len()));
+            assert_eq!((layout.source, layout.destination), ([10, 0, 0, 1].into(), [10, 0, 0, 2].into()));
+        }
+    }
+
+    #[test]
+    fn one_bit_changes_and_the_checksum_tells_only_if_it_should() {
+        for protocol in [TCP, UDP] {
+            let before = packet(protocol);
+            assert!(right(&before));
+            let layout = layout(&before).unwrap();
+            for bit in 0..40 {
+                for unnoticed in [false, true] {
+                    let mut after = before.clone();
+                    flip(&mut after, &layout, bit, unnoticed);
+                    let changed = layout.payload.clone().map(|at| (before[at] ^ after[at]).count_ones());
+                    assert_eq!(changed.sum::<u32>(), 1);
+                    assert_eq!(right(&after), unnoticed, "bit {bit}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_packet_is_none_and_fragments_have_no_ports() {
+        let bytes = packet(TCP);
+        assert_eq!(layout(&[]), None);
+        assert_eq!(layout(&bytes[..30]), None);
+        assert_eq!(layout(&[0x60; 60]), None);
+        let mut fragment = bytes.clone();
+        fragment[7] = 1;
+        let fragment = layout(&fragment).unwrap();
+        assert_eq!((fragment.ports, fragment.payload.len()), (None, 0));
+        let mut short = bytes;
+        short[32] = 0xf0;
+        assert_eq!(layout(&short).unwrap().payload.len(), 0, "a header longer than the packet");
+    }
+}

@@ -1,0 +1,172 @@
+//! Everything that can be wrong with the links of one network namespace, made so: cuts of all kinds by nftables, all else by
+//! the shaper.
+//!
+//! The same value works in the sandbox's fabric, through which every link passes, and in one container's own network, where
+//! that node's packets arrive. It is made of sockets opened there and of who is who by address; what is never asked for is
+//! never made. All of it is the kernel's to take back when the sockets close.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use super::cuts::{Cuts, Mechanism, Place};
+use super::netlink::Netlink;
+use super::queue;
+use super::shaping::{self, Shaping};
+use super::treatment::Treatment;
+use crate::backend::BackendError;
+use crate::cluster::Pair;
+use crate::link::{Cut, Link, Traffic};
+
+/// Sockets in the network namespace concerned; they stay there whoever uses them from wherever.
+pub struct Sockets {
+    drop: Netlink,
+    reset: Netlink,
+    refuse: Netlink,
+    shaping: io::Result<shaping::Sockets>,
+}
+
+impl Sockets {
+    /// Opens them in the calling thread's network namespace.
+    ///
+    /// # Errors
+    /// What the kernel refused. That there is no way to send copies of packets is told when links are to be shaped.
+    pub fn open() -> io::Result<Self> {
+        let open = || Netlink::open(libc::NETLINK_NETFILTER as isize);
+        let sender = queue::sender();
+        let shaping = match sender {
+            Ok(sender) => Ok(shaping::Sockets { tables: [open()?, open()?], queue: open()?, sender }),
+            Err(error) => Err(error),
+        };
+        Ok(Sockets { drop: open()?, reset: open()?, refuse: open()?, shaping })
+    }
+}
+
+/// The links of one namespace.
+pub struct Matrix {
+    drop: Cuts,
+    reset: Later<Netlink, Cuts>,
+    refuse: Later<Netlink, Cuts>,
+    shaping: Later<io::Result<shaping::Sockets>, Shaping>,
+    place: Place,
+    seed: u64,
+}
+
+impl Matrix {
+    /// With all links well. The seed is that of the shaper's chance.
+    ///
+    /// # Errors
+    /// When the kernel has no nftables, or not for us.
+    pub fn create(sockets: Sockets, place: Place, seed: u64) -> Result<Self, BackendError> {
+        let Sockets { drop, reset, refuse, shaping } = sockets;
+        Ok(Matrix {
+            drop: Cuts::create(drop, place.clone())?,
+            reset: Later::Not(reset),
+            refuse: Later::Not(refuse),
+            shaping: Later::Not(shaping),
+            place,
+            seed,
+        })
+    }
+
+    /// How packets are dropped here.
+    pub fn mechanism(&self) -> Mechanism {
+        self.drop.mechanism()
+    }
+
+    /// How links are shaped here, making it ready if it is not.
+    ///
+    /// # Errors
+    /// When there is no way to.
+    pub fn shaped_by(&mut self) -> Result<&'static str, BackendError> {
+        Ok(self.shaping()?.mechanism())
+    }
+
+    /// Makes exactly these links as bad as this, idempotently. When it returns, it holds for the next packet.
+    ///
+    /// # Errors
+    /// What the kernel refused, or cannot do at all; the state is then somewhere between.
+    pub fn apply(&mut self, links: &BTreeMap<Pair, Link>) -> Result<(), BackendError> {
+        let cut = |how: Cut| -> BTreeSet<Pair> {
+            links.iter().filter(|(_, link)| link.cut == Some(how)).map(|(pair, _)| *pair).collect()
+        };
+        self.drop.apply(&cut(Cut::Drop))?;
+        for (how, treatment) in [(Cut::Reset, Treatment::Reset), (Cut::Refuse, Treatment::Refuse)] {
+            let pairs = cut(how);
+            let place = &self.place;
+            let later = if how == Cut::Reset { &mut self.reset } else { &mut self.refuse };
+            if !pairs.is_empty() || later.is_made() {
+                later.made(|netlink| Cuts::treating(netlink, place.clone(), treatment))?.apply(&pairs)?;
+            }
+        }
+        if self.shaping.is_made() || links.values().any(Link::is_shaped) {
+            self.shaping()?.apply(links)?;
+        }
+        Ok(())
+    }
+
+    /// Packets stopped for each pair that is cut now, since it was cut; empty where the kernel does not count.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub fn dropped(&mut self) -> Result<BTreeMap<Pair, u64>, BackendError> {
+        let mut dropped = self.drop.dropped()?;
+        for later in [&mut self.reset, &mut self.refuse] {
+            if let Later::Made(cuts) = later {
+                dropped.extend(cuts.dropped()?);
+            }
+        }
+        Ok(dropped)
+    }
+
+    /// What was done to the packets of links that were ever shaped.
+    ///
+    /// # Errors
+    /// When the shaper could not do its work.
+    pub fn traffic(&self) -> Result<BTreeMap<Pair, Traffic>, BackendError> {
+        match &self.shaping {
+            Later::Made(shaping) => shaping.traffic(),
+            Later::Not(_) | Later::Failed => Ok(BTreeMap::new()),
+        }
+    }
+
+    fn shaping(&mut self) -> Result<&mut Shaping, BackendError> {
+        let (place, seed) = (&self.place, self.seed);
+        self.shaping.made(|sockets| {
+            let sockets = sockets.map_err(|error| BackendError::Unsupported {
+                problem: format!("links cannot be delayed, lossy or slow: no raw socket ({error})"),
+                remedy: "run with the capability NET_RAW, as root or in a sandbox".into(),
+            })?;
+            Shaping::start(sockets, place.clone(), seed)
+        })
+    }
+}
+
+/// Something that is made when it is first needed, out of what lies ready for it.
+enum Later<From, Made> {
+    Not(From),
+    Made(Made),
+    Failed,
+}
+
+impl<From, Made> Later<From, Made> {
+    fn is_made(&self) -> bool {
+        matches!(self, Later::Made(_))
+    }
+
+    fn made(
+        &mut self,
+        make: impl FnOnce(From) -> Result<Made, BackendError>,
+    ) -> Result<&mut Made, BackendError> {
+        if let Later::Not(_) = self {
+            let Later::Not(from) = std::mem::replace(self, Later::Failed) else { unreachable!("seen above") };
+            *self = Later::Made(make(from)?);
+        }
+        match self {
+            Later::Made(made) => Ok(made),
+            _ => Err(BackendError::Unsupported {
+                problem: "this kind of fault was refused before".into(),
+                remedy: "see schism doctor".into(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The shaper at work in a network namespace: a thread that takes packets from the kernel's queue, asks the shaper, and lets
+//! each go when its time has come.
+//!
+//! Which packets come here at all is chosen by an owned nftables table, so links that are well are never slower for it. All
+//! of it ends with our sockets: after a `kill -9` packets pass untouched. Tried on this kind of machine, a packet that is
+//! not to wait at all is a tenth of a millisecond late.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::cuts::{Cuts, Place};
+use super::datagram::{Layout, flip, layout};
+use super::netlink::Netlink;
+use super::queue::{self, Queue};
+use super::system::check;
+use super::treatment::Treatment;
+use crate::backend::BackendError;
+use crate::cluster::Pair;
+use crate::link::{Link, Traffic};
+use crate::shaper::{Fate, Packet, Shaper};
+
+/// How many packets are looked at before those that are due go out.
+const ROUND: usize = 64;
+
+/// What it works with: opened in the namespace, used from wherever.
+pub(super) struct Sockets {
+    /// For the tables that choose packets, two of them, as the first may be refused.
+    pub(super) tables: [Netlink; 2],
+    pub(super) queue: Netlink,
+    pub(super) sender: OwnedFd,
+}
+
+/// Shapes the links of one network namespace until it is dropped.
+pub(super) struct Shaping {
+    choice: Cuts,
+    by_extension: bool,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    work: Mutex<Work>,
+    /// Rung when something is new: other links, or the end.
+    bell: OwnedFd,
+}
+
+struct Work {
+    shaper: Shaper<Ticket>,
+    queue: Queue,
+    sender: OwnedFd,
+    place: Place,
+    ended: bool,
+    failed: Option<io::Error>,
+}
+
+/// How a packet is found again in the kernel, and its bytes where they are needed.
+struct Ticket {
+    id: u32,
+    bytes: Option<(Vec<u8>, Layout)>,
+}
+
+impl Shaping {
+    /// Begins, with all links well.
+    ///
+    /// # Errors
+    /// When the kernel has no packet queue, or no way to choose packets for it.
+    pub(super) fn start(sockets: Sockets, place: Place, seed: u64) -> Result<Self, BackendError> {
+        let unsupported = |why: &dyn std::fmt::Display| BackendError::Unsupported {
+            problem: format!("links cannot be delayed, lossy or slow: {why}"),
+            remedy: "sudo modprobe -a nfnetlink_queue xt_NFQUEUE, or nft_queue".into(),
+        };
+        let queue = Queue::open(sockets.queue).map_err(|error| unsupported(&error))?;
+        let [first, second] = sockets.tables;
+        let (choice, by_extension) = match Cuts::treating(first, place.clone(), Treatment::Queue) {
+            Ok(choice) => (choice, false),
+            Err(_) => {
+                let choice = Cuts::treating(second, place.clone(), Treatment::QueueByExtension);
+                (choice.map_err(|error| unsupported(&error))?, true)
+            }
+        };
+        // SAFETY: the descriptor is new and nobody else's.
+        let bell = unsafe {
+            let flags = libc::EFD_CLOEXEC | libc::EFD_NONBLOCK;
+            OwnedFd::from_raw_fd(check(libc::eventfd(0, flags)).map_err(BackendError::system("eventfd"))?)
+        };
+        let (shaper, sender) = (Shaper::new(seed), sockets.sender);
+        let work = Work { shaper, queue, sender, place, ended: false, failed: None };
+        let shared = Arc::new(Shared { work: work.into(), bell });
+        let mine = shared.clone();
+        let thread = thread::Builder::new().name("shaper".into()).spawn(move || attend(&mine));
+        let thread = thread.map_err(BackendError::system("starting a thread"))?;
+        Ok(Shaping { choice, by_extension, shared, thread: Some(thread) })
+    }
+
+    /// By which mechanism packets come here.
+    pub(super) fn mechanism(&self) -> &'static str {
+        if self.by_extension {
+            "NFQUEUE by the iptables extension of nftables"
+        } else {
+            "NFQUEUE by nftables"
+        }
+    }
+
+    /// Makes exactly these links as bad as this. When it returns, the next packet meets it, and of links that are well again
+    /// none waits any more.
+    pub(super) fn apply(&mut self, links: &BTreeMap<Pair, Link>) -> Result<(), BackendError> {
+        let chosen: BTreeSet<Pair> =
+            links.iter().filter(|(_, link)| link.is_shaped()).map(|(pair, _)| *pair).collect();
+        // Who is chosen must be known before the first packet comes, and who is well again must not come any more before
+        // what waits is let go.
+        let failed = BackendError::system("shaping links");
+        if chosen.is_superset(self.choice.applied()) {
+            self.shared.desire(links).map_err(failed)?;
+            self.choice.apply(&chosen)
+        } else {
+            self.choice.apply(&chosen)?;
+            self.shared.desire(links).map_err(failed)
+        }
+    }
+
+    /// What was done to packets so far.
+    ///
+    /// # Errors
+    /// When the thread could not do its work: from then on packets have passed untouched or not at all.
+    pub(super) fn traffic(&self) -> Result<BTreeMap<Pair, Traffic>, BackendError> {
+        let mut work = self.shared.lock();
+        match work.failed.take() {
+            Some(error) => Err(BackendError::system("shaping packets")(error)),
+            None => Ok(work.shaper.traffic()),
+        }
+    }
+}
+
+impl Drop for Shaping {
+    fn drop(&mut self) {
+        self.shared.lock().ended = true;
+        self.shared.ring();
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been printed, and there is nobody left to tell.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn desire(&self, links: &BTreeMap<Pair, Link>) -> io::Result<()> {
+        let mut work = self.lock();
+        // What came before the change met the links as they were.
+        while work.take_in()? == ROUND {}
+        work.shaper.desire(now(), links);
+        let done = work.let_go();
+        self.ring();
+        done
+    }
+
+    fn ring(&self) {
+        let one = 1u64.to_ne_bytes();
+        // SAFETY: the pointer and the length are those of a live array. It can only fail when it is rung already.
+        unsafe { libc::write(self.bell.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+    }
+
+    fn forget_ring(&self) {
+        let mut count = [0u8; 8];
+        // SAFETY: the pointer and the length are those of a live array. Not to have been rung is no failure.
+        unsafe { libc::read(self.bell.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+    }
+}
+
+impl Work {
+    /// Looks at the packets that wait, up to a round of them, and says how many there were.
+    fn take_in(&mut self) -> io::Result<usize> {
+        for count in 0..ROUND {
+            let Some((id, bytes)) = self.queue.receive()? else { return Ok(count) };
+            let now = now();
+            let layout = layout(bytes);
+            let pair = layout.as_ref().and_then(|layout| {
+                Some((self.place.whose(layout.source)?, self.place.whose(layout.destination)?))
+            });
+            let Some((layout, pair)) = layout.zip(pair) else {
+                self.queue.decide(id, true, None)?;
+                continue;
+            };
+            let (length, payload, ports) = (layout.length, layout.payload.len(), layout.ports);
+            let packet = Packet { pair, length, payload, ports };
+            let keep = |wanted: bool| Ticket { id, bytes: wanted.then(|| (bytes.to_vec(), layout)) };
+            self.shaper.arrive(now, &packet, keep);
+        }
+        Ok(ROUND)
+    }
+
+    /// Lets go, or loses, all whose time has come.
+    fn let_go(&mut self) -> io::Result<()> {
+        while let Some((Ticket { id, mut bytes }, fate)) = self.shaper.due(now()) {
+            let Fate::Passed { twice, changed } = fate else {
+                self.queue.decide(id, false, None)?;
+                continue;
+            };
+            if let (Some(change), Some((bytes, layout))) = (changed, &mut bytes) {
+                flip(bytes, layout, change.bit, change.evading);
+            }
+            let contents = bytes.as_ref().filter(|_| changed.is_some()).map(|(bytes, _)| &bytes[..]);
+            self.queue.decide(id, true, contents)?;
+            if let (true, Some((bytes, layout))) = (twice, &bytes) {
+                // The copy comes second: the original must be on its way.
+                self.queue.flush()?;
+                match queue::send(&self.sender, bytes, layout.destination) {
+                    // A full buffer loses a copy as a full wire would.
+                    Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS)) => {}
+                    sent => sent?,
+                }
+            }
+        }
+        self.queue.flush()
+    }
+}
+
+/// The thread's life.
+fn attend(shared: &Shared) {
+    // SAFETY: plain system call that concerns this thread alone: its timers are exact to the nanosecond.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1) };
+    loop {
+        let mut work = shared.lock();
+        if work.ended {
+            return;
+        }
+        let waiting = match work.take_in().and_then(|count| work.let_go().map(|()| count)) {
+            Ok(count) => count == ROUND,
+            Err(error) => {
+                work.failed.get_or_insert(error);
+                return;
+            }
+        };
+        let next = work.shaper.next_due();
+        let descriptors = [work.queue.descriptor(), shared.bell.as_raw_fd()];
+        drop(work);
+        if !waiting && wait(descriptors, next.map(|due| due.saturating_sub(now()))) {
+            shared.forget_ring();
+        }
+    }
+}
+
+/// Waits until one of both is readable or the time is over; true if the second is readable.
+fn wait(descriptors: [i32; 2], limit: Option<Duration>) -> bool {
+    let mut both = descriptors.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+    let limit = limit.map(|limit| libc::timespec {
+        tv_sec: limit.as_secs() as libc::time_t,
+        tv_nsec: limit.subsec_nanos().into(),
+    });
+    let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the array and the limit live until the call returns; no signal mask is asked for.
+    unsafe { libc::ppoll(both.as_mut_ptr(), 2, limit, std::ptr::null()) };
+    both[1].revents != 0
+}
+
+/// The kernel's clock that never jumps.
+fn now() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is that of a live value; this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}

@@ -1,0 +1,279 @@
+//! The shaper: decides for every packet of a link that is not well whether, when and how it arrives. Pure: time and packets
+//! come in, decisions come out, and chance comes from a seed, so that the same packets at the same times meet the same fate.
+//!
+//! Each direction of a link has its own stream of chance and is a line with a fixed order of stations: it may be down or
+//! closed to a port, refuse what is too long, lose packets, let them wait for their turn where it is narrow, delay them,
+//! let others overtake them, double and change them. It knows nothing of sockets: a source hands packets in and does with
+//! them what comes out. What it cannot do is hold a packet that its source does not hold.
+
+mod draw;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::time::Duration;
+
+use crate::cluster::Pair;
+use crate::link::{Link, Traffic};
+use crate::random::Random;
+use draw::{Losses, delay};
+
+/// A packet that would have to wait longer than this for its turn on a narrow link is lost instead, as in a full router.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// What has to be known of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// Whose it is, and for whom.
+    pub pair: Pair,
+    /// Its length in bytes, from the IP header on.
+    pub length: usize,
+    /// How much of that is the application's: what is behind the TCP or UDP header. Only that is ever changed.
+    pub payload: usize,
+    /// The ports it comes from and goes to, if it has any.
+    pub ports: Option<[u16; 2]>,
+}
+
+/// What is to be done with a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is lost.
+    Lost,
+    /// It goes on its way.
+    Passed {
+        /// A second copy follows it.
+        twice: bool,
+        /// It is changed before.
+        changed: Option<Change>,
+    },
+}
+
+/// One bit of a packet's payload is turned over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Which, counted from the beginning of the payload.
+    pub bit: usize,
+    /// Whether the checksum is made right again, so that nobody below the application notices.
+    pub evading: bool,
+}
+
+impl Fate {
+    /// It goes on its way as it is.
+    pub const UNTOUCHED: Fate = Fate::Passed { twice: false, changed: None };
+}
+
+/// One direction of a link.
+struct Line {
+    link: Link,
+    random: Random,
+    losses: Losses,
+    traffic: Traffic,
+    /// When it became as it is: a flapping link is down first.
+    since: Duration,
+    /// Until when a narrow link is busy.
+    busy: Duration,
+    /// When the last packet arrives that is not to be overtaken.
+    last: Duration,
+}
+
+/// A packet that is on its way. Ordered by when it is due, then by when it came.
+struct Held<T> {
+    due: Duration,
+    number: u64,
+    pair: Pair,
+    arrived: Duration,
+    delayed: bool,
+    fate: Fate,
+    ticket: T,
+}
+
+/// The shaper of a cluster, or of one node's end of it. `T` is how its source finds a packet again.
+pub struct Shaper<T> {
+    seed: u64,
+    lines: BTreeMap<Pair, Line>,
+    held: BinaryHeap<Reverse<Held<T>>>,
+    number: u64,
+}
+
+impl<T> Shaper<T> {
+    /// With all links well.
+    pub fn new(seed: u64) -> Self {
+        Shaper { seed, lines: BTreeMap::new(), held: BinaryHeap::new(), number: 0 }
+    }
+
+    /// Makes exactly these links as bad as this, from now on. Of the links that are well again every packet is due at once,
+    /// and what is on its way on one that is cut will be lost.
+    pub fn desire(&mut self, now: Duration, links: &BTreeMap<Pair, Link>) {
+        for pair in links.keys() {
+            if !self.lines.contains_key(pair) {
+                let random = Random::of(self.seed, &format!("link {} {}", pair.0, pair.1));
+                self.lines.insert(*pair, Line::new(random));
+            }
+        }
+        for (pair, line) in &mut self.lines {
+            line.turn(now, links.get(pair).cloned().unwrap_or_default());
+        }
+        let held = std::mem::take(&mut self.held);
+        let well = |pair: &Pair| self.lines.get(pair).is_none_or(|line| line.link == Link::default());
+        self.held = held
+            .into_iter()
+            .map(|Reverse(one)| Reverse(Held { due: if well(&one.pair) { now } else { one.due }, ..one }))
+            .collect();
+    }
+
+    /// Takes a packet in. What is to become of it comes out of [`Shaper::due`] when its time has come, which may be at once.
+    /// The ticket is asked for with whether its source will need the packet's bytes.
+    pub fn arrive(&mut self, now: Duration, packet: &Packet, ticket: impl FnOnce(bool) -> T) {
+        let (due, fate, delayed) = match self.lines.get_mut(&packet.pair) {
+            Some(line) => line.decide(now, packet),
+            None => (now, Fate::UNTOUCHED, false),
+        };
+        let ticket = ticket(!matches!(fate, Fate::Lost | Fate::UNTOUCHED));
+        self.number += 1;
+        let (number, pair) = (self.number, packet.pair);
+        self.held.push(Reverse(Held { due, number, pair, arrived: now, delayed, fate, ticket }));
+    }
+
+    /// The next packet whose time has come, and what becomes of it.
+    pub fn due(&mut self, now: Duration) -> Option<(T, Fate)> {
+        if self.next_due()? > now {
+            return None;
+        }
+        let Reverse(mut one) = self.held.pop()?;
+        if let Some(line) = self.lines.get_mut(&one.pair) {
+            if line.link.cut.is_some() && one.fate != Fate::Lost {
+                line.traffic.cut += 1;
+                one.fate = Fate::Lost;
+            } else if one.delayed {
+                line.traffic.delayed += 1;
+                line.traffic.held += now.saturating_sub(one.arrived);
+            }
+        }
+        Some((one.ticket, one.fate))
+    }
+
+    /// When the next packet's time comes.
+    pub fn next_due(&self) -> Option<Duration> {
+        self.held.peek().map(|Reverse(one)| one.due)
+    }
+
+    /// What was done so far, for every link that was ever not well.
+    pub fn traffic(&self) -> BTreeMap<Pair, Traffic> {
+        self.lines.iter().map(|(pair, line)| (*pair, line.traffic)).collect()
+    }
+}
+
+impl Line {
+    fn new(random: Random) -> Self {
+        let zero = Duration::ZERO;
+        let (link, losses, traffic) = (Link::default(), Losses::default(), Traffic::default());
+        Line { link, random, losses, traffic, since: zero, busy: zero, last: zero }
+    }
+
+    fn turn(&mut self, now: Duration, link: Link) {
+        if self.link == link {
+            return;
+        }
+        if link.flap != self.link.flap {
+            self.since = now;
+        }
+        if link == Link::default() {
+            (self.busy, self.last, self.losses) = (now, now, Losses::default());
+        }
+        self.link = link;
+    }
+
+    /// When a packet that comes now is due, what becomes of it then, and whether a delay was part of that.
+    fn decide(&mut self, now: Duration, packet: &Packet) -> (Duration, Fate, bool) {
+        self.traffic.seen += 1;
+        if self.loses(now, packet) {
+            return (now, Fate::Lost, false);
+        }
+        let Some(passed) = self.pass_narrow(now, packet.length) else {
+            self.traffic.overflowed += 1;
+            return (now, Fate::Lost, false);
+        };
+        let mut due = passed + delay(&self.link.delay, &mut self.random);
+        if self.happens(self.link.reorder.share) {
+            self.traffic.reordered += 1;
+            due += self.link.reorder.by;
+        } else {
+            due = due.max(self.last);
+            self.last = due;
+        }
+        let twice = self.happens(self.link.duplicate);
+        self.traffic.duplicated += u64::from(twice);
+        let changed = (packet.payload > 0).then(|| self.change(packet.payload)).flatten();
+        (due, Fate::Passed { twice, changed }, !self.link.delay.mean.is_zero())
+    }
+
+    /// Everything for which a packet is lost but a lack of room.
+    fn loses(&mut self, now: Duration, packet: &Packet) -> bool {
+        let link = &self.link;
+        let closed = packet.ports.is_some_and(|ports| ports.iter().any(|port| link.ports.contains(port)));
+        let down = link.flap.is_some_and(|flap| {
+            let (down, period) = (flap.down.as_nanos(), (flap.down + flap.up).as_nanos());
+            (now.saturating_sub(self.since)).as_nanos().checked_rem(period).is_some_and(|phase| phase < down)
+        });
+        if link.cut.is_some() || closed || down {
+            self.traffic.cut += 1;
+            return true;
+        }
+        if link.mtu.is_some_and(|mtu| packet.length > usize::from(mtu)) {
+            self.traffic.oversized += 1;
+            return true;
+        }
+        let lost = link.loss.is_some_and(|loss| self.losses.next(loss, &mut self.random));
+        self.traffic.lost += u64::from(lost);
+        lost
+    }
+
+    /// When it has passed the narrow place; nothing if too many wait there already.
+    fn pass_narrow(&mut self, now: Duration, length: usize) -> Option<Duration> {
+        let Some(rate) = self.link.rate else { return Some(now) };
+        let begin = self.busy.max(now);
+        if begin - now > PATIENCE {
+            return None;
+        }
+        self.traffic.waited += u64::from(begin > now);
+        let nanoseconds = length as u128 * 8 * 1_000_000_000 / u128::from(rate.max(1));
+        self.busy = begin + Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
+        Some(self.busy)
+    }
+
+    fn change(&mut self, payload: usize) -> Option<Change> {
+        let (evading, corrupting) = (self.happens(self.link.evade), self.happens(self.link.corrupt));
+        if evading {
+            self.traffic.evaded += 1;
+        } else if corrupting {
+            self.traffic.corrupted += 1;
+        }
+        (evading || corrupting).then(|| Change { bit: self.random.index(payload * 8), evading })
+    }
+
+    /// Draws only where there is something to draw for: what is not asked for does not change what is.
+    fn happens(&mut self, share: crate::link::Share) -> bool {
+        !share.is_never() && self.random.chance(share.probability())
+    }
+}
+
+impl<T> Ord for Held<T> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.due, self.number).cmp(&(other.due, other.number))
+    }
+}
+
+impl<T> PartialOrd for Held<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> PartialEq for Held<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<T> Eq for Held<T> {}

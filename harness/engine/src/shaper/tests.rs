@@ -1,0 +1,221 @@
+//! The shaper without any network: packets in, decisions out, every station alone and all of them together.
+
+use super::*;
+use crate::cluster::{Endpoint, Node};
+use crate::link::{Cut, Delay, Flap, Loss, Reorder, Share, Spread, Wrong};
+
+const PAIR: Pair = (Endpoint::Node(Node(0)), Endpoint::Node(Node(1)));
+const OTHER: Pair = (Endpoint::Node(Node(1)), Endpoint::Node(Node(0)));
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn links(wrongs: &[Wrong]) -> BTreeMap<Pair, Link> {
+    let mut link = Link::default();
+    wrongs.iter().for_each(|wrong| link.join(*wrong));
+    [(PAIR, link)].into()
+}
+
+fn shaper(wrongs: &[Wrong]) -> Shaper<usize> {
+    let mut shaper = Shaper::new(7);
+    shaper.desire(Duration::ZERO, &links(wrongs));
+    shaper
+}
+
+fn packet(length: usize) -> Packet {
+    Packet { pair: PAIR, length, payload: length - 40, ports: Some([4000, 80]) }
+}
+
+/// Sends so many packets of this length, one each so often, and returns each one's number, moment and fate as it comes out.
+fn sent(
+    shaper: &mut Shaper<usize>,
+    count: usize,
+    length: usize,
+    every: Duration,
+) -> Vec<(usize, Duration, Fate)> {
+    let mut out = Vec::new();
+    let mut take = |shaper: &mut Shaper<usize>, until: Duration| {
+        while let Some(due) = shaper.next_due().filter(|due| *due <= until) {
+            let (ticket, fate) = shaper.due(due).expect("it is due");
+            out.push((ticket, due, fate));
+        }
+    };
+    for number in 0..count {
+        let now = every * number as u32;
+        take(shaper, now);
+        shaper.arrive(now, &packet(length), |_| number);
+    }
+    take(shaper, Duration::MAX);
+    out
+}
+
+fn traffic(shaper: &Shaper<usize>) -> Traffic {
+    shaper.traffic()[&PAIR]
+}
+
+#[test]
+fn a_link_that_is_well_passes_everything_at_once() {
+    let mut shaper = shaper(&[Wrong::Rate(1)]);
+    shaper.arrive(ms(5), &Packet { pair: OTHER, ..packet(1500) }, |bytes| usize::from(bytes));
+    assert_eq!(shaper.due(ms(5)), Some((0, Fate::UNTOUCHED)), "the other direction is well");
+    shaper.desire(ms(5), &BTreeMap::new());
+    shaper.arrive(ms(5), &packet(1500), |_| 9);
+    assert_eq!(shaper.due(ms(5)), Some((9, Fate::UNTOUCHED)));
+}
+
+#[test]
+fn a_delay_is_exact_and_measured() {
+    let mut shaper = shaper(&[Wrong::Delay(Delay { mean: ms(10), ..Delay::default() })]);
+    let out = sent(&mut shaper, 100, 100, ms(1));
+    assert!(out.iter().enumerate().all(|(at, one)| *one == (at, ms(at as u64 + 10), Fate::UNTOUCHED)));
+    let traffic = traffic(&shaper);
+    assert_eq!((traffic.seen, traffic.delayed, traffic.held), (100, 100, ms(1000)));
+}
+
+#[test]
+fn jitter_keeps_the_order_and_reordering_breaks_it() {
+    let jitter = Wrong::Delay(Delay { mean: ms(50), jitter: ms(20), spread: Spread::Normal });
+    let in_order = |out: &[(usize, Duration, Fate)]| out.is_sorted_by_key(|(number, ..)| *number);
+    let mut jittery = shaper(&[jitter]);
+    assert!(in_order(&sent(&mut jittery, 1000, 100, ms(1))));
+    let reorder = Wrong::Reorder(Reorder { share: Share::percent(10), by: ms(5) });
+    let mut reordering = shaper(&[reorder]);
+    let out = sent(&mut reordering, 1000, 100, ms(1));
+    let late = out.windows(2).filter(|pair| pair[0].0 > pair[1].0).count() as u64;
+    assert!(!in_order(&out));
+    assert!((70..130).contains(&late), "{late}");
+    assert!(traffic(&reordering).reordered >= late);
+}
+
+#[test]
+fn a_narrow_link_passes_what_it_can_and_loses_the_rest() {
+    // 10 Mbit/s is 1250 bytes a millisecond; twice that is sent for two seconds.
+    let mut shaper = shaper(&[Wrong::Rate(10_000_000)]);
+    let out = sent(&mut shaper, 4000, 1250, Duration::from_micros(500));
+    let passed: Vec<_> = out.iter().filter(|(.., fate)| *fate != Fate::Lost).collect();
+    let (first, last) = (passed[0].1, passed[passed.len() - 1].1);
+    let rate = (passed.len() - 1) as f64 * 1250.0 * 8.0 / (last - first).as_secs_f64();
+    assert!((rate / 1e7 - 1.0).abs() < 0.001, "{rate}");
+    let longest = passed.iter().map(|(number, due, _)| *due - ms(*number as u64) / 2).max().unwrap();
+    assert!(longest <= PATIENCE + ms(2), "{longest:?}");
+    let traffic = traffic(&shaper);
+    assert_eq!(traffic.overflowed as usize, out.len() - passed.len());
+    assert!(traffic.waited > 0 && traffic.overflowed > 1000, "{traffic:?}");
+}
+
+#[test]
+fn a_narrow_link_with_nothing_to_do_saves_nothing_up() {
+    let mut shaper = shaper(&[Wrong::Rate(10_000_000)]);
+    let out = sent(&mut shaper, 10, 1250, ms(100));
+    assert!(out.iter().all(|(number, due, _)| *due == ms(*number as u64 * 100 + 1)), "{out:?}");
+    assert_eq!(traffic(&shaper).waited, 0);
+}
+
+#[test]
+fn losses_are_counted_and_nothing_else_is_lost() {
+    for wrong in [Wrong::Loss(Loss::Random(Share::percent(10))), Wrong::Loss(Loss::Every(10))] {
+        let mut shaper = shaper(&[wrong]);
+        let out = sent(&mut shaper, 10_000, 100, ms(1));
+        let lost = out.iter().filter(|(.., fate)| *fate == Fate::Lost).count();
+        assert!((900..1100).contains(&lost), "{lost}");
+        assert_eq!(traffic(&shaper).lost as usize, lost);
+        assert!(out.iter().all(|(_, _, fate)| matches!(*fate, Fate::Lost | Fate::UNTOUCHED)));
+    }
+}
+
+#[test]
+fn doubles_and_changes_are_as_many_as_asked() {
+    let share = Share::percent(10);
+    let mut shaper = shaper(&[Wrong::Duplicate(share), Wrong::Evade(share), Wrong::Corrupt(share)]);
+    let out = sent(&mut shaper, 10_000, 100, ms(1));
+    let fates = |wanted: &dyn Fn(bool, Option<Change>) -> bool| {
+        let has = |fate: &Fate| matches!(*fate, Fate::Passed { twice, changed } if wanted(twice, changed));
+        out.iter().filter(|(.., fate)| has(fate)).count() as u64
+    };
+    let doubled = fates(&|twice, _| twice);
+    let evading = fates(&|_, changed| changed.is_some_and(|change| change.evading));
+    let noticed = fates(&|_, changed| changed.is_some_and(|change| !change.evading));
+    let outside = fates(&|_, changed| changed.is_some_and(|change| change.bit >= 60 * 8));
+    assert_eq!(outside, 0, "only the payload is changed");
+    let counted = traffic(&shaper);
+    assert_eq!((doubled, evading, noticed), (counted.duplicated, counted.evaded, counted.corrupted));
+    assert!([doubled, evading, noticed].iter().all(|count| (850..1150).contains(count)), "{counted:?}");
+    shaper.arrive(ms(0), &Packet { payload: 0, ..packet(40) }, |_| 0);
+    assert!(matches!(shaper.due(ms(0)), Some((0, Fate::Passed { changed: None, .. }))), "nothing to change");
+}
+
+#[test]
+fn only_the_bytes_of_doubled_and_changed_packets_are_kept() {
+    for (wrong, wanted) in [(Wrong::Duplicate(Share::ALL), true), (Wrong::Rate(1_000), false)] {
+        let mut asked = None;
+        shaper(&[wrong]).arrive(ms(0), &packet(100), |bytes| {
+            asked = Some(bytes);
+            0
+        });
+        assert_eq!(asked, Some(wanted), "{wrong:?}");
+    }
+}
+
+#[test]
+fn ports_long_packets_and_flapping_lose_exactly_what_they_should() {
+    let fate = |wrong: Wrong, now: Duration, packet: &Packet| {
+        let mut shaper = shaper(&[wrong]);
+        shaper.arrive(now, packet, |_| 0);
+        shaper.due(now).expect("it is due").1
+    };
+    let now = ms(3);
+    assert_eq!(fate(Wrong::CutPort(80), now, &packet(100)), Fate::Lost);
+    assert_eq!(fate(Wrong::CutPort(4000), now, &packet(100)), Fate::Lost);
+    assert_eq!(fate(Wrong::CutPort(81), now, &packet(100)), Fate::UNTOUCHED);
+    assert_eq!(fate(Wrong::CutPort(80), now, &Packet { ports: None, ..packet(100) }), Fate::UNTOUCHED);
+    assert_eq!(fate(Wrong::Mtu(1000), now, &packet(1001)), Fate::Lost);
+    assert_eq!(fate(Wrong::Mtu(1000), now, &packet(1000)), Fate::UNTOUCHED);
+    let flap = Wrong::Flap(Flap { down: ms(20), up: ms(10) });
+    let states: Vec<bool> =
+        (0..6).map(|at| fate(flap, ms(at * 10 + 5), &packet(100)) == Fate::Lost).collect();
+    assert_eq!(states, [true, true, false, true, true, false]);
+}
+
+#[test]
+fn healing_lets_go_at_once_and_cutting_loses_what_is_on_its_way() {
+    let slow = [Wrong::Delay(Delay { mean: ms(500), ..Delay::default() })];
+    let mut healed = shaper(&slow);
+    (0..3).for_each(|number| healed.arrive(ms(number), &packet(100), |_| number as usize));
+    healed.desire(ms(10), &BTreeMap::new());
+    let out: Vec<usize> = std::iter::from_fn(|| healed.due(ms(10))).map(|(ticket, _)| ticket).collect();
+    assert_eq!(out, [0, 1, 2]);
+
+    let mut cut = shaper(&slow);
+    cut.arrive(ms(0), &packet(100), |_| 0);
+    cut.desire(ms(10), &links(&[slow[0], Wrong::Cut(Cut::Drop)]));
+    assert_eq!(cut.due(ms(499)), None);
+    assert_eq!(cut.due(ms(500)), Some((0, Fate::Lost)));
+    assert_eq!(traffic(&cut).cut, 1);
+}
+
+/// All at once: whatever is asked for, every packet comes out once, in its time, and the same again for the same seed.
+#[test]
+fn everything_together_is_a_function_of_the_seed() {
+    let all = [
+        Wrong::Delay(Delay { mean: ms(5), jitter: ms(2), spread: Spread::Pareto }),
+        Wrong::Loss(Loss::Bursts(Share::percent(5), 3)),
+        Wrong::Duplicate(Share::percent(3)),
+        Wrong::Reorder(Reorder { share: Share::percent(5), by: ms(3) }),
+        Wrong::Evade(Share::percent(1)),
+        Wrong::Corrupt(Share::percent(1)),
+        Wrong::Rate(20_000_000),
+    ];
+    let run = |seed| {
+        let mut shaper = Shaper::new(seed);
+        shaper.desire(Duration::ZERO, &links(&all));
+        sent(&mut shaper, 5000, 1000, Duration::from_micros(450))
+    };
+    let out = run(7);
+    let mut numbers: Vec<usize> = out.iter().map(|(number, ..)| *number).collect();
+    numbers.sort_unstable();
+    assert!(numbers.into_iter().eq(0..5000));
+    assert!(out.is_sorted_by_key(|(_, due, _)| *due));
+    assert_eq!(out, run(7));
+    assert_ne!(out, run(8));
+}

@@ -1,0 +1,276 @@
+//! Links that are slow, lossy, narrow, garbling or refusing, seen from outside: by what arrives where and when.
+
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use schism_engine::backend::Backend;
+use schism_engine::cluster::{Change, Endpoint, Pair};
+use schism_engine::link::{Cut, Delay, Flap, Loss, Reorder, Share, Traffic, Wrong};
+
+use crate::stage::{LONG, Stage, cut, node, until};
+
+pub const CASES: &[(&str, fn())] = &[
+    ("a delay is felt in its direction and healed at once", delayed),
+    ("of 10 000 packets as many are lost as asked for", lost),
+    ("a doubled packet arrives twice, and no more", doubled),
+    ("held back packets are overtaken", reordered),
+    ("a changed packet arrives changed, or not at all", changed),
+    ("a narrow link passes what it can", narrow),
+    ("long packets vanish, short ones pass", too_long),
+    ("a closed port is closed to both sides", port_closed),
+    ("a flapping link passes some and cuts some", flapping),
+    ("a reset link resets, a refusing one refuses", refused),
+    ("faults on one link stand and heal side by side", side_by_side),
+    ("everything wrong at once, again and again, and healed", everything),
+];
+
+fn wrong(from: Endpoint, to: Endpoint, wrong: Wrong) -> Change {
+    Change::Link { from, to, wrong }
+}
+
+/// From the first node to the second.
+fn there(what: Wrong) -> Change {
+    wrong(node(0), node(1), what)
+}
+
+fn traffic(stage: &mut Stage, pair: Pair) -> Traffic {
+    stage.sandbox.observe().expect("observing").traffic.get(&pair).copied().unwrap_or_default()
+}
+
+const THERE: fn() -> Pair = || (node(0), node(1));
+
+/// What arrived at the second node of so many numbered datagrams of so many bytes from the first: how many, how many different
+/// ones, how many behind a later one, and the microseconds from the first to the last.
+fn flood(stage: &mut Stage, count: u64, bytes: usize) -> [u64; 4] {
+    let address = stage.address(1);
+    stage.ask(1, "tally");
+    assert_eq!(stage.ask(0, &format!("flood {address} {count} {bytes}")), "sent");
+    // The last ones carry no number: when one of them is there, or its fate is known, all others are.
+    let mut tally = [0; 4];
+    let mut quiet = Instant::now();
+    until("all has come that will", || {
+        let answer = stage.ask(1, "look");
+        let numbers: Vec<u64> = answer.split(',').map(|one| one.parse().expect("a number")).collect();
+        let now: [u64; 4] = numbers.try_into().expect("four");
+        if now != tally {
+            (tally, quiet) = (now, Instant::now());
+        }
+        quiet.elapsed() > Duration::from_millis(500)
+    });
+    tally
+}
+
+fn delayed() {
+    let mut stage = Stage::new(3);
+    let mut talk = stage.connect(0);
+    let mean = Duration::from_millis(40);
+    stage.apply(&[wrong(Endpoint::Clients, node(0), Wrong::Delay(Delay { mean, ..Delay::default() }))]);
+    for _ in 0..5 {
+        let begun = Instant::now();
+        talk.ask("echo slow");
+        assert!(begun.elapsed() >= mean);
+    }
+    let pair = (Endpoint::Clients, node(0));
+    let counted = traffic(&mut stage, pair);
+    assert!(counted.delayed >= 5 && counted.held >= mean * counted.delayed as u32, "{counted:?}");
+    assert_eq!(traffic(&mut stage, (node(0), Endpoint::Clients)), Traffic::default(), "the way back is well");
+    // What waits at the moment of the heal waits no longer: an hour would be noticed.
+    let hour = Delay { mean: Duration::from_secs(3600), ..Delay::default() };
+    stage.apply(&[wrong(Endpoint::Clients, node(0), Wrong::Delay(hour))]);
+    talk.patience(Duration::from_millis(200));
+    assert_eq!(talk.try_ask("echo late").expect_err("it waits").kind(), ErrorKind::WouldBlock);
+    stage.apply(&[]);
+    talk.patience(LONG);
+    assert_eq!(talk.ask("echo now"), "late");
+    let healed = traffic(&mut stage, pair);
+    stage.ask(0, "echo well");
+    assert_eq!(traffic(&mut stage, pair), healed, "a link that is well is not looked at");
+}
+
+fn lost() {
+    let mut stage = Stage::new(2);
+    for percent in [1, 10, 30] {
+        let share = Share::percent(percent);
+        for loss in [Loss::Random(share), Loss::Bursts(share, 4), Loss::Every(100 / percent)] {
+            let before = traffic(&mut stage, THERE());
+            stage.apply(&[there(Wrong::Loss(loss))]);
+            let [arrived, ..] = flood(&mut stage, 10_000, 64);
+            let counted = traffic(&mut stage, THERE()).since(&before);
+            stage.apply(&[]);
+            assert_eq!((counted.seen, counted.lost), (10_000, 10_000 - arrived), "{loss:?}");
+            // By chance a hundredth of 10 000 deviates by a tenth, bursts by twice that; what is counted by number does not.
+            let tolerance = match loss {
+                Loss::Every(_) => 0.01,
+                Loss::Random(_) => 3.3 / (10_000.0 * loss.part()).sqrt(),
+                Loss::Bursts(..) => 3.3 * 7f64.sqrt() / (10_000.0 * loss.part()).sqrt(),
+            };
+            let part = counted.lost as f64 / 10_000.0;
+            assert!((part / loss.part() - 1.0).abs() <= tolerance, "{loss:?}: {part}");
+        }
+    }
+}
+
+fn doubled() {
+    let mut stage = Stage::new(2);
+    stage.apply(&[there(Wrong::Duplicate(Share::ALL))]);
+    let [arrived, different, ..] = flood(&mut stage, 500, 64);
+    assert_eq!((arrived, different), (1000, 500));
+    assert_eq!(traffic(&mut stage, THERE()).duplicated, 500);
+    assert!(stage.reaches(0, "n2", LONG), "TCP bears it");
+}
+
+fn reordered() {
+    let mut stage = Stage::new(2);
+    let by = Duration::from_millis(20);
+    let jitter = Delay { mean: by, jitter: by, ..Delay::default() };
+    stage.apply(&[there(Wrong::Delay(jitter))]);
+    let [arrived, _, overtaken, _] = flood(&mut stage, 500, 64);
+    assert_eq!((arrived, overtaken), (500, 0), "jitter keeps the order");
+    stage.apply(&[there(Wrong::Reorder(Reorder { share: Share::percent(10), by }))]);
+    let [arrived, different, overtaken, _] = flood(&mut stage, 500, 64);
+    assert_eq!((arrived, different), (500, 500));
+    assert!((10..150).contains(&overtaken), "{overtaken}");
+}
+
+fn changed() {
+    let mut stage = Stage::new(2);
+    let second = stage.address(1);
+    stage.apply(&[there(Wrong::Evade(Share::ALL))]);
+    stage.ask(0, &format!("send {second} 0000"));
+    until("it arrives", || !stage.ask(1, "datagrams").is_empty());
+    let arrived = stage.ask(1, "datagrams");
+    assert_ne!(arrived, "0000");
+    stage.apply(&[there(Wrong::Corrupt(Share::ALL))]);
+    stage.ask(0, &format!("send {second} 0000"));
+    until("it is changed", || traffic(&mut stage, THERE()).corrupted == 1);
+    stage.apply(&[]);
+    stage.ask(0, &format!("send {second} last"));
+    until("the last arrives", || stage.ask(1, "datagrams").ends_with(",last"));
+    assert_eq!(stage.ask(1, "datagrams"), format!("{arrived},last"), "the checksum told on the other");
+    // A connection gets everything in the end, and gets it right.
+    stage.apply(&[there(Wrong::Corrupt(Share::percent(30)))]);
+    assert!(stage.reaches(0, "n2", LONG));
+}
+
+fn narrow() {
+    let mut stage = Stage::new(2);
+    let asked = 4_000_000;
+    stage.apply(&[there(Wrong::Rate(asked))]);
+    let [arrived, _, overtaken, micros] = flood(&mut stage, 2000, 1000);
+    let counted = traffic(&mut stage, THERE());
+    assert!(counted.waited > 0 && counted.overflowed > 0, "{counted:?}");
+    assert_eq!((arrived, overtaken), (2000 - counted.overflowed, 0));
+    let rate = (arrived - 1) as f64 * 1028.0 * 8.0 / (micros as f64 / 1e6);
+    assert!((rate / asked as f64 - 1.0).abs() < 0.1, "{rate}");
+}
+
+fn too_long() {
+    let mut stage = Stage::new(2);
+    stage.apply(&[there(Wrong::Mtu(528))]);
+    assert_eq!(flood(&mut stage, 20, 500)[0], 20, "as long as may be");
+    assert_eq!(flood(&mut stage, 20, 501)[0], 0);
+    assert_eq!(traffic(&mut stage, THERE()).oversized, 20);
+}
+
+fn port_closed() {
+    let mut stage = Stage::new(3);
+    stage.apply(&[there(Wrong::CutPort(crate::daemon::PORT))]);
+    assert!(!stage.reaches(0, "n2", Duration::from_millis(300)));
+    assert!(stage.reaches(2, "n2", LONG));
+    assert!(traffic(&mut stage, THERE()).cut > 0);
+    stage.apply(&[there(Wrong::CutPort(crate::daemon::PORT + 1))]);
+    assert!(stage.reaches(0, "n2", LONG), "other ports are open");
+}
+
+fn flapping() {
+    let mut stage = Stage::new(2);
+    let half = Duration::from_millis(50);
+    stage.apply(&[there(Wrong::Flap(Flap { down: half, up: half }))]);
+    let [arrived, ..] = flood(&mut stage, 10_000, 64);
+    let counted = traffic(&mut stage, THERE());
+    assert_eq!(counted.cut, 10_000 - arrived);
+    assert!(arrived > 0 && counted.cut > 0, "{counted:?}");
+}
+
+fn refused() {
+    let mut stage = Stage::new(2);
+    for how in [Cut::Reset, Cut::Refuse] {
+        let mut talk = stage.connect(0);
+        let pair = (Endpoint::Clients, node(0));
+        stage.apply(&[wrong(pair.0, pair.1, Wrong::Cut(how))]);
+        let error = stage.try_connect(0, LONG).map(drop).expect_err("nobody is there");
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{how:?}");
+        let first = stage.sandbox.observe().expect("observing").dropped[&pair];
+        assert!(first > 0);
+        if how == Cut::Reset {
+            let error = talk.try_ask("echo x").expect_err("the connection is gone");
+            assert!(
+                [ErrorKind::ConnectionReset, ErrorKind::UnexpectedEof].contains(&error.kind()),
+                "{error}"
+            );
+        } else {
+            talk.patience(Duration::from_millis(300));
+            assert_eq!(talk.try_ask("echo x").expect_err("silence").kind(), ErrorKind::WouldBlock);
+        }
+        assert!(stage.reaches(1, "n1", LONG), "others reach it");
+        // The same pair, now cut in another way: nobody answers.
+        stage.apply(&[cut(pair.0, pair.1), wrong(pair.0, pair.1, Wrong::Cut(how))]);
+        let error = stage.try_connect(0, Duration::from_millis(300)).map(drop).expect_err("out of reach");
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        stage.apply(&[]);
+        assert_eq!(stage.ask(0, "echo again"), "again");
+    }
+}
+
+fn side_by_side() {
+    let mut stage = Stage::new(2);
+    let mean = Duration::from_millis(20);
+    let slow = there(Wrong::Delay(Delay { mean, ..Delay::default() }));
+    let lossy = there(Wrong::Loss(Loss::Every(2)));
+    let count = |stage: &mut Stage| {
+        let before = traffic(stage, THERE());
+        flood(stage, 20, 64);
+        let counted = traffic(stage, THERE()).since(&before);
+        (counted.delayed, counted.lost)
+    };
+    stage.apply(&[slow]);
+    assert_eq!(count(&mut stage), (20, 0));
+    stage.apply(&[slow, lossy]);
+    assert_eq!(count(&mut stage), (10, 10));
+    stage.apply(&[lossy]);
+    assert_eq!(count(&mut stage), (0, 10));
+    stage.apply(&[lossy, cut(node(0), node(1))]);
+    assert_eq!(count(&mut stage), (0, 0), "what is cut does not come to the shaper");
+    stage.apply(&[]);
+    assert_eq!(flood(&mut stage, 20, 64)[0], 20);
+}
+
+fn everything() {
+    let mut stage = Stage::new(3);
+    let ms = Duration::from_millis;
+    let share = Share::percent(10);
+    let all = [
+        Wrong::Delay(Delay { mean: ms(2), jitter: ms(1), ..Delay::default() }),
+        Wrong::Loss(Loss::Bursts(share, 2)),
+        Wrong::Duplicate(share),
+        Wrong::Reorder(Reorder { share, by: ms(3) }),
+        Wrong::Corrupt(share),
+        Wrong::Rate(10_000_000),
+        Wrong::Mtu(1400),
+    ];
+    let ends = [node(0), node(1), node(2), Endpoint::Clients];
+    let pairs = || ends.iter().flat_map(|from| ends.iter().map(move |to| (*from, *to)));
+    let changes: Vec<Change> = pairs()
+        .filter(|(from, to)| from != to)
+        .flat_map(|(from, to)| all.map(|one| wrong(from, to, one)))
+        .collect();
+    for _ in 0..5 {
+        stage.apply(&changes);
+        assert!(stage.reaches(0, "n2", LONG), "TCP gets through");
+        stage.apply(&[]);
+        for from in 0..3 {
+            assert!(stage.reaches(from, "n1", LONG));
+        }
+    }
+    assert_eq!(flood(&mut stage, 1000, 64)[..3], [1000, 1000, 0]);
+}
