@@ -114,9 +114,9 @@ mod tests {
         for share in [1, 10, 30] {
             for loss in [Loss::Random(Share::percent(share)), Loss::Bursts(Share::percent(share), 5)] {
                 let (mut losses, mut random) = (Losses::default(), Random::of(3, "losses"));
-                let lost: Vec<bool> = (0..DRAWS).map(|_| losses.next(loss, &mut random)).collect();
+                let lost: Vec<bool> = (0..10 * DRAWS).map(|_| losses.next(loss, &mut random)).collect();
                 let count = lost.iter().filter(|lost| **lost).count() as f64;
-                let part = count / DRAWS as f64;
+                let part = count / lost.len() as f64;
                 assert!((part / loss.part() - 1.0).abs() < 0.1, "{loss:?}: {part}");
                 let bursts = lost.windows(2).filter(|pair| !pair[0] && pair[1]).count() as f64;
                 let wanted = if matches!(loss, Loss::Bursts(..)) { 5.0 } else { 1.0 / (1.0 - loss.part()) };

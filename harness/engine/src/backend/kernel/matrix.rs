@@ -170,3 +170,119 @@ impl<From, Made> Later<From, Made> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::UdpSocket;
+    use std::os::unix::net::UnixStream;
+    use std::time::{Duration, Instant};
+
+    use super::super::cuts::Hook;
+    use super::super::system::{check, die_with_parent};
+    use super::*;
+    use crate::backend::sandbox::enter::isolate;
+    use crate::backend::sandbox::links::loopback;
+    use crate::backend::sandbox::probe::{Found, in_child, works};
+    use crate::cluster::{Endpoint, Node};
+    use crate::link::{Delay, Flap, Loss, Reorder, Share, Wrong};
+
+    const PAIR: Pair = (Endpoint::Node(Node(0)), Endpoint::Node(Node(1)));
+    const HOUR: Duration = Duration::from_secs(3600);
+    const CUTS: &[Wrong] =
+        &[Wrong::Cut(Cut::Drop), Wrong::Cut(Cut::Reset), Wrong::Cut(Cut::Refuse), Wrong::CutPort(7000)];
+    const SLOW: &[Wrong] = &[
+        Wrong::Flap(Flap { down: HOUR, up: HOUR }),
+        Wrong::Delay(Delay { mean: HOUR, jitter: Duration::ZERO, spread: crate::link::Spread::Uniform }),
+        Wrong::Reorder(Reorder { share: Share::ALL, by: HOUR }),
+        Wrong::Rate(1),
+    ];
+    const LOSSY: &[Wrong] = &[
+        Wrong::Loss(Loss::Random(Share::ALL)),
+        Wrong::Mtu(20),
+        Wrong::Duplicate(Share::ALL),
+        Wrong::Evade(Share::ALL),
+        Wrong::Corrupt(Share::ALL),
+    ];
+
+    /// Whether anything is wrong with the way from one socket to the other: a word does not come once and as it was.
+    fn is_wrong([from, to]: &[UdpSocket; 2]) -> bool {
+        let mut word = [0; 16];
+        to.set_nonblocking(true).expect("asking not to wait");
+        while to.recv(&mut word).is_ok() {}
+        to.set_nonblocking(false).expect("waiting again");
+        from.send_to(b"0000", "127.0.0.2:7000").expect("sending");
+        let first = to.recv(&mut word);
+        first.is_err() || word[..4] != *b"0000" || to.recv(&mut word).is_ok()
+    }
+
+    fn tables() -> usize {
+        let mut netlink = Netlink::open(libc::NETLINK_NETFILTER as isize).expect("a socket");
+        netlink.dump(10 << 8 | 1, "tables", &[0; 4]).expect("a list").len()
+    }
+
+    /// A controller in a process of its own, which says when the fault is there and stays until it is killed.
+    fn controller(wrong: Wrong) -> libc::pid_t {
+        let (mut ours, mut theirs) = UnixStream::pair().expect("a pair");
+        // SAFETY: the process has no other thread; the child does its work and never returns.
+        let pid = unsafe { check(libc::fork()).expect("forking") };
+        if pid == 0 {
+            die_with_parent().expect("binding the child to its parent");
+            let nodes = vec![[127, 0, 0, 1].into(), [127, 0, 0, 2].into()];
+            let (clients, hooks) = ([127, 0, 0, 9].into(), &[Hook::Input][..]);
+            let place = Place { run: "killed".into(), hooks, clients, nodes, nodes_only: None };
+            let mut matrix = Matrix::create(Sockets::open().expect("sockets"), place, 7).expect("a matrix");
+            let mut link = Link::default();
+            link.join(wrong);
+            matrix.apply(&[(PAIR, link)].into()).expect("applying");
+            theirs.write_all(b"!").expect("telling");
+            loop {
+                std::thread::park();
+            }
+        }
+        drop(theirs);
+        ours.read_exact(&mut [0]).expect("the controller says that the fault is there");
+        pid
+    }
+
+    /// In a namespace that is not the controller's own and survives it, as a container's does.
+    fn ends_with_its_controller(wrongs: &[Wrong]) -> Result<Found, BackendError> {
+        isolate()?;
+        let failed = |error| BackendError::system("preparing the namespace")(error);
+        loopback(&mut Netlink::open(libc::NETLINK_ROUTE as isize).map_err(failed)?)?;
+        let sockets = [UdpSocket::bind("127.0.0.1:0"), UdpSocket::bind("127.0.0.2:7000")];
+        let sockets = sockets.map(|socket| socket.expect("a socket"));
+        sockets[1].set_read_timeout(Some(Duration::from_millis(40))).expect("a limit");
+        assert!(!is_wrong(&sockets) && tables() == 0);
+        for wrong in wrongs {
+            let pid = controller(*wrong);
+            assert!(is_wrong(&sockets) && tables() > 0, "{wrong:?} is not felt");
+            // SAFETY: the process is our child and not yet waited for; a null status is allowed.
+            unsafe {
+                check(libc::kill(pid, libc::SIGKILL)).expect("killing");
+                check(libc::waitpid(pid, std::ptr::null_mut(), 0)).expect("waiting");
+            }
+            let killed = Instant::now();
+            while is_wrong(&sockets) || tables() > 0 {
+                assert!(killed.elapsed() < Duration::from_secs(5), "{wrong:?} outlives its controller");
+            }
+        }
+        Ok(works("gone"))
+    }
+
+    fn judge(found: &Found) {
+        if !found.works && found.how.contains("namespace") {
+            assert!(std::env::var_os("CI").is_none(), "{found:?}");
+            println!("skipped: sandbox: {}", found.how);
+        } else {
+            assert!(found.works, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn every_fault_of_links_is_felt_and_ends_with_its_controller() {
+        judge(&in_child(|| ends_with_its_controller(CUTS)));
+        judge(&in_child(|| ends_with_its_controller(SLOW)));
+        judge(&in_child(|| ends_with_its_controller(LOSSY)));
+    }
+}

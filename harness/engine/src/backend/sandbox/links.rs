@@ -127,7 +127,7 @@ pub(super) fn settle(inside: &mut Netlink, endpoint: Endpoint) -> Result<(), Bac
 ///
 /// # Errors
 /// What the kernel refused.
-pub(super) fn loopback(inside: &mut Netlink) -> Result<(), BackendError> {
+pub(in crate::backend) fn loopback(inside: &mut Netlink) -> Result<(), BackendError> {
     let mut batch = Batch::default();
     batch.push(NEW_LINK, 0, "setting the loopback up", &bytes(&up(LOOPBACK)));
     inside.transact(batch).map_err(BackendError::system("the fabric's loopback"))

@@ -23,7 +23,7 @@ mod cluster;
 #[cfg(target_os = "linux")]
 pub(super) mod enter;
 #[cfg(target_os = "linux")]
-mod links;
+pub(super) mod links;
 #[cfg(target_os = "linux")]
 mod node;
 #[cfg(target_os = "linux")]
