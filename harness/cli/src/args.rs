@@ -34,6 +34,8 @@ pub enum Command {
     Run(Box<Run>),
     /// Judge recorded histories again, ours or a peer's
     Check(Check),
+    /// A recorded history in another form
+    Export(Export),
     /// A known bug, found and explained in under a minute
     Demo(Demo),
     /// What there is, one line each
@@ -146,7 +148,7 @@ pub struct Check {
     /// What an object holds at first: nil, or a number
     #[arg(long, value_name = "VALUE", default_value = "nil")]
     pub initial: String,
-    /// How the files are written [auto, jsonl, jepsen-edn, jepsen-json, jepsen-log, porcupine-kv]
+    /// How the files are written [auto, jsonl, binary, jepsen-edn, jepsen-json, jepsen-log, porcupine-kv]
     #[arg(long, value_name = "FORMAT", default_value = "auto")]
     pub format: String,
     /// Values are [key value] pairs, as of Jepsen's independent workloads
@@ -164,6 +166,34 @@ pub struct Check {
     /// Print one JSON document for each file instead of text for people
     #[arg(long)]
     pub json: bool,
+}
+
+/// `schism export`
+#[derive(Args, Debug)]
+pub struct Export {
+    /// A recorded history, or the folder of a run
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The form to write
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub to: ExportForm,
+    /// The file to write, which must not be there yet; else the standard output
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Values are [key value] pairs, as of Jepsen's independent workloads
+    #[arg(long)]
+    pub independent: bool,
+}
+
+/// The forms that `schism export` writes.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ExportForm {
+    /// All of it, in the form that is read fastest
+    Binary,
+    /// Operations as Jepsen writes them
+    Edn,
+    /// A table, a line an operation
+    Csv,
 }
 
 /// What an object should do.

@@ -232,6 +232,12 @@ impl CallKind {
         CallKind::Txn,
     ];
 
+    /// Whether such a call has no argument but its key.
+    pub fn is_bare(self) -> bool {
+        use CallKind::{Acquire, Dequeue, Generate, Pop, Read, Release};
+        matches!(self, Read | Dequeue | Pop | Generate | Acquire | Release)
+    }
+
     /// The word used in histories and plans.
     pub fn word(self) -> &'static str {
         match self {
@@ -355,15 +361,7 @@ impl Call {
 
     /// Whether it has no argument but its key: histories then show what it was answered in the argument's place.
     pub fn is_bare(&self) -> bool {
-        matches!(
-            self,
-            Call::Read { .. }
-                | Call::Dequeue { .. }
-                | Call::Pop { .. }
-                | Call::Generate { .. }
-                | Call::Acquire { .. }
-                | Call::Release { .. }
-        )
+        self.kind().is_bare()
     }
 
     /// Whether it can change anything. One that cannot, and failed or got no answer, changed nothing.

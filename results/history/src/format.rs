@@ -7,7 +7,7 @@ use std::io::{self, BufRead, Read};
 
 use crate::jepsen::{self, Keys};
 use crate::jsonl::{self, ReadError, Recorded};
-use crate::{History, jepsen_log, porcupine_kv};
+use crate::{History, binary, jepsen_log, porcupine_kv};
 
 /// How many bytes it takes, at most, to tell the forms apart.
 const SNIFFED: u64 = 4096;
@@ -23,6 +23,8 @@ pub enum Format {
     Auto,
     /// Ours: [`crate::jsonl`].
     Jsonl,
+    /// Ours, for machines: [`crate::binary`].
+    Binary,
     /// Operations as EDN maps: [`crate::jepsen`].
     JepsenEdn,
     /// The same as a JSON array, as elle-cli has it: [`crate::jepsen`].
@@ -35,9 +37,10 @@ pub enum Format {
 
 impl Format {
     /// Every form, in the order of this list.
-    pub const ALL: [Format; 6] = [
+    pub const ALL: [Format; 7] = [
         Format::Auto,
         Format::Jsonl,
+        Format::Binary,
         Format::JepsenEdn,
         Format::JepsenJson,
         Format::JepsenLog,
@@ -49,6 +52,7 @@ impl Format {
         match self {
             Format::Auto => "auto",
             Format::Jsonl => "jsonl",
+            Format::Binary => "binary",
             Format::JepsenEdn => "jepsen-edn",
             Format::JepsenJson => "jepsen-json",
             Format::JepsenLog => "jepsen-log",
@@ -58,6 +62,9 @@ impl Format {
 
     /// What a text that begins like this must be; `None` if it is no form known here.
     pub fn sniff(start: &[u8]) -> Option<Format> {
+        if start.starts_with(&binary::MAGIC[..7]) {
+            return Some(Format::Binary);
+        }
         let mut rest = start;
         loop {
             rest = rest.trim_ascii_start();
@@ -119,6 +126,7 @@ pub fn read_any(mut input: impl BufRead, format: Format, keys: Keys) -> Result<R
 fn read_as(input: impl BufRead, format: Format, keys: Keys) -> Result<Recorded, ReadError> {
     match format {
         Format::Auto | Format::Jsonl => jsonl::read(input),
+        Format::Binary => binary::read(input),
         Format::JepsenEdn => jepsen::read_edn(input, keys),
         Format::JepsenJson => jepsen::read_json(input, keys),
         Format::JepsenLog => jepsen_log::read(input, keys),

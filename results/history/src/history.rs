@@ -24,6 +24,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::builder::Builder;
@@ -75,7 +76,7 @@ impl Operation {
 }
 
 /// A time during which something was broken.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultWindow {
     /// Joins it to the history's lines.
     pub id: u32,

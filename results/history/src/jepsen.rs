@@ -11,15 +11,17 @@
 //! A completion completes what its process has open, whatever value it repeats; only what a read returns is taken from
 //! it. A process may come back after an `:info`: its earlier call stays open for ever.
 //!
-//! Understands `:read` (or `:get`), `:write` (or `:put`), `:cas`, `:add` and `:append`. Cannot read transactions,
-//! transfers and other calls: those are an error that names them.
+//! Understands the words of [`CallKind`], and `:get`, `:put`, `:inc`, `:lock` and `:unlock` for some of them. An `:inc` without
+//! a value adds one; an `:acquire` answered by a value got a fencing token; a `:contains` is answered by `true` or `false`. A
+//! `:txn` is a vector of `[:r k v]`, `[:w k v]` and `[:append k v]`. Whatever else there is (`:drain`, `:transfer`) is an error
+//! that names it: what it means is not said by its word.
 
 use std::collections::HashMap;
 use std::io::BufRead;
 use std::sync::Arc;
 
 use crate::builder::Builder;
-use crate::call::{Call, CallKind, Outcome, Ret};
+use crate::call::{Call, CallKind, Outcome, Ret, Step};
 use crate::edn::{EdnError, Form, Reader};
 use crate::event::{Event, Process, Time, What};
 use crate::history::Contradiction;
@@ -247,8 +249,7 @@ impl Operations {
         }
         let outcome = match outcome {
             Some(outcome) => outcome,
-            None if call.changes() => Outcome::Ok(Ret::Done),
-            None => Outcome::Ok(Ret::Value(returned(fields, self.keys, call.key()).map_err(wrong)?)),
+            None => Outcome::Ok(answer(fields, self.keys, &call).map_err(wrong)?),
         };
         Ok(What::Complete { process, call, outcome })
     }
@@ -256,12 +257,14 @@ impl Operations {
 
 fn kind_of(f: &str) -> Option<CallKind> {
     Some(match f {
-        "read" | "get" => CallKind::Read,
-        "write" | "put" => CallKind::Write,
-        "cas" => CallKind::Cas,
-        "add" => CallKind::Add,
-        "append" => CallKind::Append,
-        _ => return None,
+        "get" => CallKind::Read,
+        "put" => CallKind::Write,
+        "inc" => CallKind::Increment,
+        "lock" => CallKind::Acquire,
+        "unlock" => CallKind::Release,
+        // What it asks for has no place in an operation of theirs.
+        "watch" => return None,
+        word => CallKind::ALL.into_iter().find(|kind| kind.word() == word)?,
     })
 }
 
@@ -288,27 +291,72 @@ fn keyed(key: Option<Form>, value: Option<Form>, keys: Keys) -> Result<(Key, Opt
 fn invoked(fields: Fields, keys: Keys) -> Result<Call, String> {
     let f = fields.f.ok_or("an invocation without :f")?;
     let kind = kind_of(&f).ok_or_else(|| {
-        format!(":f :{f} is not understood: read (get), write (put), cas, add and append are")
+        let words: Vec<_> =
+            CallKind::ALL.iter().map(|kind| kind.word()).filter(|word| *word != "watch").collect();
+        format!(":f :{f} is not understood: {} are", words.join(", "))
     })?;
-    let (key, value) = keyed(fields.key, fields.value, keys)?;
-    if kind == CallKind::Read {
-        return Ok(Call::Read { key });
+    if kind == CallKind::Txn {
+        let steps = steps(fields.value)?.into_iter().map(|(step, _)| step).collect();
+        return Ok(Call::Txn { steps });
     }
-    let value = to_value(value.ok_or_else(|| format!("an invocation of {f} without :value"))?)?;
+    let (key, value) = keyed(fields.key, fields.value, keys)?;
+    if kind.is_bare() {
+        return Call::of(kind, key, None).map_err(String::from);
+    }
+    let value = match (kind, value) {
+        (CallKind::Increment, None | Some(Form::Nil)) => Value::Int(1),
+        (_, value) => to_value(value.ok_or_else(|| format!("an invocation of {f} without :value"))?)?,
+    };
     if kind == CallKind::Cas && value.elements().is_none_or(|ends| ends.len() != 2) {
         return Err(format!("the :value of a cas must be [from to], not {value}"));
     }
     Call::of(kind, key, Some(value)).map_err(|problem| format!("{f}: {problem}"))
 }
 
-/// What an ok read returned. Its key must be the one that was asked for.
-fn returned(fields: Fields, keys: Keys, asked: &Key) -> Result<Value, String> {
-    let (key, value) = keyed(fields.key, fields.value, keys)?;
-    let value = value.ok_or("a read that is ok, without :value")?;
-    if key != *asked {
-        return Err(format!("a read of key {asked} returned key {key}"));
+/// The steps of a transaction, each with the value it shows.
+fn steps(value: Option<Form>) -> Result<Vec<(Step, Value)>, String> {
+    const SHAPE: &str = "the :value of a txn must be a vector of [:r k v], [:w k v] or [:append k v]";
+    let (Form::Vector(steps) | Form::List(steps)) = value.ok_or(SHAPE)? else { return Err(SHAPE.into()) };
+    let step = |step: Form| {
+        let (Form::Vector(parts) | Form::List(parts)) = step else { return Err(SHAPE.to_string()) };
+        let [word, key, value] = <[Form; 3]>::try_from(parts).map_err(|_| SHAPE)?;
+        let (Form::Keyword(word) | Form::Text(word)) = word else { return Err(SHAPE.into()) };
+        let (key, value) = (to_value(key)?, to_value(value)?);
+        Ok(match &*word {
+            "r" => (Step::Read { key }, value),
+            "w" => (Step::Write { key, value }, Value::Nil),
+            "append" => (Step::Append { key, value }, Value::Nil),
+            _ => return Err(SHAPE.into()),
+        })
+    };
+    steps.into_iter().map(step).collect()
+}
+
+/// What an ok call was answered.
+fn answer(fields: Fields, keys: Keys, call: &Call) -> Result<Ret, String> {
+    let kind = call.kind();
+    if let Call::Txn { steps: asked } = call {
+        let (done, seen): (Vec<Step>, Vec<Value>) = steps(fields.value)?.into_iter().unzip();
+        return match done[..] == asked[..] {
+            true => Ok(Ret::Value(Value::list(seen))),
+            false => Err("a txn that is ok with other steps than were asked for".into()),
+        };
     }
-    to_value(value)
+    if !kind.is_bare() && kind != CallKind::Contains || kind == CallKind::Release {
+        // What stands there repeats what was asked.
+        return Ok(Ret::Done);
+    }
+    let (key, value) = keyed(fields.key, fields.value, keys)?;
+    if key != *call.key() {
+        return Err(format!("a {kind} of key {} returned key {key}", call.key()));
+    }
+    match (kind, value) {
+        (CallKind::Acquire, None | Some(Form::Nil)) => Ok(Ret::Done),
+        (CallKind::Contains, Some(Form::Bool(is))) => Ok(Ret::Value(Value::Bool(is))),
+        (CallKind::Contains, _) => Err("a contains that is ok, without true or false as :value".into()),
+        (_, Some(value)) => Ok(Ret::Value(to_value(value)?)),
+        (_, None) => Err(format!("a {kind} that is ok, without :value")),
+    }
 }
 
 fn reason(error: Option<&Form>) -> String {

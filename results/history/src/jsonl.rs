@@ -226,6 +226,14 @@ pub enum ReadError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A binary file is not what it must be.
+    #[error("byte {offset}: {problem}")]
+    Binary {
+        /// Where it was noticed.
+        offset: u64,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A line contradicts an earlier one.
     #[error("line {line}: {source}")]
     Contradiction {
@@ -278,11 +286,11 @@ pub fn read(mut input: impl BufRead) -> Result<Recorded, ReadError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::event::{FaultEvent, Note};
 
-    fn sample() -> Vec<Event> {
+    pub(crate) fn sample() -> Vec<Event> {
         let key = || Value::Int(5);
         let cas = Call::Cas { key: key(), from: 1.into(), to: 2.into() };
         let at = |time, what| Event { time: Time(time), what };
@@ -333,7 +341,7 @@ mod tests {
     }
 
     /// One call of each kind, and an answer it may get.
-    fn one_of_each() -> Vec<(Call, Ret)> {
+    pub(crate) fn one_of_each() -> Vec<(Call, Ret)> {
         let (key, value) = (|| Value::text("k"), || Value::Int(7));
         let seen = |value: Value| Ret::Value(value);
         let steps = [

@@ -3,12 +3,14 @@
 //!
 //! Pure data: no clock, no thread, no file, no randomness. Everything above judges or pictures what stands here.
 
+pub mod binary;
 mod builder;
 mod by_key;
 mod call;
 mod columns;
 pub mod edn;
 mod event;
+pub mod export;
 pub mod format;
 mod history;
 mod intern;

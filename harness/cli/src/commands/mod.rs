@@ -5,6 +5,7 @@ pub mod clean;
 pub mod demo;
 pub mod doctor;
 pub mod images;
+pub mod export;
 pub mod list;
 pub mod node;
 pub mod run;

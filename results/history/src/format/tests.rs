@@ -17,7 +17,9 @@ const SAMPLES: [(Format, &str); 5] = [
     (
         Format::JepsenEdn,
         concat!(
-            "; a comment\n[{:process 0, :type :invoke, :f :write, :value 4, :time 17, :error [:a \"b\"]}\n",
+            "; a comment\n[{:process 7 :type :invoke :f :txn :value [[:r 1 nil] [:append :k 2]]}\n",
+            "{:process 8 :type :invoke :f :dequeue} {:process 8 :type :ok :f :dequeue :value 3}\n",
+            "{:process 7 :type :ok :f :txn :value [[:r 1 [3]] [:append :k 2]]} {:process 0, :type :invoke, :f :write, :value 4, :time 17, :error [:a \"b\"]}\n",
             " {:process :nemesis :type :info :f :start :value {\"n1\" #{1 2}}}\n",
             " #jepsen.history.Op{:process 1 :type :invoke :f :cas :value [4 5N]}\n",
             " #_{:skip me} {:process 0 :type :ok :f :write :value 4, :time 5}\n",
@@ -54,7 +56,7 @@ const SAMPLES: [(Format, &str); 5] = [
 
 #[test]
 fn recognised_and_read() {
-    let operations = [2, 2, 1, 2, 2];
+    let operations = [2, 4, 1, 2, 2];
     for ((format, text), expected) in SAMPLES.into_iter().zip(operations) {
         assert_eq!(Format::sniff(text.as_bytes()), Some(format));
         let recorded = read_any(text.as_bytes(), Format::Auto, Keys::One).unwrap();
@@ -104,6 +106,7 @@ fn cut_at_any_byte() {
 
 fn line_of(error: &ReadError) -> usize {
     match error {
+        ReadError::Binary { .. } => panic!("no sample is binary: {error}"),
         ReadError::Io { line, .. } | ReadError::Line { line, .. } | ReadError::Contradiction { line, .. } => {
             *line
         }

@@ -101,8 +101,9 @@ fn what_is_wrong_is_named_with_its_line() {
         "line 2: :type :done is not one of invoke, ok, fail, info"
     );
     assert_eq!(
-        second("{:process 1 :type :invoke :f :txn :value [[:r 1 nil]]}"),
-        "line 2: :f :txn is not understood: read (get), write (put), cas, add and append are"
+        second("{:process 1 :type :invoke :f :drain}"),
+        "line 2: :f :drain is not understood: read, write, cas, add, remove, contains, append, enqueue, dequeue, push, pop, \
+         increment, generate, acquire, release, use, txn are"
     );
     assert_eq!(second("{:process 1 :type :invoke :value []}"), "line 2: an invocation without :f");
     assert_eq!(
@@ -133,6 +134,53 @@ fn what_is_wrong_is_named_with_its_line() {
         "line 2: a read that is ok, without :value"
     );
     assert_eq!(second("\n {:process ]"), "line 3: ] closes nothing, at column 12");
+}
+
+/// An operation of each sort, as text that another tool wrote, and what it means.
+#[test]
+fn words_of_queues_counters_locks_and_transactions() {
+    let read = |f: &str, asked: &str, seen: &str| {
+        let history = history(&format!(
+            "{{:process 0 :type :invoke :f {f} :value {asked}}} {{:process 0 :type :ok :f {f} :value {seen}}}"
+        ));
+        let operation = history.operation(0);
+        (operation.call, operation.outcome)
+    };
+    let (nil, done) = (|| Value::Nil, || Outcome::Ok(Ret::Done));
+    let seen = |value: Value| Outcome::Ok(Ret::Value(value));
+    for (f, asked, told, call, outcome) in [
+        (":enqueue", "7", "7", Call::Enqueue { key: nil(), value: 7.into() }, done()),
+        (":dequeue", "nil", "7", Call::Dequeue { key: nil() }, seen(7.into())),
+        (":push", "7", "7", Call::Push { key: nil(), value: 7.into() }, done()),
+        (":pop", "nil", "nil", Call::Pop { key: nil() }, seen(nil())),
+        (":remove", "7", "7", Call::Remove { key: nil(), value: 7.into() }, done()),
+        (":contains", "7", "false", Call::Contains { key: nil(), value: 7.into() }, seen(Value::Bool(false))),
+        (":inc", "nil", "nil", Call::Increment { key: nil(), by: 1 }, done()),
+        (":increment", "-2", "-2", Call::Increment { key: nil(), by: -2 }, done()),
+        (":generate", "nil", "\"x\"", Call::Generate { key: nil() }, seen("x".into())),
+        (":lock", "nil", "nil", Call::Acquire { key: nil() }, done()),
+        (":acquire", "nil", "33", Call::Acquire { key: nil() }, seen(33.into())),
+        (":release", "nil", "nil", Call::Release { key: nil() }, done()),
+    ] {
+        assert_eq!(read(f, asked, told), (call, outcome), "{f}");
+    }
+    let (call, outcome) =
+        read(":txn", "[[:r 1 nil] [:append 2 5] [:w 3 4]]", "[[:r 1 [9]] [:append 2 5] [:w 3 4]]");
+    let steps = [
+        Step::Read { key: 1.into() },
+        Step::Append { key: 2.into(), value: 5.into() },
+        Step::Write { key: 3.into(), value: 4.into() },
+    ];
+    assert_eq!(call, Call::Txn { steps: steps.into() });
+    assert_eq!(outcome, seen(Value::list([Value::list([9.into()]), nil(), nil()])));
+    let txn = |value: &str, told: &str| {
+        error(&format!("{{:type :invoke :f :txn :value {value}}}\n{{:type :ok :f :txn :value {told}}}"))
+    };
+    assert_eq!(
+        txn("[[:w 1 2]]", "[[:w 1 3]]"),
+        "line 2: a txn that is ok with other steps than were asked for"
+    );
+    assert!(txn("[[:r 1]]", "[]").starts_with("line 1: the :value of a txn must be"));
 }
 
 #[test]

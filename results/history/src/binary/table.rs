@@ -1,0 +1,115 @@
+//! The table of values, keys or texts of a binary history: a tag and a word for each, and a heap for what does not fit a word.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::intern::{Texts, Values};
+use crate::value::Value;
+
+const NIL: u8 = 0;
+const BOOL: u8 = 1;
+const INT: u8 = 2;
+const TEXT: u8 = 3;
+/// A list, as JSON.
+const LIST: u8 = 4;
+
+/// A table as it stands in the file.
+#[derive(Default)]
+pub(super) struct Table {
+    pub(super) tags: Vec<u8>,
+    /// The integer, the truth value, or where in the heap it ends: it begins where the one before ends.
+    pub(super) words: Vec<u64>,
+    pub(super) heap: Vec<u8>,
+}
+
+impl Table {
+    /// # Errors
+    /// Never, but for what JSON cannot say.
+    pub(super) fn of(values: &[Value]) -> io::Result<Table> {
+        let mut table = Table::default();
+        for value in values {
+            let (tag, word) = match value {
+                Value::Nil => (NIL, 0),
+                Value::Bool(bool) => (BOOL, u64::from(*bool)),
+                Value::Int(int) => (INT, int.cast_unsigned()),
+                Value::Text(text) => {
+                    table.heap.extend_from_slice(text.as_bytes());
+                    (TEXT, table.heap.len() as u64)
+                }
+                Value::List(_) => {
+                    serde_json::to_writer(&mut table.heap, value)?;
+                    (LIST, table.heap.len() as u64)
+                }
+            };
+            table.tags.push(tag);
+            table.words.push(word);
+        }
+        Ok(table)
+    }
+
+    pub(super) fn of_texts(texts: &[Arc<str>]) -> Table {
+        let mut table = Table::default();
+        for text in texts {
+            table.heap.extend_from_slice(text.as_bytes());
+            table.tags.push(TEXT);
+            table.words.push(table.heap.len() as u64);
+        }
+        table
+    }
+
+    /// The values, each of which must stand there once.
+    pub(super) fn values(&self) -> Result<Vec<Value>, String> {
+        let (mut list, mut numbers) = (Vec::with_capacity(self.tags.len()), Values::default());
+        for (place, value) in self.each().enumerate() {
+            let value = match value? {
+                (LIST, _, inside) => match serde_json::from_slice(inside) {
+                    Ok(Value::List(items)) => Value::List(items),
+                    _ => return Err(format!("value {place} is no list")),
+                },
+                (TEXT, _, inside) => Value::text(text(inside)?),
+                (INT, word, _) => Value::Int(word.cast_signed()),
+                (NIL, 0, _) => Value::Nil,
+                (BOOL, word @ (0 | 1), _) => Value::Bool(word == 1),
+                (tag, ..) => return Err(format!("value {place} has the tag {tag}, which there is not")),
+            };
+            if numbers.of(&mut list, &value) as usize != place {
+                return Err(format!("the value {value} stands there twice"));
+            }
+        }
+        Ok(list)
+    }
+
+    /// The texts, each of which must stand there once.
+    pub(super) fn texts(&self) -> Result<Vec<Arc<str>>, String> {
+        let (mut list, mut numbers) = (Vec::new(), Texts::default());
+        for (place, value) in self.each().enumerate() {
+            let (TEXT, _, inside) = value? else { return Err(format!("text {place} is no text")) };
+            let text = text(inside)?;
+            if numbers.of(&mut list, text) as usize != place {
+                return Err(format!("the text {text:?} stands there twice"));
+            }
+        }
+        Ok(list)
+    }
+
+    /// Each tag and word, and what belongs to it of the heap.
+    fn each(&self) -> impl Iterator<Item = Result<(u8, u64, &[u8]), String>> {
+        let lengths = (self.tags.len() != self.words.len())
+            .then(|| Err(format!("{} tags for {} words", self.tags.len(), self.words.len())));
+        let mut used = 0;
+        lengths.into_iter().chain(self.tags.iter().zip(&self.words).map(move |(tag, word)| {
+            if *tag < TEXT {
+                return Ok((*tag, *word, &[][..]));
+            }
+            let end = usize::try_from(*word).ok().filter(|end| (used..=self.heap.len()).contains(end));
+            let end = end.ok_or_else(|| format!("a text that ends at {word} of {}", self.heap.len()))?;
+            let inside = &self.heap[used..end];
+            used = end;
+            Ok((*tag, *word, inside))
+        }))
+    }
+}
+
+fn text(bytes: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(bytes).map_err(|error| format!("a text is not UTF-8: {error}"))
+}

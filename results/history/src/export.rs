@@ -1,0 +1,217 @@
+//! Histories written for other tools: Jepsen's EDN, and a table of comma-separated values.
+//!
+//! Neither form has a place for all of a history. EDN has none for faults, phases and notes, nor for what an `add`, `remove`,
+//! `append` or `increment` was answered; where a history has more keys than `nil`, each value is a pair `[key value]`, as of
+//! Jepsen's independent workloads. The table has one line an operation, values as JSON.
+
+use std::io::{self, Write};
+
+use crate::call::{Call, CallKind, Outcome, Ret, Step};
+use crate::history::{History, Operation, Position};
+use crate::value::Value;
+
+/// Writes the operations as Jepsen does: a map for each invocation and each completion, in the order of time.
+///
+/// # Errors
+/// When `out` does.
+pub fn edn(out: &mut impl Write, history: &History) -> io::Result<()> {
+    let keyed = history.columns().keys().iter().any(|key| *key != Value::Nil);
+    let mut ends: Vec<(u64, u64, u32, bool)> = Vec::with_capacity(2 * history.len());
+    let columns = history.columns();
+    for at in 0..history.len() {
+        let (invoke, complete) = (u64::from(columns.invoke()[at]), columns.complete()[at]);
+        let (invoked, ended) = (columns.invoked()[at], columns.ended()[at]);
+        ends.push((invoked, 2 * invoke, at as u32, false));
+        match complete {
+            Position::MAX if ended == u64::MAX => {}
+            // Where it stood among the events of that time is not kept: before all but its own invocation will do.
+            Position::MAX if ended > invoked => ends.push((ended, 0, at as u32, true)),
+            Position::MAX => ends.push((ended, 2 * invoke + 1, at as u32, true)),
+            complete => ends.push((ended, 2 * u64::from(complete), at as u32, true)),
+        }
+    }
+    ends.sort_unstable();
+    for (index, (time, _, at, completed)) in ends.into_iter().enumerate() {
+        let operation = history.operation(at as usize);
+        write!(out, "{{:index {index}, :time {time}, :process {}, ", operation.process.0)?;
+        let kind = if completed { operation.outcome.word() } else { "invoke" };
+        write!(out, ":type :{kind}, :f :{}, :value ", operation.call.kind())?;
+        let value = shown(&operation, completed);
+        if keyed && operation.call.kind() != CallKind::Txn {
+            write!(out, "[")?;
+            edn_value(out, operation.call.key())?;
+            write!(out, " ")?;
+            edn_value(out, &value)?;
+            write!(out, "]")?;
+        } else {
+            edn_value(out, &value)?;
+        }
+        match (&operation.node, &operation.outcome) {
+            (Some(node), _) if !completed => write!(out, ", :node {}", serde_json::to_string(&**node)?)?,
+            (_, Outcome::Fail(why) | Outcome::Info(why)) if completed => {
+                write!(out, ", :error {}", serde_json::to_string(why)?)?;
+            }
+            _ => {}
+        }
+        writeln!(out, "}}")?;
+    }
+    Ok(())
+}
+
+/// The value of an invocation or of its completion.
+fn shown(operation: &Operation, completed: bool) -> Value {
+    let answer = match &operation.outcome {
+        Outcome::Ok(Ret::Value(value)) if completed => Some(value),
+        _ => None,
+    };
+    match &operation.call {
+        bare if bare.is_bare() => answer.cloned().unwrap_or_default(),
+        Call::Contains { value, .. } => answer.unwrap_or(value).clone(),
+        Call::Write { value, .. }
+        | Call::Add { value, .. }
+        | Call::Remove { value, .. }
+        | Call::Append { value, .. }
+        | Call::Enqueue { value, .. }
+        | Call::Push { value, .. }
+        | Call::Use { token: value, .. } => value.clone(),
+        Call::Increment { by: number, .. } | Call::Watch { from: number, .. } => Value::Int(*number),
+        Call::Cas { from, to, .. } => Value::list([from.clone(), to.clone()]),
+        Call::Txn { steps } => {
+            let seen = answer.and_then(Value::elements).unwrap_or_default();
+            Value::list(steps.iter().enumerate().map(|(place, step)| {
+                let value = match step {
+                    Step::Read { .. } => seen.get(place).cloned().unwrap_or_default(),
+                    Step::Write { value, .. } | Step::Append { value, .. } => value.clone(),
+                };
+                // With a colon, a text is written as the keyword it was read from.
+                Value::list([format!(":{}", step.word()).as_str().into(), step.key().clone(), value])
+            }))
+        }
+        _ => Value::Nil,
+    }
+}
+
+fn edn_value(out: &mut impl Write, value: &Value) -> io::Result<()> {
+    match value {
+        Value::Nil => write!(out, "nil"),
+        Value::Bool(bool) => write!(out, "{bool}"),
+        Value::Int(int) => write!(out, "{int}"),
+        Value::Text(word) if is_keyword(word) => write!(out, "{word}"),
+        Value::Text(text) => write!(out, "{}", serde_json::to_string(&**text)?),
+        Value::List(items) => {
+            write!(out, "[")?;
+            for (place, item) in items.iter().enumerate() {
+                if place > 0 {
+                    write!(out, " ")?;
+                }
+                edn_value(out, item)?;
+            }
+            write!(out, "]")
+        }
+    }
+}
+
+/// Whether a text is what a keyword becomes when it is read.
+fn is_keyword(text: &str) -> bool {
+    text.strip_prefix(':').is_some_and(|word| {
+        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
+    })
+}
+
+/// Writes the operations as comma-separated values: a line of names, then a line for each in the order of invocation. Times are
+/// in nanoseconds; what has no value is empty.
+///
+/// # Errors
+/// When `out` does.
+pub fn csv(out: &mut impl Write, history: &History) -> io::Result<()> {
+    writeln!(out, "process,node,f,key,value,type,answer,error,invoked,ended,invoke,complete")?;
+    for operation in history.operations() {
+        let (answer, error) = match &operation.outcome {
+            Outcome::Ok(Ret::Value(value)) => (serde_json::to_string(value)?, ""),
+            Outcome::Ok(Ret::Done) => (String::new(), ""),
+            Outcome::Fail(why) | Outcome::Info(why) => (String::new(), why.as_str()),
+        };
+        let value = match operation.call.is_bare() {
+            true => String::new(),
+            false => serde_json::to_string(&shown(&operation, false))?,
+        };
+        write!(out, "{},", operation.process.0)?;
+        let key = serde_json::to_string(operation.call.key())?;
+        let node = operation.node.as_deref().unwrap_or_default();
+        let (f, kind) = (operation.call.kind().word(), operation.outcome.word());
+        for text in [node, f, &key, &value, kind, &answer, error] {
+            cell(out, text)?;
+        }
+        write!(out, "{},", operation.invoked.0)?;
+        match operation.ended {
+            Some(ended) => write!(out, "{},", ended.0)?,
+            None => write!(out, ",")?,
+        }
+        match operation.complete {
+            Position::MAX => writeln!(out, "{},", operation.invoke)?,
+            complete => writeln!(out, "{},{complete}", operation.invoke)?,
+        }
+    }
+    Ok(())
+}
+
+/// A text, quoted where it must be, and a comma.
+fn cell(out: &mut impl Write, text: &str) -> io::Result<()> {
+    if text.contains(['"', ',', '\n', '\r']) {
+        write!(out, "\"{}\",", text.replace('"', "\"\""))
+    } else {
+        write!(out, "{text},")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jepsen::{Keys, read_edn};
+
+    const TEXT: &str = concat!(
+        "{:process 0 :type :invoke :f :write :value [:k \"a \\\"b\\\"\\n, c\"] :time 5 :node \"n1\"}\n",
+        "{:process 1 :type :invoke :f :read :value [2 nil] :time 5}\n",
+        "{:process 1 :type :ok :f :read :value [2 [1 true nil]] :time 6}\n",
+        "{:process 2 :type :invoke :f :txn :value [[:r 1 nil] [:append 2 3]] :time 6}\n",
+        "{:process 2 :type :ok :f :txn :value [[:r 1 [7]] [:append 2 3]] :time 7}\n",
+        "{:process 3 :type :invoke :f :cas :value [2 [1 4]] :time 7}\n",
+        "{:process 0 :type :info :f :write :value [:k nil] :time 7 :error \"slow, \\\"very\\\"\"}\n",
+        "{:process 3 :type :fail :f :cas :value [2 [1 4]] :time 8 :error \"no\"}\n",
+        "{:process 4 :type :invoke :f :contains :value [2 9] :time 8}\n",
+        "{:process 4 :type :ok :f :contains :value [2 true] :time 9}\n",
+        "{:process 5 :type :invoke :f :dequeue :value [2 nil] :time 9}\n",
+    );
+
+    #[test]
+    fn edn_says_what_was_read() {
+        let history = read_edn(TEXT.as_bytes(), Keys::Tuple).unwrap().history;
+        let mut out = Vec::new();
+        edn(&mut out, &history).unwrap();
+        let again = read_edn(out.as_slice(), Keys::Tuple).unwrap().history;
+        let but_for_positions = |history: &History| -> Vec<Operation> {
+            let positions = |operation| Operation { invoke: 0, complete: 0, ..operation };
+            history.operations().map(positions).collect()
+        };
+        assert_eq!(
+            but_for_positions(&again),
+            but_for_positions(&history),
+            "{}",
+            String::from_utf8_lossy(&out)
+        );
+        assert_eq!(again.operation(0).node.as_deref(), Some("n1"));
+    }
+
+    #[test]
+    fn the_table_has_a_line_for_each_operation() {
+        let history = read_edn(TEXT.as_bytes(), Keys::Tuple).unwrap().history;
+        let mut out = Vec::new();
+        csv(&mut out, &history).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 7);
+        assert_eq!(lines[1], r#"0,n1,write,""":k""","""a \""b\""\n, c""",info,,"slow, ""very""",5,7,0,"#);
+        assert_eq!(lines[2], "1,,read,2,,ok,\"[1,true,null]\",,5,6,1,2");
+        assert_eq!(lines[6], "5,,dequeue,2,,info,,the history ends before its completion,9,,10,");
+    }
+}
