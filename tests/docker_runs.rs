@@ -55,13 +55,12 @@ fn all_faults_bit(folder: &Path, kinds: &[&str]) {
 }
 
 /// What of the host a run must not change: its firewall but for what the engine does for its own bridges, its routes, its
-/// interfaces, and its clock beside the one that nobody can set.
+/// interfaces.
 #[derive(Debug, PartialEq, Eq)]
 struct Host {
     rules: Vec<String>,
     routes: String,
     interfaces: Vec<String>,
-    clock_offset_s: i64,
 }
 
 impl Host {
@@ -86,22 +85,23 @@ impl Host {
         let mut interfaces: Vec<String> =
             entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
         interfaces.sort();
-        Host {
-            rules: lines.map(bare).collect(),
-            routes: said("ip", &["route"]),
-            interfaces,
-            clock_offset_s: clock_offset_s(),
-        }
+        Host { rules: lines.map(bare).collect(), routes: said("ip", &["route"]), interfaces }
     }
 }
 
-/// How far the host's clock is from its time since boot, in tenths of a minute: small corrections are not ours.
-fn clock_offset_s() -> i64 {
+/// How far the host's clock is from its time since boot.
+fn clock_offset_ms() -> i128 {
     let mut boot = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `boot` is a live timespec.
     assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &mut boot) }, 0);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-    (now.as_secs() as i64 - boot.tv_sec) / 6
+    now.as_millis() as i128 - i128::from(boot.tv_sec) * 1000 - i128::from(boot.tv_nsec) / 1_000_000
+}
+
+/// Nobody has set the host's clock; small corrections are not ours.
+#[track_caller]
+fn the_clock_was_not_set(offset_before_ms: i128) {
+    assert!((clock_offset_ms() - offset_before_ms).abs() < 500, "the host's clock was set");
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn the_bundled_store_keeps_its_promise_in_docker_and_the_host_is_as_it_was() {
         return;
     }
     let (_alone, folder) = (alone(), folder());
-    let before = Host::now();
+    let (before, clock) = (Host::now(), clock_offset_ms());
     let nemesis = "partition:every=6s:lasts=3s,kill:every=8s:lasts=3s,pause:every=8s:lasts=2s";
     let words = [
         "run",
@@ -127,6 +127,7 @@ fn the_bundled_store_keeps_its_promise_in_docker_and_the_host_is_as_it_was() {
     ];
     run(folder.path(), &words).expect(0).prints("VALID");
     assert_eq!(Host::now(), before, "the host is as it was");
+    the_clock_was_not_set(clock);
     all_faults_bit(&folder.path().join("a"), &["partition", "kill", "pause"]);
     assert_eq!(ours(), [""; 0], "nothing is left in the engine");
     for node in 1..=5 {
@@ -209,7 +210,8 @@ fn killed_at_any_moment_its_faults_end_and_a_clean_removes_the_rest() {
         return;
     }
     let (_alone, folder) = (alone(), folder());
-    let before = Host::now();
+    let (before, clock) = (Host::now(), clock_offset_ms());
+    let mut seen = 0;
     for (round, moment) in moments(10).into_iter().enumerate() {
         let out = format!("run{round}");
         let nemesis = "partition:every=1500ms:lasts=1s,pause:every=1500ms:lasts=1s,kill:every=3s:lasts=1s";
@@ -230,11 +232,13 @@ fn killed_at_any_moment_its_faults_end_and_a_clean_removes_the_rest() {
         ];
         let mut child = start(folder.path(), &words);
         std::thread::sleep(moment);
+        let left = || -> Vec<String> {
+            engine(&["ps", "-q", "--filter=label=schism.kind=sidecar"]).lines().flat_map(faults).collect()
+        };
+        seen += left().len();
         child.kill().expect("it is our child");
         child.wait().expect("it is our child");
         let killed = Instant::now();
-        let sidecars = engine(&["ps", "-q", "--filter=label=schism.kind=sidecar"]);
-        let left = || -> Vec<String> { sidecars.lines().flat_map(faults).collect() };
         let mut in_force = left();
         while !in_force.is_empty() && killed.elapsed() < Duration::from_secs(5) {
             std::thread::sleep(Duration::from_millis(50));
@@ -249,7 +253,9 @@ fn killed_at_any_moment_its_faults_end_and_a_clean_removes_the_rest() {
             ours().is_empty()
         });
     }
+    assert!(seen > 0, "what was looked for was there before a kill, and could be seen");
     assert_eq!(Host::now(), before, "the host is as it was");
+    the_clock_was_not_set(clock);
     run(folder.path(), &["clean"])
         .expect(0)
         .prints("nothing to clean: no killed run has left anything in docker");
@@ -366,15 +372,22 @@ fn a_refused_capability_is_told() {
     against("no NET_ADMIN", &refusing, &[], &["NET_ADMIN"]);
 }
 
-/// Whatever network is asked for is taken: the one that the engine's own bridge has.
+/// Somebody has taken all of the addresses among which ours are chosen.
 #[test]
 fn a_network_that_is_always_taken_is_told() {
     let _alone = alone();
     if !docker("network taken") {
         return;
     }
-    let taken = Between::new(&[("\"Driver\":\"bridge\",\"IPAM\"", "\"Driver\":\"brigde\",\"IPAM\"")]);
-    against("network refused", &taken, &[], &["network"]);
+    let name = format!("taken-by-{}", std::process::id());
+    engine(&["network", "create", "--subnet=198.18.0.0/15", &name]);
+    // Taken down again whatever comes of it.
+    let told = std::panic::catch_unwind(|| {
+        let engine = Between::new(&[]);
+        against("network taken", &engine, &[], &["no network of 198.18.0.0/15 is free", "schism clean"]);
+    });
+    engine(&["network", "rm", &name]);
+    told.expect("it was told");
 }
 
 /// A store that dies as soon as it is started is shown with its last words.
