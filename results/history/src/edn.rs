@@ -8,10 +8,10 @@
 //!
 //! Linear in the size of the input; holds one form at a time.
 
-use std::collections::HashSet;
 use std::io::{self, BufRead};
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
 use thiserror::Error;
 
 /// How deep forms may be nested: enough for any history, too little to overflow a stack.
@@ -90,13 +90,13 @@ pub struct Reader<R> {
     line: usize,
     column: usize,
     token: Vec<u8>,
-    words: HashSet<Arc<str>>,
+    words: FxHashSet<Arc<str>>,
 }
 
 impl<R: BufRead> Reader<R> {
     /// A reader of EDN.
     pub fn new(input: R) -> Self {
-        Reader { input, json: false, line: 1, column: 1, token: Vec::new(), words: HashSet::new() }
+        Reader { input, json: false, line: 1, column: 1, token: Vec::new(), words: FxHashSet::default() }
     }
 
     /// A reader of JSON: objects are maps whose keys are texts.
@@ -165,6 +165,7 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
+    #[inline]
     fn peek(&mut self) -> Result<Option<u8>> {
         loop {
             match self.input.fill_buf() {
@@ -176,6 +177,7 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// Takes the byte just peeked at.
+    #[inline]
     fn bump(&mut self) {
         if let Ok([byte, ..]) = self.input.fill_buf() {
             if *byte == b'\n' {
@@ -258,7 +260,8 @@ impl<R: BufRead> Reader<R> {
 
     fn map(&mut self, depth: usize) -> Result<Form> {
         self.bump();
-        let mut entries = Vec::new();
+        // The map of an operation has about so many entries.
+        let mut entries = Vec::with_capacity(8);
         while let Some(key) = self.element(Some(b'}'), depth + 1)? {
             match self.element(Some(b'}'), depth + 1)? {
                 Some(value) => entries.push((key, value)),
@@ -395,6 +398,7 @@ impl<R: BufRead> Reader<R> {
     fn string(&mut self) -> Result<String> {
         let mut bytes = Vec::new();
         loop {
+            self.plain_text(&mut bytes)?;
             let Some(byte) = self.peek()? else { return self.cut() };
             self.bump();
             match byte {
@@ -410,6 +414,18 @@ impl<R: BufRead> Reader<R> {
             Ok(text) => Ok(text),
             Err(_) => self.wrong("a string that is not UTF-8"),
         }
+    }
+
+    /// What stands in a string up to its end, an escape, a line's end or the end of the buffer.
+    fn plain_text(&mut self, bytes: &mut Vec<u8>) -> Result<()> {
+        self.peek()?;
+        let Ok(buffer) = self.input.fill_buf() else { return Ok(()) };
+        let special = |byte: &u8| matches!(byte, b'"' | b'\\' | b'\n');
+        let length = buffer.iter().position(special).unwrap_or(buffer.len());
+        bytes.extend_from_slice(&buffer[..length]);
+        self.input.consume(length);
+        self.column += length;
+        Ok(())
     }
 
     fn escape(&mut self) -> Result<char> {
@@ -475,6 +491,9 @@ fn ends_token(byte: u8, json: bool) -> bool {
 }
 
 fn number(token: &[u8]) -> std::result::Result<Form, String> {
+    if token.len() <= 18 && token.iter().all(u8::is_ascii_digit) {
+        return Ok(Form::Int(token.iter().fold(0, |int, digit| int * 10 + i64::from(digit - b'0'))));
+    }
     let text = std::str::from_utf8(token).map_err(|_| "a number that is not UTF-8".to_string())?;
     let whole = text.strip_suffix('N').unwrap_or(text);
     if let Ok(int) = whole.parse() {

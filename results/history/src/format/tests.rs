@@ -144,6 +144,10 @@ fn garbled_at_random() {
                 read += 1;
                 assert!(recorded.history.rows().iter().all(|op| op.invoked <= op.completed));
                 assert!(recorded.cut.is_none_or(|line| (1..=lines).contains(&line)));
+                // The binary form refuses what no reader would have let in, and nothing else.
+                let mut file = Vec::new();
+                binary::write(&mut file, &recorded.history).unwrap();
+                assert_eq!(binary::read(file.as_slice()).unwrap().history, recorded.history);
             }
             Err(error) => {
                 refused += 1;
