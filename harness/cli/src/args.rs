@@ -211,6 +211,14 @@ pub enum Model {
     Staleness,
     /// Registers whose values are written once: what each client can rely on by itself
     Sessions,
+    /// The same: each client sees the writes of every other one in the order in which they were made
+    Pram,
+    /// The same: nobody sees an operation without all that comes before it (CC)
+    Causal,
+    /// The same, and all agree on the order of concurrent writes (CCv)
+    CausalConvergent,
+    /// The same: one order of all operations that keeps each client's own
+    Sequential,
 }
 
 /// `schism demo`

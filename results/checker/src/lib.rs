@@ -11,6 +11,7 @@ mod staleness;
 pub mod synthetic;
 mod verdict;
 mod versions;
+pub mod weak;
 pub mod zones;
 
 pub use evidence::{Enough, Evidence};
@@ -19,3 +20,4 @@ pub use session::{Guarantee, Session, Sessions};
 pub use set::SetFull;
 pub use staleness::{KeyStaleness, ReadStaleness, Spread, Staleness};
 pub use verdict::{Anomaly, Budget, Checker, Doubt, Judgement, Refused, Verdict};
+pub use weak::Weak;

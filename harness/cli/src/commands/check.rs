@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use schism_checker::model::{CasRegister, Register, TextRegister};
-use schism_checker::{Checker, Linearizable, Sessions, SetFull, Staleness, Verdict};
+use schism_checker::{Checker, Linearizable, Sessions, SetFull, Staleness, Verdict, Weak, weak};
 use schism_engine::plan::{Complaint, Plan, duration, size};
 use schism_history::Value;
 use schism_history::format::{Format, read_any};
@@ -130,7 +130,7 @@ fn judges(file: &Path, path: &Path, request: &Request) -> Result<(Vec<Box<dyn Ch
         let problem = format!("{}: no plan.toml beside it says what it is a history of", path.display());
         return Err(Failure::usage(
             problem,
-            "name its model: --model register, cas-register, string, set, staleness or sessions",
+            "name its model: --model register, cas-register, string, set, staleness, sessions … (`schism check --help`)",
         ));
     }
     let plan: Plan = read_plan(&plan_path)?;
@@ -155,5 +155,9 @@ fn judge_of(model: Model, initial: &Value) -> Box<dyn Checker> {
         Model::Set => Box::new(SetFull::default()),
         Model::Staleness => Box::new(Staleness { initial, ..Staleness::default() }),
         Model::Sessions => Box::new(Sessions { initial, ..Sessions::default() }),
+        Model::Pram => Box::new(Weak { model: weak::Model::Pram, initial }),
+        Model::Causal => Box::new(Weak { model: weak::Model::Causal, initial }),
+        Model::CausalConvergent => Box::new(Weak { model: weak::Model::Convergent, initial }),
+        Model::Sequential => Box::new(Weak { model: weak::Model::Sequential, initial }),
     }
 }

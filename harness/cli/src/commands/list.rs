@@ -55,7 +55,7 @@ fn lines(what: Listed) -> Vec<Line> {
     }
 }
 
-const CHECKERS: [(&str, &str); 5] = [
+const CHECKERS: &[(&str, &str)] = &[
     ("linearizable", "every object's operations have a legal order that agrees with real time"),
     ("set", "of the elements of a set, none is lost, late, doubled or made up"),
     ("staleness", "how far reads lag behind what was written, by time and by versions"),
@@ -63,6 +63,13 @@ const CHECKERS: [(&str, &str); 5] = [
         "sessions",
         "each client sees its own writes, and time never runs back for it: the four session guarantees",
     ),
+    ("pram", "each client sees the writes of every other one in the order in which they were made"),
+    ("causal", "nobody sees an operation without all that comes before it: causal consistency, CC"),
+    (
+        "causal-convergent",
+        "the same, and all agree on the order of concurrent writes: causal convergence, CCv",
+    ),
+    ("sequential", "one order of all operations keeps each client's own and explains every read"),
     ("evidence", "enough happened, every fault bit, the run came to its end: a pass is earned"),
 ];
 

@@ -8,6 +8,8 @@ mod shapes;
 mod shrink;
 mod wording;
 
+pub use shrink::in_chunks;
+
 use schism_history::{History, Key, Operation};
 
 use crate::linear::{Allowance, Configuration, Entry, Frontier, frontier};

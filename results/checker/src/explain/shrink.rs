@@ -263,7 +263,7 @@ impl<M: Model> Shrinker<'_, '_, M> {
 /// Offers ever smaller chunks of the items to `take`, each item until it was offered alone; what was taken is not
 /// offered again. Few items are left in the end where `take` wants most of them: then it is called about as often as
 /// the logarithm of their number for each one left.
-fn in_chunks(items: &[usize], mut take: impl FnMut(&[usize]) -> bool) {
+pub fn in_chunks(items: &[usize], mut take: impl FnMut(&[usize]) -> bool) {
     let mut left = items.to_vec();
     let mut size = left.len().max(1);
     loop {
