@@ -23,10 +23,9 @@ fn as_expected(plan: &str, code: i32, verdict: &str) {
     let text = fs::read_to_string(folder.path().join("a/verdict.json")).expect("a run leaves verdict.json");
     let found: Value = serde_json::from_str(&text).expect("verdict.json is JSON");
     let faults = found["measured"]["faults"].as_array().expect("faults are measured");
-    assert!(
-        !faults.is_empty() && faults.iter().all(|totals| totals["bit"] == totals["windows"]),
-        "{faults:?}"
-    );
+    let planned = recorded.contains("[[nemesis]]") && !recorded.contains("name = \"none\"");
+    assert_eq!(planned, !faults.is_empty(), "{faults:?}");
+    assert!(faults.iter().all(|totals| totals["bit"] == totals["windows"]), "{faults:?}");
 }
 
 /// Whether there is an etcd here. Where not, the test is skipped by name, and in CI that is a failure.
@@ -51,6 +50,41 @@ fn no_acknowledged_element_is_missing() {
     as_expected("set", 0, "VALID");
 }
 
+#[test]
+fn without_fencing_a_sleeper_breaks_mutual_exclusion() {
+    as_expected("lock-unfenced", 1, "mutual exclusion broken");
+}
+
+#[test]
+fn with_fencing_nobody_late_is_let_in() {
+    as_expected("lock-fenced", 0, "VALID");
+}
+
+#[test]
+fn watchers_are_told_everything_once_and_in_order() {
+    as_expected("watch", 0, "VALID");
+}
+
+#[test]
+fn registers_stay_linearizable_while_members_come_and_go() {
+    as_expected("membership", 0, "VALID");
+}
+
+#[test]
+fn three_can_replace_their_leader() {
+    as_expected("membership-three", 0, "VALID");
+}
+
+/// Only a target that can do it is asked to.
+#[test]
+fn a_target_whose_members_are_fixed_is_refused() {
+    let folder = folder();
+    run(folder.path(), &["run", "--target", "raft", "--nemesis", "membership"])
+        .expect(64)
+        .says("target `raft` cannot change its members while it runs")
+        .says("targets for it: `etcd`");
+}
+
 /// Every plan there is has its test here.
 #[test]
 fn no_plan_is_forgotten() {
@@ -60,7 +94,17 @@ fn no_plan_is_forgotten() {
         .map(|entry| entry.expect("the entry is readable").file_name())
         .collect();
     names.sort();
-    assert_eq!(names, ["register.toml", "serializable.toml", "set.toml"]);
+    let tested = [
+        "lock-fenced.toml",
+        "lock-unfenced.toml",
+        "membership-three.toml",
+        "membership.toml",
+        "register.toml",
+        "serializable.toml",
+        "set.toml",
+        "watch.toml",
+    ];
+    assert_eq!(names, tested);
 }
 
 /// Without the program nothing is started, not even a folder, and both remedies are told.

@@ -7,6 +7,7 @@ mod duplicate;
 mod kill;
 mod links;
 mod loss;
+mod membership;
 mod mtu;
 mod none;
 mod partition;
@@ -78,11 +79,17 @@ pub const ALL: &[Entry] = &[
     mtu::ENTRY,
     kill::ENTRY,
     pause::ENTRY,
+    membership::ENTRY,
 ];
 
 /// The nemesis of that name.
 pub fn named(name: &str) -> Option<&'static Entry> {
     ALL.iter().find(|entry| entry.name == name)
+}
+
+/// Whether it needs a target whose members can be changed while it runs.
+pub fn needs_membership(name: &str) -> bool {
+    name == membership::ENTRY.name
 }
 
 /// The value of a setting, or its default.

@@ -1,6 +1,7 @@
 //! One connection to one node over HTTP, with nothing happening behind our back: no redirects, no proxy, no second
 //! connection, no retry.
 
+use std::io::Read;
 use std::time::Duration;
 
 use ureq::http::Response;
@@ -87,6 +88,27 @@ impl Connection {
                 request.header(*name, *value)
             });
         answer(request.config().timeout_global(Some(timeout)).build().send(body.to_string()))
+    }
+}
+
+impl Connection {
+    /// Sends a body by POST, and gives the answer's status and its body while that is being sent, for `timeout` in all.
+    /// A body that is not read to its end closes the connection.
+    ///
+    /// # Errors
+    /// When no answer has begun in time.
+    pub fn stream(
+        &self,
+        headers: &[(&str, &str)],
+        path: &str,
+        body: &serde_json::Value,
+        timeout: Duration,
+    ) -> Result<(u16, impl Read + use<>), NoAnswer> {
+        let request = self.agent.post(format!("{}{path}", self.base)).content_type("application/json");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = request.config().timeout_global(Some(timeout)).build();
+        let response = request.send(body.to_string()).map_err(classify)?;
+        Ok((response.status().as_u16(), response.into_body().into_reader()))
     }
 }
 

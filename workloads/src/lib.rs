@@ -1,7 +1,9 @@
 //! What clients do: one file a workload. To add one, copy `set.rs`, the smallest, and write it into [`ALL`].
 
+mod lock;
 mod register;
 mod set;
+mod watch;
 
 use std::collections::BTreeMap;
 
@@ -27,7 +29,7 @@ pub struct Entry {
 pub type Settings = BTreeMap<String, String>;
 
 /// Every workload there is.
-pub const ALL: &[Entry] = &[register::ENTRY, set::ENTRY];
+pub const ALL: &[Entry] = &[register::ENTRY, set::ENTRY, lock::ENTRY, watch::ENTRY];
 
 /// The workload of that name.
 pub fn named(name: &str) -> Option<&'static Entry> {

@@ -50,7 +50,12 @@ fn nemesis(entry: &schism_nemeses::Entry) -> NemesisEntry {
         };
         SettingEntry::new(setting.name, values)
     });
-    NemesisEntry { name: entry.name.into(), settings: settings.collect(), nodes_min: usual }
+    NemesisEntry {
+        name: entry.name.into(),
+        settings: settings.collect(),
+        nodes_min: usual,
+        membership: schism_nemeses::needs_membership(entry.name),
+    }
 }
 
 /// The living parts of a plan that has been checked against [`catalogue`].

@@ -112,6 +112,11 @@ pub enum Change {
         /// In which state.
         run: Run,
     },
+    /// A node is no member of the cluster: taken out by request to the others, its daemon ended. It comes back empty.
+    Removed {
+        /// Which node.
+        node: Node,
+    },
 }
 
 /// The state in which a whole cluster is wanted. The default is a healthy one.
@@ -134,6 +139,7 @@ impl Desired {
                     let state = desired.runs.entry(node).or_default();
                     *state = run.max(*state);
                 }
+                Change::Removed { node } => drop(desired.runs.insert(node, Run::Down)),
             }
         }
         desired.runs.retain(|_, run| *run != Run::Up);

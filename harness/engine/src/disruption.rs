@@ -1,23 +1,30 @@
 //! Breaks the cluster on schedule: begins and ends faults, brings the backend into the state that all faults in force
 //! desire together, and measures what each one did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use schism_history::{Edge, FaultEvent, Note, What};
 
 use crate::backend::{Backend, BackendError};
-use crate::cluster::{Desired, Node};
+use crate::cluster::{Change, Desired, Node};
 use crate::effect::{Around, effect};
 use crate::live::Live;
+use crate::membership;
 use crate::nemesis::{Fault, Nemesis, View};
 use crate::random::Random;
 use crate::recorder::Recorder;
 use crate::stop::Stop;
-use crate::target::Target;
+use crate::target::{Choices, Target};
 
 /// How long a node may take to say whether it leads. One that is cut off or paused does not answer at all.
 const ASK: Duration = Duration::from_millis(300);
+
+/// How long a node may take to be taken out of the cluster.
+const LEAVES: Duration = Duration::from_secs(3);
+
+/// How long it may take to be taken in again. A cluster that has just lost somebody else may not want to for seconds.
+const JOINS: Duration = Duration::from_secs(10);
 
 /// How often it looks for daemons that died by themselves.
 const LOOK: Duration = Duration::from_millis(200);
@@ -42,8 +49,14 @@ pub struct Disruption<'a> {
     pub recorder: &'a Recorder,
     /// Where it can be watched.
     pub live: &'a Live,
+    /// What the plan chooses about the target.
+    pub choices: &'a Choices,
     active: BTreeMap<u32, Active>,
     next_id: u32,
+    /// Nodes that no fault keeps out any more and that are not taken in again: they stay down.
+    outside: BTreeSet<Node>,
+    /// How often each node has come back as a new member.
+    returns: BTreeMap<Node, u32>,
 }
 
 /// A fault in force.
@@ -60,8 +73,19 @@ impl<'a> Disruption<'a> {
         target: &'a dyn Target,
         recorder: &'a Recorder,
         live: &'a Live,
+        choices: &'a Choices,
     ) -> Self {
-        Disruption { backend, target, recorder, live, active: BTreeMap::new(), next_id: 0 }
+        Disruption {
+            backend,
+            target,
+            recorder,
+            live,
+            choices,
+            active: BTreeMap::new(),
+            next_id: 0,
+            outside: BTreeSet::new(),
+            returns: BTreeMap::new(),
+        }
     }
 
     /// Follows the schedule until its end or until `over`, then heals everything.
@@ -113,7 +137,7 @@ impl<'a> Disruption<'a> {
     /// Waits, and writes down what dies meanwhile. Returns whether to go on.
     fn watch_until(&mut self, moment: Instant, over: &Stop) -> bool {
         loop {
-            note_deaths(self.backend, self.recorder);
+            self.note_deaths();
             let now = Instant::now();
             if now >= moment {
                 return !over.requested();
@@ -128,17 +152,28 @@ impl<'a> Disruption<'a> {
         let leader = scheduled.nemesis.aims_at_leader().then(|| self.leader()).flatten();
         let view = View { nodes: self.backend.nodes().len(), leader };
         let Some(fault) = scheduled.nemesis.choose(&view, &mut scheduled.random) else { return Ok(None) };
+        let leaves = removed(&fault.changes);
+        // One at a time, so that those who are left are always a majority.
+        if !leaves.is_empty() && !self.removed().is_empty() {
+            return Ok(None);
+        }
         let id = self.next_id;
         self.next_id += 1;
         let name = scheduled.nemesis.name();
         let before = self.backend.observe()?;
         self.recorder.record(What::Fault(event(id, name, &fault, Edge::Begin)));
         self.live.fault_begins(id, format!("{name} {}", fault.detail));
-        self.active.insert(id, Active { name, fault, around: Around { before, ..Around::default() } });
+        let mut around = Around { before, ..Around::default() };
+        let everybody = view.all();
+        self.active.insert(id, Active { name, fault, around: Around::default() });
+        for node in leaves {
+            around.members[0] = everybody.clone();
+            around.members[1] = self.take_out(node).unwrap_or_default();
+        }
         self.backend.apply(&self.desired())?;
         let begun = self.backend.observe()?;
         if let Some(active) = self.active.get_mut(&id) {
-            active.around.begun = begun;
+            active.around = Around { begun, ..around };
         }
         Ok(Some(id))
     }
@@ -147,13 +182,23 @@ impl<'a> Disruption<'a> {
         if ids.is_empty() {
             return Ok(());
         }
+        self.note_deaths();
         let ending = self.backend.observe()?;
         let ended: Vec<(u32, Active)> =
             ids.iter().filter_map(|id| Some((*id, self.active.remove(id)?))).collect();
+        let back = ended.iter().flat_map(|(_, active)| removed(&active.fault.changes));
+        let back: Vec<Node> = back.collect();
+        // Everything else is well again before the cluster is asked to take somebody in.
+        self.outside.extend(&back);
         self.backend.apply(&self.desired())?;
+        let mut members = Vec::new();
+        for node in back {
+            members = self.take_in(node)?;
+        }
         let after = self.backend.observe()?;
         for (id, active) in ended {
-            let around = Around { ending: ending.clone(), after: after.clone(), ..active.around };
+            let mut around = Around { ending: ending.clone(), after: after.clone(), ..active.around };
+            around.members[2] = members.clone();
             let mut event = event(id, active.name, &active.fault, Edge::End);
             event.effect = Some(effect(&active.fault.changes, &around));
             self.recorder.record(What::Fault(event));
@@ -163,7 +208,62 @@ impl<'a> Disruption<'a> {
     }
 
     fn desired(&self) -> Desired {
-        Desired::of(self.active.values().flat_map(|active| &active.fault.changes))
+        let outside: Vec<Change> = self.outside.iter().map(|node| Change::Removed { node: *node }).collect();
+        Desired::of(self.active.values().flat_map(|active| &active.fault.changes).chain(&outside))
+    }
+
+    /// Nodes that are no members, or are on their way out or in.
+    fn removed(&self) -> BTreeSet<Node> {
+        let active = self.active.values().flat_map(|active| removed(&active.fault.changes));
+        active.chain(self.outside.iter().copied()).collect()
+    }
+
+    /// Asks the others to take a node out; the members that are left, or nothing if nobody knows.
+    fn take_out(&self, node: Node) -> Option<Vec<Node>> {
+        let membership = self.target.membership()?;
+        match membership::take_out(membership, node, self.backend.nodes(), LEAVES) {
+            Ok(members) => Some(members),
+            Err(why) => {
+                self.note(node, format!("it was not taken out of the cluster within {LEAVES:?}: {why}"));
+                None
+            }
+        }
+    }
+
+    /// Has a node taken in again, and starts it, empty. One that is not taken in in time stays down, which is a doubt: the
+    /// run goes on to its end without it.
+    fn take_in(&mut self, node: Node) -> Result<Vec<Node>, BackendError> {
+        let Some(membership) = self.target.membership() else { return Ok(Vec::new()) };
+        let specs = self.backend.nodes().to_vec();
+        // Whether it was ever taken out may not be known: it comes back empty, so it must not be what it was.
+        let again = membership::take_out(membership, node, &specs, JOINS)
+            .and_then(|_| membership::take_in(membership, node, &specs, JOINS));
+        let members = match again {
+            Ok(members) => members,
+            Err(why) => {
+                self.note(node, format!("it was not taken into the cluster again within {JOINS:?}: {why}"));
+                return Ok(Vec::new());
+            }
+        };
+        let time = self.returns.entry(node).or_default();
+        *time += 1;
+        let with: Vec<_> = specs.iter().filter(|spec| members.contains(&spec.node)).cloned().collect();
+        let program = membership.comes_back(&specs[node.0], &with, *time, self.choices);
+        self.outside.remove(&node);
+        self.backend.start(node, program)?;
+        // Another fault may want it down or paused still.
+        self.backend.apply(&self.desired())?;
+        Ok(members)
+    }
+
+    /// Writes down every daemon that died by itself. One that was taken out of its cluster ends, as it should.
+    fn note_deaths(&mut self) {
+        let removed = self.removed();
+        note_deaths_but(self.backend, self.recorder, &removed);
+    }
+
+    fn note(&self, node: Node, text: String) {
+        self.recorder.record(What::Note(Note { node: node.to_string(), text, doubt: true }));
     }
 
     /// Who leads: of all nodes that say so, the one with the highest term. All are asked at once.
@@ -190,12 +290,26 @@ impl<'a> Disruption<'a> {
 
 /// Writes down every daemon that died by itself since the last look, and says whose.
 pub fn note_deaths(backend: &mut dyn Backend, recorder: &Recorder) -> Vec<Node> {
-    let deaths = backend.deaths();
+    note_deaths_but(backend, recorder, &BTreeSet::new())
+}
+
+fn note_deaths_but(backend: &mut dyn Backend, recorder: &Recorder, expected: &BTreeSet<Node>) -> Vec<Node> {
+    let mut deaths = backend.deaths();
+    deaths.retain(|death| !expected.contains(&death.node));
     for death in &deaths {
         let text = format!("its daemon died by itself: {}", death.how);
         recorder.record(What::Note(Note { node: death.node.to_string(), text, doubt: death.suspicious }));
     }
     deaths.into_iter().map(|death| death.node).collect()
+}
+
+/// The nodes that a fault takes out of the cluster.
+fn removed(changes: &[Change]) -> Vec<Node> {
+    let removed = |change: &Change| match change {
+        Change::Removed { node } => Some(*node),
+        _ => None,
+    };
+    changes.iter().filter_map(removed).collect()
 }
 
 fn event(id: u32, name: &str, fault: &Fault, edge: Edge) -> FaultEvent {

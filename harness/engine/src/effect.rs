@@ -21,12 +21,16 @@ pub struct Around {
     pub ending: Observation,
     /// Just after it was healed.
     pub after: Observation,
+    /// Whom the cluster itself named as its members: before, while it was in force, and afterwards. Empty where nobody
+    /// asked or nobody answered.
+    pub members: [Vec<Node>; 3],
 }
 
 /// What a set of changes did, by what was observed around them. It bit only if every kind of change in it bit.
 pub fn effect(changes: &[Change], around: &Around) -> Effect {
     let mut links: BTreeMap<Kind, BTreeSet<Pair>> = BTreeMap::new();
     let mut runs: BTreeMap<Node, Run> = BTreeMap::new();
+    let mut removed: Vec<Node> = Vec::new();
     for change in changes {
         match *change {
             Change::Link { from, to, wrong } => {
@@ -35,9 +39,11 @@ pub fn effect(changes: &[Change], around: &Around) -> Effect {
             Change::Run { node, run } => {
                 runs.insert(node, run);
             }
+            Change::Removed { node } => removed.push(node),
         }
     }
-    let mut proofs: Vec<Effect> = links.iter().map(|(kind, pairs)| of_links(*kind, pairs, around)).collect();
+    let mut proofs: Vec<Effect> = removed.into_iter().map(|node| of_removal(node, around)).collect();
+    proofs.extend(links.iter().map(|(kind, pairs)| of_links(*kind, pairs, around)));
     proofs.extend(runs.into_iter().map(|(node, run)| of_run(node, run, around)));
     Effect {
         bit: !proofs.is_empty() && proofs.iter().all(|proof| proof.bit),
@@ -121,6 +127,21 @@ fn of_links(kind: Kind, pairs: &BTreeSet<Pair>, around: &Around) -> Effect {
     Effect { bit: number > 0, evidence }
 }
 
+/// It was a member, was none, and is one again with another daemon.
+fn of_removal(node: Node, around: &Around) -> Effect {
+    let [before, meanwhile, after] = &around.members;
+    let named = |nodes: &[Node]| {
+        let names: Vec<String> = nodes.iter().map(Node::to_string).collect();
+        if names.is_empty() { "unknown".into() } else { names.join(" ") }
+    };
+    let evidence = format!("{node}: members {} → {} → {}", named(before), named(meanwhile), named(after));
+    let left = before.contains(&node) && !meanwhile.is_empty() && !meanwhile.contains(&node);
+    let pid =
+        |observation: &Observation| observation.daemons.get(node.0).copied().flatten().map(|one| one.pid);
+    let another = pid(&around.after).is_some_and(|pid_after| pid(&around.before) != Some(pid_after));
+    Effect { bit: left && after.contains(&node) && another, evidence }
+}
+
 fn of_run(node: Node, run: Run, around: &Around) -> Effect {
     let daemon =
         |observation: &Observation| -> Option<Daemon> { observation.daemons.get(node.0).copied().flatten() };
@@ -194,7 +215,7 @@ mod tests {
 
     fn around(steps: [Observation; 4]) -> Around {
         let [before, begun, ending, after] = steps;
-        Around { before, begun, ending, after }
+        Around { before, begun, ending, after, ..Around::default() }
     }
 
     #[test]
@@ -250,6 +271,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_removal_must_show_in_the_clusters_own_list_and_be_undone() {
+        let removed = [Change::Removed { node: Node(0) }];
+        let (up, none) = (|pid| seen(0, Some(pid), false, 0), seen(0, None, false, 0));
+        let all = vec![Node(0), Node(1), Node(2)];
+        let left = vec![Node(1), Node(2)];
+        let judged = |members, last| {
+            let around = around([up(7), none.clone(), none.clone(), up(last)]);
+            effect(&removed, &Around { members, ..around })
+        };
+        let bit = judged([all.clone(), left.clone(), all.clone()], 9);
+        let evidence = "n1: members n1 n2 n3 → n2 n3 → n1 n2 n3".into();
+        assert_eq!(bit, Effect { bit: true, evidence });
+        assert!(!judged([all.clone(), left.clone(), all.clone()], 7).bit, "the same daemon as before");
+        assert!(!judged([all.clone(), all.clone(), all.clone()], 9).bit, "never out");
+        assert!(!judged([all.clone(), left.clone(), left.clone()], 9).bit, "never back");
+        assert!(!judged([all.clone(), vec![], all], 9).bit, "nobody said so");
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod generator;
 pub mod interpreter;
 pub mod link;
 pub mod live;
+pub mod membership;
 pub mod nemesis;
 pub mod plan;
 pub mod random;

@@ -191,11 +191,12 @@ fn under_faults(
         })
         .collect();
     let over = Stop::default();
+    let choices = plan.choices();
     let (worked, disrupted) = std::thread::scope(|scope| {
-        let over = &over;
+        let (over, choices) = (&over, &choices);
         let disruption = scope.spawn(move || {
             // Whatever ends the faults early also ends the load: a run without its faults proves nothing.
-            Disruption::new(backend, target, recorder, live)
+            Disruption::new(backend, target, recorder, live, choices)
                 .follow(scheduled, over)
                 .inspect_err(|_| stop.request())
         });

@@ -8,6 +8,7 @@ use schism_history::CallKind;
 
 use crate::client::Client;
 use crate::cluster::{NodeSpec, Program};
+use crate::membership::Membership;
 use crate::plan::Values;
 
 /// A system under test.
@@ -63,6 +64,11 @@ pub trait Target: Send + Sync {
 
     /// How a node is started as a program.
     fn program(&self, node: &NodeSpec, nodes: &[NodeSpec], choices: &Choices) -> Program;
+
+    /// How its members are changed while it runs, if they can be.
+    fn membership(&self) -> Option<&dyn Membership> {
+        None
+    }
 
     /// A new client of a node. Opens nothing yet.
     fn client(&self, node: &NodeSpec, choices: &Choices) -> Box<dyn Client>;

@@ -2,6 +2,7 @@
 
 mod evidence;
 mod explain;
+mod fencing;
 pub mod linear;
 mod linearizable;
 pub mod model;
@@ -11,13 +12,16 @@ mod staleness;
 pub mod synthetic;
 mod verdict;
 mod versions;
+mod watch;
 pub mod weak;
 pub mod zones;
 
 pub use evidence::{Enough, Evidence};
+pub use fencing::Fencing;
 pub use linearizable::{Judge, Linearizable};
 pub use session::{Guarantee, Session, Sessions};
 pub use set::SetFull;
 pub use staleness::{KeyStaleness, ReadStaleness, Spread, Staleness};
 pub use verdict::{Anomaly, Budget, Checker, Doubt, Judgement, Refused, Verdict};
+pub use watch::Watches;
 pub use weak::Weak;

@@ -6,7 +6,7 @@
 //! transaction as long as the set, and retries. A read of either is one range over the prefix, at one revision. The price:
 //! an element added twice looks like one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -14,18 +14,21 @@ use schism_engine::client::Client;
 use schism_history::{Call, Key, Outcome, Ret, Value};
 use serde_json::{Value as Json, json};
 
+use super::lock::Locks;
+use super::watch::watch;
 use crate::http::{Answer, Connection, Method, NoAnswer};
 
 /// Asks a node to refuse at once while it knows no leader, in place of keeping the request until there is one. What was
 /// refused so was not proposed; what would be kept may be proposed long after we gave up on it.
 const NEEDS_LEADER: &[(&str, &str)] = &[("Grpc-Metadata-hasleader", "true")];
 
-/// Errors after which nothing was proposed, by the words in which etcd says them, each with its reason.
+/// Errors after which nothing happened and nothing ever will, by the words in which etcd says them, each with its reason.
+/// The same words came with other HTTP states in other versions; the words decide.
 ///
 /// Not among them, since a proposal may be under way or even applied: `request timed out` in all its forms, `leader
-/// changed`, `server stopped`, everything of the transport's, and `database space exceeded`: a put that is the first to
-/// exceed the space is applied and answered with that error all the same.
-const NEVER_PROPOSED: &[&str] = &[
+/// changed`, `server stopped`, `not leader`, everything of the transport's, and `database space exceeded`: a put that is
+/// the first to exceed the space is applied and answered with that error all the same.
+const NEVER_HAPPENED: &[&str] = &[
     // Answered because of `NEEDS_LEADER`, before the request reaches its handler.
     "etcdserver: no leader",
     // Raft itself refused to take the proposal: it was neither appended to the node's log nor passed on to a leader. One
@@ -33,25 +36,47 @@ const NEVER_PROPOSED: &[&str] = &[
     "raft proposal dropped",
     // The node is too far behind with applying; looked at before it proposes.
     "etcdserver: too many requests",
+    // Looked at when the entry is applied and before any of it is: on every node at the same place of the log, with the
+    // same leases. A put finds no lease to hang on; a revoke finds none to end.
+    "etcdserver: requested lease not found",
+    // Looked at before anything is proposed, and again when it is applied, before any of it is.
+    "etcdserver: permission denied",
+    // The token is looked at before the request reaches its handler, by what this node knows of tokens.
+    "etcdserver: invalid auth token",
+    // The same, of a request that brings none though it needs one.
+    "etcdserver: user name is empty",
+    // The request's size is looked at before it is proposed.
+    "etcdserver: request is too large",
+    // A read of what is gone: reads change nothing, and it cannot be answered later either.
+    "etcdserver: mvcc: required revision has been compacted",
 ];
 
 /// One client of one node.
 pub struct EtcdClient {
     connection: Connection,
     serializable: bool,
+    locks: Locks,
 }
 
 impl EtcdClient {
     /// A client whose reads are linearizable, or serializable: answered by the node from its own state.
-    pub fn new(connection: Connection, serializable: bool) -> Self {
-        EtcdClient { connection, serializable }
+    pub fn new(connection: Connection, serializable: bool, locks: Locks) -> Self {
+        EtcdClient { connection, serializable, locks }
     }
 }
 
 impl Client for EtcdClient {
     fn call(&mut self, call: &Call, timeout: Duration) -> Outcome {
+        let deadline = Instant::now() + timeout;
+        if let Some(outcome) = self.locks.call(&self.connection, call, deadline) {
+            return outcome;
+        }
+        if let Call::Watch { key, from } = call {
+            // Like a serializable read: a node that knows no leader tells what it has.
+            return watch(&self.connection, &[], key, *from, timeout);
+        }
         let Some((path, body)) = request(call, self.serializable) else {
-            return Outcome::Fail("this client has no append: nothing was sent".into());
+            return Outcome::Fail(format!("this client knows no {}: nothing was sent", call.kind()));
         };
         let local = self.serializable && !call.changes();
         let headers = if local { &[] } else { NEEDS_LEADER };
@@ -60,6 +85,27 @@ impl Client for EtcdClient {
             Err(NoAnswer::NotSent(why)) => Outcome::Fail(why),
             Err(NoAnswer::Unknown(why)) => Outcome::Info(why),
         }
+    }
+}
+
+/// Asks for something that is to be carried out as it is, and gives the answer's body if it was.
+///
+/// # Errors
+/// What became of it if it was not.
+pub(super) fn ask(
+    connection: &Connection,
+    path: &str,
+    body: &Json,
+    deadline: Instant,
+) -> Result<Json, Outcome> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(Outcome::Fail("no time was left: nothing was sent".into()));
+    }
+    match connection.send_with(NEEDS_LEADER, Method::Post, path, body, left) {
+        Ok(answer) => carried_out(&answer).map(|()| answer.body),
+        Err(NoAnswer::NotSent(why)) => Err(Outcome::Fail(why)),
+        Err(NoAnswer::Unknown(why)) => Err(Outcome::Info(why)),
     }
 }
 
@@ -102,28 +148,31 @@ fn request(call: &Call, serializable: bool) -> Option<(&'static str, Json)> {
 
 /// What an answer means.
 fn outcome(call: &Call, answer: &Answer) -> Outcome {
-    let words = || format!("{} {}", answer.status, answer.body);
+    match (carried_out(answer), call) {
+        (Err(not), _) => not,
+        (Ok(()), Call::Read { key }) => match stored(key, &answer.body) {
+            Some(value) => Outcome::Ok(Ret::Value(value)),
+            None => Outcome::Info(format!("not what this client writes: {} {}", answer.status, answer.body)),
+        },
+        // The transaction was carried out and took its empty other branch; false is left out.
+        (Ok(()), Call::Cas { .. }) if answer.body["succeeded"] != true => {
+            Outcome::Fail("the value was another".into())
+        }
+        _ => Outcome::Ok(Ret::Done),
+    }
+}
+
+/// Whether a request was carried out; if not, what became of it.
+fn carried_out(answer: &Answer) -> Result<(), Outcome> {
     // Every answer of a request that was carried out has a header; a body that is cut short or is not etcd's has none.
     if answer.status == 200 && answer.body["header"].is_object() {
-        return match call {
-            Call::Read { key } => match stored(key, &answer.body) {
-                Some(value) => Outcome::Ok(Ret::Value(value)),
-                None => Outcome::Info(format!("not what this client writes: {}", words())),
-            },
-            // The transaction was carried out and took its empty other branch; false is left out.
-            Call::Cas { .. } if answer.body["succeeded"] != true => {
-                Outcome::Fail("the value was another".into())
-            }
-            _ => Outcome::Ok(Ret::Done),
-        };
+        return Ok(());
     }
+    let words = format!("{} {}", answer.status, answer.body);
     let error = answer.body["error"].as_str().or(answer.body["message"].as_str()).unwrap_or_default();
     // 400 is what etcd could not read or finds malformed; both are looked at before anything is proposed.
-    if answer.status == 400 || NEVER_PROPOSED.contains(&error) {
-        Outcome::Fail(words())
-    } else {
-        Outcome::Info(words())
-    }
+    let never = answer.status == 400 || NEVER_HAPPENED.contains(&error);
+    Err(if never { Outcome::Fail(words) } else { Outcome::Info(words) })
 }
 
 /// What a range over a key's prefix says is stored: nothing, a register's value or a set's elements.
@@ -142,19 +191,19 @@ fn stored(key: &Key, body: &Json) -> Option<Value> {
     Some(if elements.is_empty() { Value::Nil } else { Value::list(elements) })
 }
 
-fn prefix(key: &Key) -> String {
+pub(super) fn prefix(key: &Key) -> String {
     format!("{}/", text(key))
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     serde_json::to_string(value).expect("every value has a JSON text")
 }
 
-fn encode(text: &str) -> String {
+pub(super) fn encode(text: &str) -> String {
     BASE64.encode(text)
 }
 
-fn decode(json: &Json) -> Option<String> {
+pub(super) fn decode(json: &Json) -> Option<String> {
     String::from_utf8(BASE64.decode(json.as_str()?).ok()?).ok()
 }
 

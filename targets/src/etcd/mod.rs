@@ -1,22 +1,29 @@
 //! etcd, 3.4 and newer: how it is started, and how it says how it is.
 //!
 //! Its registers and sets should be linearizable as long as reads are. With `reads = serializable` a node answers reads
-//! from its own state, and a node that is cut off answers from the past: etcd documents that, and it is found.
-//! Cannot find: what watches, leases and transactions over several keys do, since no workload uses them yet.
+//! from its own state, and a node that is cut off answers from the past: etcd documents that, and it is found. A lock
+//! on a lease excludes nobody who wakes up too late; the fencing token does, where what is guarded looks at it.
+//! Watches tell what every key held, one change after the other, from any revision on.
+//! Cannot find: what transactions over several keys do, since no workload uses them yet.
 
 mod client;
+mod lock;
+mod membership;
+mod watch;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use schism_engine::client::Client;
 use schism_engine::cluster::{NodeSpec, Program};
+use schism_engine::membership::Membership;
 use schism_engine::plan::{Values, duration};
 use schism_engine::target::{Choices, Health, Image, Missing, Setting, StoreImage, Target};
 use schism_history::CallKind;
 use serde_json::json;
 
 use self::client::EtcdClient;
+use self::lock::Locks;
 use crate::executable;
 use crate::http::{Connection, Method, NoAnswer};
 
@@ -29,6 +36,9 @@ const PEER_PORT: u16 = 2380;
 const HEARTBEAT: Duration = Duration::from_millis(100);
 /// How long the others wait for it before they elect another; etcd's own default.
 const ELECTION: Duration = Duration::from_secs(1);
+
+/// How long a lock is granted for.
+const LEASE: Duration = Duration::from_secs(2);
 
 /// The target.
 pub struct Etcd;
@@ -43,7 +53,16 @@ impl Target for Etcd {
     }
 
     fn speaks(&self) -> &'static [CallKind] {
-        &[CallKind::Read, CallKind::Write, CallKind::Cas, CallKind::Add]
+        &[
+            CallKind::Read,
+            CallKind::Write,
+            CallKind::Cas,
+            CallKind::Add,
+            CallKind::Acquire,
+            CallKind::Use,
+            CallKind::Release,
+            CallKind::Watch,
+        ]
     }
 
     fn settings(&self) -> &'static [Setting] {
@@ -62,6 +81,16 @@ impl Target for Etcd {
                 about: "linearizable, or serializable: answered by a node from its own state; linearizable by default",
             },
             Setting {
+                name: "lease",
+                about: "how long a lock is granted for; whole seconds, and never less than one and a half elections; \
+                        2s by default",
+            },
+            Setting {
+                name: "fenced",
+                about: "whether what a lock guards refuses a fencing token older than the newest one it took; true by \
+                        default",
+            },
+            Setting {
                 name: "heartbeat",
                 about: "how often a leader says that it is there; 100ms by default",
             },
@@ -75,7 +104,8 @@ impl Target for Etcd {
     fn values(&self, setting: &str) -> Values {
         match setting {
             "reads" => Values::words(&["linearizable", "serializable"]),
-            "heartbeat" | "election" => Values::Duration,
+            "fenced" => Values::Switch,
+            "heartbeat" | "election" | "lease" => Values::Duration,
             _ => Values::Any,
         }
     }
@@ -108,40 +138,19 @@ impl Target for Etcd {
     /// The same command line starts a node for the first time and again: where there is a data directory, etcd does not
     /// look at what says how the cluster begins.
     fn program(&self, node: &NodeSpec, nodes: &[NodeSpec], choices: &Choices) -> Program {
-        let url = |node: &NodeSpec, port: u16| format!("http://{}:{port}", node.address);
-        let cluster: Vec<String> =
-            nodes.iter().map(|node| format!("{}={}", node.node, url(node, PEER_PORT))).collect();
-        let millis = |name: &str, default: Duration| {
-            let set = choices.settings.get(name).and_then(|text| duration(text).ok());
-            set.unwrap_or(default).as_millis().to_string()
-        };
-        let options = [
-            ("name", node.node.to_string()),
-            // A folder of its own making, since it complains about one that others may read.
-            ("data-dir", node.data.join("etcd").display().to_string()),
-            ("listen-client-urls", url(node, CLIENT_PORT)),
-            ("advertise-client-urls", url(node, CLIENT_PORT)),
-            ("listen-peer-urls", url(node, PEER_PORT)),
-            ("initial-advertise-peer-urls", url(node, PEER_PORT)),
-            ("initial-cluster", cluster.join(",")),
-            ("initial-cluster-state", "new".into()),
-            ("initial-cluster-token", "schism".into()),
-            ("heartbeat-interval", millis("heartbeat", HEARTBEAT)),
-            ("election-timeout", millis("election", ELECTION)),
-            // What 3.5 does by default, also of 3.4.
-            ("logger", "zap".into()),
-            ("log-outputs", "stderr".into()),
-        ];
-        Program {
-            file: Some(executable::find(program(choices)).unwrap_or_else(|| PathBuf::from(program(choices)))),
-            arguments: options.into_iter().map(|(name, value)| format!("--{name}={value}")).collect(),
-            environment: Vec::new(),
-        }
+        // A folder of its own making, since it complains about one that others may read.
+        daemon(node, nodes, &Begins { data: node.data.join("etcd"), state: "new" }, choices)
+    }
+
+    fn membership(&self) -> Option<&dyn Membership> {
+        Some(self)
     }
 
     fn client(&self, node: &NodeSpec, choices: &Choices) -> Box<dyn Client> {
         let serializable = choices.settings.get("reads").is_some_and(|reads| reads == "serializable");
-        Box::new(EtcdClient::new(connection(node), serializable))
+        let fenced = choices.settings.get("fenced").is_none_or(|fenced| fenced == "true");
+        let lease = duration_of(choices, "lease", LEASE).as_secs_f64().ceil() as u64;
+        Box::new(EtcdClient::new(connection(node), serializable, Locks::new(lease, fenced)))
     }
 
     fn health(&self, node: &NodeSpec, timeout: Duration) -> Result<Health, String> {
@@ -154,6 +163,44 @@ impl Target for Etcd {
     }
 }
 
+/// How a node begins: where its data is, and whether the cluster is there already.
+struct Begins {
+    data: PathBuf,
+    state: &'static str,
+}
+
+fn url(node: &NodeSpec, port: u16) -> String {
+    format!("http://{}:{port}", node.address)
+}
+
+/// The program of a node that is one of these members.
+fn daemon(node: &NodeSpec, members: &[NodeSpec], begins: &Begins, choices: &Choices) -> Program {
+    let cluster: Vec<String> =
+        members.iter().map(|node| format!("{}={}", node.node, url(node, PEER_PORT))).collect();
+    let millis = |name: &str, default: Duration| duration_of(choices, name, default).as_millis().to_string();
+    let options = [
+        ("name", node.node.to_string()),
+        ("data-dir", begins.data.display().to_string()),
+        ("listen-client-urls", url(node, CLIENT_PORT)),
+        ("advertise-client-urls", url(node, CLIENT_PORT)),
+        ("listen-peer-urls", url(node, PEER_PORT)),
+        ("initial-advertise-peer-urls", url(node, PEER_PORT)),
+        ("initial-cluster", cluster.join(",")),
+        ("initial-cluster-state", begins.state.into()),
+        ("initial-cluster-token", "schism".into()),
+        ("heartbeat-interval", millis("heartbeat", HEARTBEAT)),
+        ("election-timeout", millis("election", ELECTION)),
+        // What 3.5 does by default, also of 3.4.
+        ("logger", "zap".into()),
+        ("log-outputs", "stderr".into()),
+    ];
+    Program {
+        file: Some(executable::find(program(choices)).unwrap_or_else(|| PathBuf::from(program(choices)))),
+        arguments: options.into_iter().map(|(name, value)| format!("--{name}={value}")).collect(),
+        environment: Vec::new(),
+    }
+}
+
 /// What a node's status says. Numbers of 64 bits are text in etcd's JSON, and what is zero is left out: a node that knows
 /// no leader names none.
 fn health(status: &serde_json::Value) -> Option<Health> {
@@ -161,6 +208,11 @@ fn health(status: &serde_json::Value) -> Option<Health> {
     let Some(leader) = status["leader"].as_str() else { return Some(Health { ready: false, leads: None }) };
     let term = status["raftTerm"].as_str()?.parse().ok()?;
     Some(Health { ready: true, leads: (leader == member).then_some(term) })
+}
+
+/// A time that a plan may set.
+fn duration_of(choices: &Choices, name: &str, default: Duration) -> Duration {
+    choices.settings.get(name).and_then(|text| duration(text).ok()).unwrap_or(default)
 }
 
 /// Which program a plan wants.

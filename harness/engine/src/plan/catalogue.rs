@@ -28,6 +28,8 @@ pub struct TargetEntry {
     pub bugs: Vec<String>,
     /// What a plan may set. None is called `name` or `bugs`.
     pub settings: Vec<SettingEntry>,
+    /// Whether its members can be changed while it runs.
+    pub membership: bool,
 }
 
 /// A workload that a plan may name.
@@ -50,6 +52,8 @@ pub struct NemesisEntry {
     pub settings: Vec<SettingEntry>,
     /// With fewer nodes than this it has nothing to break. A setting of [`Values::SizedWords`] overrules it.
     pub nodes_min: usize,
+    /// Whether it needs a target whose members can be changed.
+    pub membership: bool,
 }
 
 /// Something that a plan may set.
@@ -111,6 +115,7 @@ impl TargetEntry {
                 .iter()
                 .map(|setting| SettingEntry::new(setting.name, target.values(setting.name)))
                 .collect(),
+            membership: target.membership().is_some(),
         }
     }
 }

@@ -214,6 +214,19 @@ impl Check<'_> {
         if !sized {
             self.size(&name_path, &whose, entry.nodes_min);
         }
+        let target = catalogue.target(&self.plan.target.name);
+        if let Some(target) = target.filter(|target| entry.membership && !target.membership) {
+            let complaint = Complaint::new(format!(
+                "target `{}` cannot change its members while it runs, which {whose} needs",
+                target.name
+            ));
+            let fitting = catalogue.targets.iter().filter(|target| target.membership);
+            let help = match listed(fitting.map(|target| target.name.as_str())) {
+                Some(fitting) => format!("targets for it: {fitting}"),
+                None => "no target can".into(),
+            };
+            self.find(&[&name_path, "target.name"], complaint.hint(help));
+        }
     }
 
     /// Whether the cluster is large enough for something.

@@ -35,9 +35,22 @@ fn catalogue() -> Catalogue {
                     SettingEntry::new("fsync", Values::Switch),
                     SettingEntry::new("note", Values::Any),
                 ],
+                membership: false,
             },
-            TargetEntry { name: "heap".into(), speaks: set.clone(), bugs: vec![], settings: vec![] },
-            TargetEntry { name: "deaf".into(), speaks: vec![], bugs: vec![], settings: vec![] },
+            TargetEntry {
+                name: "heap".into(),
+                speaks: set.clone(),
+                bugs: vec![],
+                settings: vec![],
+                membership: true,
+            },
+            TargetEntry {
+                name: "deaf".into(),
+                speaks: vec![],
+                bugs: vec![],
+                settings: vec![],
+                membership: false,
+            },
         ],
         workloads: vec![
             WorkloadEntry {
@@ -52,8 +65,9 @@ fn catalogue() -> Catalogue {
                 name: "partition".into(),
                 settings: vec![SettingEntry::new("shape", shapes)],
                 nodes_min: 3,
+                membership: false,
             },
-            NemesisEntry { name: "kill".into(), settings: vec![], nodes_min: 1 },
+            NemesisEntry { name: "kill".into(), settings: vec![], nodes_min: 1, membership: false },
         ],
     }
 }

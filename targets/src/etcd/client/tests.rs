@@ -103,6 +103,17 @@ fn only_what_was_never_proposed_is_a_fail() {
         (500, "raft proposal dropped", "fail"),
         (429, "etcdserver: too many requests", "fail"),
         (400, "etcdserver: key is not provided", "fail"),
+        (404, "etcdserver: requested lease not found", "fail"),
+        (403, "etcdserver: permission denied", "fail"),
+        (401, "etcdserver: invalid auth token", "fail"),
+        (412, "etcdserver: user name is empty", "fail"),
+        (413, "etcdserver: request is too large", "fail"),
+        (416, "etcdserver: mvcc: required revision has been compacted", "fail"),
+        (412, "etcdserver: not leader", "info"),
+        (504, "context deadline exceeded", "info"),
+        (503, "etcdserver: request timed out, possibly due to connection lost", "info"),
+        (503, "etcdserver: request timed out, waiting for the applied index took too long", "info"),
+        (500, "etcdserver: corrupt cluster", "info"),
         (503, "etcdserver: request timed out", "info"),
         (503, "etcdserver: request timed out, possibly due to previous leader failure", "info"),
         (503, "etcdserver: leader changed", "info"),
@@ -137,7 +148,7 @@ fn a_refusal_with_a_trailer_does_not_spoil_the_connection() {
         }
         asked
     });
-    let mut client = EtcdClient::new(Connection::new(address), false);
+    let mut client = EtcdClient::new(Connection::new(address), false, Locks::new(2, true));
     let write = Call::Write { key: "x".into(), value: 1.into() };
     assert_eq!(client.call(&write, Duration::from_secs(10)).word(), "fail");
     assert_eq!(client.call(&write, Duration::from_secs(10)), Outcome::Ok(Ret::Done));
@@ -161,6 +172,19 @@ fn request_of(stream: &mut std::net::TcpStream) -> String {
             if body.len() >= length.expect("a request says how long it is") {
                 return text;
             }
+        }
+    }
+}
+
+/// Every row of the table is told apart from what is not in it, whatever HTTP state it comes with.
+#[test]
+fn the_words_decide_and_not_the_state() {
+    let write = Call::Write { key: "x".into(), value: 1.into() };
+    for words in NEVER_HAPPENED {
+        for status in [403, 404, 412, 429, 500, 503] {
+            assert_eq!(outcome(&write, &refusal(status, words)).word(), "fail", "{status} {words}");
+            let others = format!("{words}, or so");
+            assert_eq!(outcome(&write, &refusal(status, &others)).word(), "info", "{status} {others}");
         }
     }
 }
