@@ -17,6 +17,9 @@ use thiserror::Error;
 /// How deep forms may be nested: enough for any history, too little to overflow a stack.
 pub const MAX_DEPTH: usize = 64;
 
+/// How many bytes a reader takes at once.
+const BUFFER: usize = 1 << 16;
+
 /// How many different words a reader remembers, so as not to allocate each of them again and again.
 const REMEMBERED: usize = 1024;
 
@@ -86,6 +89,9 @@ type Result<T> = std::result::Result<T, EdnError>;
 #[derive(Debug)]
 pub struct Reader<R> {
     input: R,
+    /// The bytes taken out of the input last, and how many of them are done with.
+    buffer: Vec<u8>,
+    at: usize,
     json: bool,
     line: usize,
     column: usize,
@@ -96,7 +102,16 @@ pub struct Reader<R> {
 impl<R: BufRead> Reader<R> {
     /// A reader of EDN.
     pub fn new(input: R) -> Self {
-        Reader { input, json: false, line: 1, column: 1, token: Vec::new(), words: FxHashSet::default() }
+        Reader {
+            input,
+            buffer: Vec::new(),
+            at: 0,
+            json: false,
+            line: 1,
+            column: 1,
+            token: Vec::new(),
+            words: FxHashSet::default(),
+        }
     }
 
     /// A reader of JSON: objects are maps whose keys are texts.
@@ -167,9 +182,25 @@ impl<R: BufRead> Reader<R> {
 
     #[inline]
     fn peek(&mut self) -> Result<Option<u8>> {
+        match self.buffer.get(self.at) {
+            Some(byte) => Ok(Some(*byte)),
+            None => self.refill(),
+        }
+    }
+
+    /// Takes the next bytes of the input into the buffer, all of whose bytes were taken.
+    #[cold]
+    fn refill(&mut self) -> Result<Option<u8>> {
         loop {
             match self.input.fill_buf() {
-                Ok(buffer) => return Ok(buffer.first().copied()),
+                Ok(bytes) => {
+                    let length = bytes.len().min(BUFFER);
+                    self.buffer.clear();
+                    self.buffer.extend_from_slice(&bytes[..length]);
+                    self.input.consume(length);
+                    self.at = 0;
+                    return Ok(self.buffer.first().copied());
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(EdnError::Io { line: self.line, source }),
             }
@@ -179,14 +210,12 @@ impl<R: BufRead> Reader<R> {
     /// Takes the byte just peeked at.
     #[inline]
     fn bump(&mut self) {
-        if let Ok([byte, ..]) = self.input.fill_buf() {
-            if *byte == b'\n' {
-                self.line += 1;
-                self.column = 0;
-            }
-            self.column += 1;
-            self.input.consume(1);
+        if self.buffer.get(self.at) == Some(&b'\n') {
+            self.line += 1;
+            self.column = 0;
         }
+        self.column += 1;
+        self.at += 1;
     }
 
     fn wrong<T>(&self, problem: impl Into<String>) -> Result<T> {
@@ -306,12 +335,12 @@ impl<R: BufRead> Reader<R> {
         self.token.clear();
         loop {
             self.peek()?;
-            let buffer = self.input.fill_buf().unwrap_or_default();
+            let buffer = &self.buffer[self.at..];
             let json = self.json;
             let length = buffer.iter().position(|byte| ends_token(*byte, json)).unwrap_or(buffer.len());
             self.token.extend_from_slice(&buffer[..length]);
             let more = length > 0 && length == buffer.len();
-            self.input.consume(length);
+            self.at += length;
             self.column += length;
             if !more {
                 return Ok(());
@@ -419,11 +448,11 @@ impl<R: BufRead> Reader<R> {
     /// What stands in a string up to its end, an escape, a line's end or the end of the buffer.
     fn plain_text(&mut self, bytes: &mut Vec<u8>) -> Result<()> {
         self.peek()?;
-        let Ok(buffer) = self.input.fill_buf() else { return Ok(()) };
+        let buffer = &self.buffer[self.at..];
         let special = |byte: &u8| matches!(byte, b'"' | b'\\' | b'\n');
         let length = buffer.iter().position(special).unwrap_or(buffer.len());
         bytes.extend_from_slice(&buffer[..length]);
-        self.input.consume(length);
+        self.at += length;
         self.column += length;
         Ok(())
     }

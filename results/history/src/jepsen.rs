@@ -16,9 +16,10 @@
 //! `:txn` is a vector of `[:r k v]`, `[:w k v]` and `[:append k v]`. Whatever else there is (`:drain`, `:transfer`) is an error
 //! that names it: what it means is not said by its word.
 
-use std::collections::HashMap;
 use std::io::BufRead;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::builder::Builder;
 use crate::call::{Call, CallKind, Outcome, Ret, Step};
@@ -172,14 +173,20 @@ pub(crate) fn word(name: &str, form: Form) -> Result<Arc<str>, String> {
 pub(crate) struct Operations {
     builder: Builder,
     keys: Keys,
-    open: HashMap<Process, Call>,
+    open: FxHashMap<Process, Call>,
     before: Time,
     events: u64,
 }
 
 impl Operations {
     pub(crate) fn new(keys: Keys) -> Self {
-        Operations { builder: Builder::lenient(), keys, open: HashMap::new(), before: Time(0), events: 0 }
+        Operations {
+            builder: Builder::lenient(),
+            keys,
+            open: FxHashMap::default(),
+            before: Time(0),
+            events: 0,
+        }
     }
 
     /// Whether there was any operation of a client.

@@ -12,6 +12,9 @@ use crate::history::Position;
 use crate::intern::NONE;
 use crate::value::Value;
 
+/// Processes with smaller numbers are looked up in a table.
+const TABLE: usize = 1 << 14;
+
 type Checked = Result<(), String>;
 
 /// The first thing that is wrong.
@@ -172,9 +175,19 @@ fn ends(columns: &Columns, rest: &Rest) -> Checked {
 
 /// A process does one thing at a time.
 fn processes(columns: &Columns) -> Checked {
-    let mut last: FxHashMap<u32, u32> = FxHashMap::default();
+    // Most processes have small numbers: those are looked up in a table.
+    let mut table = vec![NONE; TABLE];
+    let mut others: FxHashMap<u32, u32> = FxHashMap::default();
     for at in 0..columns.len() {
-        let Some(before) = last.insert(columns.process[at], at as u32) else { continue };
+        let process = columns.process[at];
+        let last = match table.get_mut(process as usize) {
+            Some(last) => last,
+            None => others.entry(process).or_insert(NONE),
+        };
+        let before = std::mem::replace(last, at as u32);
+        if before == NONE {
+            continue;
+        }
         let before = before as usize;
         let over = match columns.status[before] {
             Status::Open => false,
