@@ -25,7 +25,7 @@ pub struct Ground {
 
 enum Place {
     Sandbox(Fabric),
-    Docker { engine: Arc<Engine>, image: docker::Image, own: docker::Image, ports: &'static [u16] },
+    Docker { engine: Arc<Engine>, image: Box<docker::Image>, own: Box<docker::Image>, ports: &'static [u16] },
 }
 
 /// Finds it. In the sandbox this has to come before any thread is started. What a plan leaves to us is chosen, and then
@@ -73,7 +73,7 @@ fn in_docker(plan: &mut Plan, target: &dyn Target) -> Result<Ground, Failure> {
             image
         }
     };
-    Ok(Ground { runs, place: Place::Docker { engine, image, own, ports } })
+    Ok(Ground { runs, place: Place::Docker { engine, image: image.into(), own: own.into(), ports } })
 }
 
 impl Ground {
@@ -97,8 +97,8 @@ impl Ground {
                 let options = docker::Options {
                     nodes: plan.nodes,
                     folder: folder.into(),
-                    image,
-                    own,
+                    image: *image,
+                    own: *own,
                     client_ports: ports.to_vec(),
                     reach: Reach::Found,
                     memory_bytes: NODE_MEMORY_BYTES,

@@ -8,7 +8,7 @@
 //!
 //! The sidecar's standard input is its lifeline. When the controller ends, `kill -9` included, the engine closes it: the
 //! sidecar ends every fault at once, and the node soon after. What then remains (stopped containers, volumes, the network)
-//! carries labels by which [`clean`] finds it.
+//! carries labels by which [`clean()`] finds it.
 //!
 //! What it cannot do: skew clocks, break disks, or run images that insist on being the first process.
 
