@@ -3,6 +3,7 @@
 mod evidence;
 mod explain;
 mod fencing;
+pub mod judges;
 pub mod linear;
 mod linearizable;
 pub mod model;

@@ -4,6 +4,8 @@
 //! its invocation and its completion, so the history is linearizable by construction. A mutation then plants a known
 //! wrong. The caller brings the random numbers: there are none in this crate.
 
+pub mod objects;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
