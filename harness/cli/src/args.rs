@@ -157,6 +157,12 @@ pub struct Check {
     /// Judge a file whose last line is cut off up to the line before, instead of refusing it
     #[arg(long)]
     pub cut: bool,
+    /// How long a lease is held at least, from when it is granted
+    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    pub ttl: String,
+    /// How far the clock of whoever grants leases may be off over that time
+    #[arg(long, value_name = "DURATION", default_value = "0s")]
+    pub clock_error: String,
     /// How long each judge may take
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub time: String,
@@ -219,6 +225,32 @@ pub enum Model {
     CausalConvergent,
     /// The same: one order of all operations that keeps each client's own
     Sequential,
+    /// A set under adds, removals and questions for one element
+    SetElements,
+    /// A set under adds of new elements and reads of the whole: linearizable
+    GrowingSet,
+    /// A log under appends, which may answer their offset, and reads of the whole
+    Log,
+    /// A queue, first in first out, whose elements are put in once
+    Queue,
+    /// The same in any order: nothing lost, doubled or made up
+    TotalQueue,
+    /// A queue that gives its smallest element first
+    PriorityQueue,
+    /// A stack whose elements are pushed once
+    Stack,
+    /// A counter from zero, with or without answers that say what it held before
+    Counter,
+    /// Identifiers given out once
+    UniqueIds,
+    /// A lock that its holder gives back
+    Mutex,
+    /// A lock that anybody gives back
+    Semaphore,
+    /// A lock that gives itself back: see --ttl
+    Lease,
+    /// Fencing tokens: they grow, and none is accepted after a later one
+    FencingTokens,
 }
 
 /// `schism demo`

@@ -3,8 +3,10 @@
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use schism_checker::model::{CasRegister, Register, TextRegister};
+use schism_checker::judges::{Object, Objects};
 use schism_checker::{Checker, Linearizable, Sessions, SetFull, Staleness, Verdict, Weak, weak};
 use schism_engine::plan::{Complaint, Plan, duration, size};
 use schism_history::Value;
@@ -22,6 +24,8 @@ use crate::screen;
 struct Request {
     model: Option<Model>,
     initial: Value,
+    ttl: Duration,
+    clock_error: Duration,
     format: Format,
     keys: Keys,
     cut: bool,
@@ -88,6 +92,8 @@ fn request(args: &args::Check) -> Result<Request, Failure> {
             "nil" => Value::Nil,
             text => text.parse().map_or_else(|_| Value::text(text), Value::Int),
         },
+        ttl: duration(&args.ttl).map_err(flag("--ttl"))?,
+        clock_error: duration(&args.clock_error).map_err(flag("--clock-error"))?,
         format,
         keys: if args.independent { Keys::Tuple } else { Keys::One },
         cut: args.cut,
@@ -123,14 +129,14 @@ fn check(file: &Path, request: &Request) -> Result<Summary, Failure> {
 fn judges(file: &Path, path: &Path, request: &Request) -> Result<(Vec<Box<dyn Checker>>, About), Failure> {
     if let Some(model) = request.model {
         let about = About { target: Some(file.display().to_string()), ..About::default() };
-        return Ok((vec![judge_of(model, &request.initial)], about));
+        return Ok((vec![judge_of(model, request)], about));
     }
     let plan_path: PathBuf = path.with_file_name("plan.toml");
     if !plan_path.is_file() {
         let problem = format!("{}: no plan.toml beside it says what it is a history of", path.display());
         return Err(Failure::usage(
             problem,
-            "name its model: --model register, cas-register, string, set, staleness, sessions … (`schism check --help`)",
+            "name its model, --model register for instance: `schism check --help` lists them",
         ));
     }
     let plan: Plan = read_plan(&plan_path)?;
@@ -146,8 +152,9 @@ fn judges(file: &Path, path: &Path, request: &Request) -> Result<(Vec<Box<dyn Ch
     Ok((judges_of(&plan), about))
 }
 
-fn judge_of(model: Model, initial: &Value) -> Box<dyn Checker> {
-    let initial = initial.clone();
+fn judge_of(model: Model, request: &Request) -> Box<dyn Checker> {
+    let initial = request.initial.clone();
+    let object = |object| Box::new(Objects { object });
     match model {
         Model::Register => Box::new(Linearizable { model: Register { initial } }),
         Model::CasRegister => Box::new(Linearizable { model: CasRegister { initial } }),
@@ -159,5 +166,18 @@ fn judge_of(model: Model, initial: &Value) -> Box<dyn Checker> {
         Model::Causal => Box::new(Weak { model: weak::Model::Causal, initial }),
         Model::CausalConvergent => Box::new(Weak { model: weak::Model::Convergent, initial }),
         Model::Sequential => Box::new(Weak { model: weak::Model::Sequential, initial }),
+        Model::SetElements => object(Object::Elements),
+        Model::GrowingSet => object(Object::GrowingSet),
+        Model::Log => object(Object::Log),
+        Model::Queue => object(Object::Queue),
+        Model::TotalQueue => object(Object::TotalQueue),
+        Model::PriorityQueue => object(Object::PriorityQueue),
+        Model::Stack => object(Object::Stack),
+        Model::Counter => object(Object::Counter),
+        Model::UniqueIds => object(Object::Ids),
+        Model::Mutex => object(Object::Mutex),
+        Model::Semaphore => object(Object::Semaphore),
+        Model::Lease => object(Object::Lease { ttl: request.ttl, clock_error: request.clock_error }),
+        Model::FencingTokens => object(Object::Fencing),
     }
 }

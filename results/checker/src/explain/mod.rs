@@ -6,7 +6,7 @@
 
 mod shapes;
 mod shrink;
-mod wording;
+pub(crate) mod wording;
 
 pub use shrink::in_chunks;
 

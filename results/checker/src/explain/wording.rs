@@ -3,7 +3,7 @@
 use schism_history::{Call, Operation, Outcome, Ret, Value};
 
 /// Who did it: `process 7 on n4`.
-pub(super) fn who(operation: &Operation) -> String {
+pub(crate) fn who(operation: &Operation) -> String {
     match &operation.node {
         Some(node) => format!("{} on {node}", operation.process),
         None => operation.process.to_string(),
@@ -11,7 +11,7 @@ pub(super) fn who(operation: &Operation) -> String {
 }
 
 /// What it did, as a thing of the past: `read 12`, `changed 3 to 4`.
-pub(super) fn did(operation: &Operation) -> String {
+pub(crate) fn did(operation: &Operation) -> String {
     let answered = answered(operation);
     let taken = |verb: &str, what: &str| match answered {
         Some(Value::Nil) => format!("{verb} nothing"),
@@ -51,7 +51,7 @@ pub(super) fn did(operation: &Operation) -> String {
 }
 
 /// The operation as a noun: `read of 12`, `write of 3`, `change of 3 to 4`.
-pub(super) fn noun(operation: &Operation) -> String {
+pub(crate) fn noun(operation: &Operation) -> String {
     let answered = answered(operation);
     let of = |noun: &str| match answered {
         Some(Value::Nil) => format!("{noun} of nothing"),
@@ -89,7 +89,7 @@ fn answered(operation: &Operation) -> Option<&Value> {
 }
 
 /// When it was done, or what is not known of it: `from 8.209 s to 8.214 s`.
-pub(super) fn when(operation: &Operation) -> String {
+pub(crate) fn when(operation: &Operation) -> String {
     match operation.outcome {
         Outcome::Info(_) => format!("from {} on, nobody knows whether it happened", operation.invoked),
         _ => format!("from {} to {}", operation.invoked, operation.completed),
@@ -97,7 +97,7 @@ pub(super) fn when(operation: &Operation) -> String {
 }
 
 /// Several things as one phrase: `3`, `3 or 4`, `3, 4 or 5`.
-pub(super) fn any_of(items: &[String]) -> String {
+pub(crate) fn any_of(items: &[String]) -> String {
     match items {
         [] => "nothing".into(),
         [only] => only.clone(),
@@ -106,7 +106,7 @@ pub(super) fn any_of(items: &[String]) -> String {
 }
 
 /// The value an operation asks to be there.
-pub(super) fn asked(operation: &Operation) -> Option<&Value> {
+pub(crate) fn asked(operation: &Operation) -> Option<&Value> {
     match &operation.call {
         Call::Read { .. } => operation.read(),
         Call::Cas { from, .. } => Some(from),
@@ -115,7 +115,7 @@ pub(super) fn asked(operation: &Operation) -> Option<&Value> {
 }
 
 /// The value an operation leaves in a register.
-pub(super) fn left(operation: &Operation) -> Option<&Value> {
+pub(crate) fn left(operation: &Operation) -> Option<&Value> {
     match &operation.call {
         Call::Write { value, .. } | Call::Cas { to: value, .. } => Some(value),
         _ => None,

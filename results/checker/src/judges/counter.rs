@@ -34,7 +34,7 @@ static COUNTER: Names = Names {
     doubled: Rule { name: "duplicated ticket", law: "{0}, and {1}: the same place in line was given twice" },
     too_high: Rule {
         name: "unexpected increment",
-        law: "{0}: fewer increments than that can have happened by then",
+        law: "{0}: no increments that can have happened by then add up to that",
     },
     too_low: Rule {
         name: "lost increment",

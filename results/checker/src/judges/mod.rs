@@ -9,8 +9,11 @@
 //! that show it. Operations of unknown fate count as what they are: they may have happened once, at any later time, or
 //! never. What a judge cannot find stands at the head of its file.
 
+mod accounting;
+mod checker;
 mod columns;
 pub mod counter;
+pub mod deltas;
 pub mod element;
 pub mod fencing;
 mod free;
@@ -18,6 +21,7 @@ pub mod growing;
 pub mod ids;
 pub mod lock;
 pub mod log;
+mod object;
 mod pairs;
 pub mod priority;
 pub mod queue;
@@ -26,7 +30,9 @@ pub mod stack;
 mod trees;
 mod unknown;
 
+pub use checker::Objects;
 pub use columns::{Columns, NEVER};
+pub use object::Object;
 
 /// What an object's operations prove.
 #[derive(Clone, Debug, PartialEq, Eq)]

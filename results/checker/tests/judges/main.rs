@@ -7,4 +7,5 @@ mod dice;
 mod ground;
 mod locks;
 mod places;
+mod planted;
 mod sets;

@@ -1,0 +1,71 @@
+//! What became of everything that was put in, whatever the order: the sums of Jepsen's total-queue.
+
+use super::Columns;
+use super::queue::{EMPTY, PUT, TAKE};
+use super::NEVER;
+use crate::verdict::Judgement;
+
+/// Elements by what became of them, over all keys. An element put in twice counts twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Accounts {
+    attempted: usize,
+    acknowledged: usize,
+    taken: usize,
+    /// Taken, though nobody was told that they were put in.
+    recovered: usize,
+    /// Taken, though nobody who may have succeeded put them in.
+    unexpected: usize,
+    /// Taken more often than put in.
+    duplicated: usize,
+    /// Acknowledged, and not known to have been taken.
+    pub(super) left: usize,
+    /// Somebody found nothing after everything acknowledged had been put in, on each key.
+    pub(super) drained: bool,
+    keys: usize,
+}
+
+impl Accounts {
+    /// Adds the operations on one key.
+    pub(super) fn take(&mut self, columns: &Columns) {
+        let mut of = vec![(0usize, 0usize, 0usize); columns.numbers()];
+        let (mut last_put, mut found_empty) = (0, 0);
+        for operation in 0..columns.len() as u32 {
+            let (acknowledged, unknown, taken) = &mut of[columns.number(operation) as usize];
+            let known = columns.complete(operation) != NEVER;
+            match columns.kind(operation) {
+                PUT if known => {
+                    *acknowledged += 1;
+                    last_put = last_put.max(columns.complete(operation));
+                }
+                PUT => *unknown += 1,
+                TAKE if known => *taken += 1,
+                EMPTY => found_empty = columns.invoke(operation),
+                _ => {}
+            }
+        }
+        for (acknowledged, unknown, taken) in of {
+            let put = acknowledged + unknown;
+            self.attempted += put;
+            self.acknowledged += acknowledged;
+            self.taken += taken;
+            self.recovered += taken.min(put).saturating_sub(acknowledged);
+            self.unexpected += if put == 0 { taken } else { 0 };
+            self.duplicated += if put == 0 { 0 } else { taken.saturating_sub(put) };
+            self.left += acknowledged.saturating_sub(taken);
+        }
+        self.drained = (self.keys == 0 || self.drained) && found_empty > last_put;
+        self.keys += 1;
+    }
+
+    /// The lines of the table.
+    pub(super) fn facts(&self, judgement: Judgement) -> Judgement {
+        judgement
+            .with_fact("attempted", self.attempted)
+            .with_fact("acknowledged", self.acknowledged)
+            .with_fact("taken", self.taken)
+            .with_fact("left or lost", self.left)
+            .with_fact("unexpected", self.unexpected)
+            .with_fact("duplicated", self.duplicated)
+            .with_fact("recovered", self.recovered)
+    }
+}
