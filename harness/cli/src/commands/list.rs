@@ -73,7 +73,10 @@ const CHECKERS: &[(&str, &str)] = &[
     ("set-elements", "adds, removals and questions for one element have a legal order"),
     ("growing-set", "adds and whole reads of a set have a legal order"),
     ("log", "appends, their offsets and whole reads of a log have a legal order"),
-    ("queue", "elements come out in the order they were put in, each once, and nothing is found empty that is not"),
+    (
+        "queue",
+        "elements come out in the order they were put in, each once, and nothing is found empty that is not",
+    ),
     ("total-queue", "the same in any order: none lost, doubled or made up"),
     ("priority-queue", "the smallest element inside comes out first"),
     ("stack", "the element put in last comes out first"),

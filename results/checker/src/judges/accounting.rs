@@ -1,8 +1,8 @@
 //! What became of everything that was put in, whatever the order: the sums of Jepsen's total-queue.
 
 use super::Columns;
-use super::queue::{EMPTY, PUT, TAKE};
 use super::NEVER;
+use super::queue::{EMPTY, PUT, TAKE};
 use crate::verdict::Judgement;
 
 /// Elements by what became of them, over all keys. An element put in twice counts twice.

@@ -63,7 +63,7 @@ impl Checker for Objects {
                 }
             }
         }
-        bad.sort_by_key(|anomaly: &Anomaly| anomaly.culprit.map(|culprit| history.operations[culprit].completed));
+        bad.sort_by_key(|anomaly: &Anomaly| anomaly.culprit.map(|culprit| history.rows()[culprit].completed));
         let others = bad.len().saturating_sub(EXPLAINED);
         bad.truncate(EXPLAINED);
         if let Some(last) = bad.last_mut().filter(|_| others > 0) {
@@ -72,15 +72,21 @@ impl Checker for Objects {
         let mut doubts: Vec<Doubt> = doubts.into_iter().map(as_doubt).collect();
         if self.object == Object::TotalQueue && accounts.left > 0 && !accounts.drained {
             doubts.push(Doubt {
-                reason: format!("{} acknowledged elements were never taken, and nobody found it empty", accounts.left),
+                reason: format!(
+                    "{} acknowledged elements were never taken, and nobody found it empty",
+                    accounts.left
+                ),
                 hint: Some("take everything out at the end, until nothing is left".into()),
             });
         }
         let about = format!("linearizable {}", self.object.name());
         let judgement = Judgement::new(self.name(), &about, bad, doubts)
-            .with_fact("operations", history.operations.len())
+            .with_fact("operations", history.len())
             .with_fact("keys", keys)
-            .with_fact("judge", format!("{} {judged} keys, cannot tell {}", self.object.name(), keys - judged));
+            .with_fact(
+                "judge",
+                format!("{} {judged} keys, cannot tell {}", self.object.name(), keys - judged),
+            );
         if self.puts_and_takes() { accounts.facts(judgement) } else { judgement }
     }
 }
@@ -95,7 +101,8 @@ impl Objects {
 }
 
 fn as_doubt((reason, (count, key)): (String, (usize, String))) -> Doubt {
-    let keys = if count > 1 { format!("key {key} and {} others were", count - 1) } else { format!("key {key} was") };
+    let keys =
+        if count > 1 { format!("key {key} and {} others were", count - 1) } else { format!("key {key} was") };
     Doubt {
         reason: format!("{keys} not judged: {reason}"),
         hint: Some("let the workload use every element once, or judge by another model".into()),
@@ -106,7 +113,7 @@ fn as_doubt((reason, (count, key)): (String, (usize, String))) -> Doubt {
 fn by_key(history: &History) -> Vec<(&Key, Vec<(usize, &Operation)>)> {
     let mut at: FxHashMap<&Key, usize> = FxHashMap::default();
     let mut keys: Vec<(&Key, Vec<(usize, &Operation)>)> = Vec::new();
-    for (position, operation) in history.operations.iter().enumerate() {
+    for (position, operation) in history.rows().iter().enumerate() {
         let key = operation.call.key();
         let slot = *at.entry(key).or_insert_with(|| {
             keys.push((key, Vec::new()));
@@ -124,7 +131,7 @@ fn deed(operation: &Operation) -> String {
 
 fn told(history: &History, key: &Key, case: &Case, violation: &Violation) -> Anomaly {
     let at = |place: &u32| case.positions[*place as usize];
-    let operation = |place: &u32| &history.operations[at(place)];
+    let operation = |place: &u32| &history.rows()[at(place)];
     let mut law = violation.rule.law.to_string();
     let mut rest: Vec<&u32> = Vec::new();
     for (number, place) in violation.operations.iter().enumerate() {
@@ -145,9 +152,9 @@ fn told(history: &History, key: &Key, case: &Case, violation: &Violation) -> Ano
     if violation.rule.name == "unexpected element"
         && let Some(failed) = violation.operations.iter().find_map(|place| failed(case, operation(place)))
     {
-        let Operation { outcome, .. } = &history.operations[failed];
+        let Operation { outcome, .. } = &history.rows()[failed];
         let why = if let Outcome::Fail(why) = outcome { why.as_str() } else { "" };
-        sentences.push(format!("{}, but was told that it had failed: {why}", deed(&history.operations[failed])));
+        sentences.push(format!("{}, but was told that it had failed: {why}", deed(&history.rows()[failed])));
         witness.push(failed);
     }
     witness.sort_unstable();

@@ -12,8 +12,10 @@ pub const CHANGE: u32 = 0;
 /// A read; the number says which of the amounts it saw.
 pub const READ: u32 = 1;
 
-static LOW: Rule = Rule { name: "lost increment", law: "{0}, less than all that was certainly added by then" };
-static HIGH: Rule = Rule { name: "unexpected increment", law: "{0}, more than all that can have been added by then" };
+static LOW: Rule =
+    Rule { name: "lost increment", law: "{0}, less than all that was certainly added by then" };
+static HIGH: Rule =
+    Rule { name: "unexpected increment", law: "{0}, more than all that can have been added by then" };
 
 /// Judges the reads of a counter that is zero at first by their bounds.
 pub fn judge(columns: &Columns, amounts: &[i64]) -> Answer {

@@ -11,8 +11,8 @@ use schism_history::{Call, Operation, Outcome, Process, Ret, Time, Value};
 
 use super::log::Lists;
 use super::{
-    Answer, Columns, NEVER, counter, deltas, element, fencing, growing, ids, lock, log, priority, queue, semaphore,
-    stack,
+    Answer, Columns, NEVER, counter, deltas, element, fencing, growing, ids, lock, log, priority, queue,
+    semaphore, stack,
 };
 
 /// What a key is.
@@ -101,7 +101,8 @@ impl<'h> Numbers<'h> {
     fn new<'a>(object: Object, operations: &[(usize, &'a Operation)]) -> Numbers<'a> {
         let mut of = FxHashMap::default();
         if matches!(object, Object::PriorityQueue | Object::Fencing) {
-            let mut values: Vec<&Value> = operations.iter().filter_map(|(_, operation)| subject(operation)).collect();
+            let mut values: Vec<&Value> =
+                operations.iter().filter_map(|(_, operation)| subject(operation)).collect();
             values.sort_unstable();
             values.dedup();
             of.extend(values.into_iter().zip(0..));
@@ -183,7 +184,12 @@ impl Case {
     }
 
     /// What it did, in the words of its judge; `None` if there is no rule for it.
-    fn what<'h>(&mut self, operation: &'h Operation, numbers: &mut Numbers<'h>, blocks: &mut Blocks) -> Option<(u32, u32)> {
+    fn what<'h>(
+        &mut self,
+        operation: &'h Operation,
+        numbers: &mut Numbers<'h>,
+        blocks: &mut Blocks,
+    ) -> Option<(u32, u32)> {
         let answer = match &operation.outcome {
             Outcome::Ok(Ret::Value(value)) => Some(value),
             _ => None,

@@ -5,6 +5,7 @@ mod collections;
 #[path = "../linearizable/dice.rs"]
 mod dice;
 mod ground;
+mod histories;
 mod locks;
 mod places;
 mod planted;
