@@ -257,12 +257,10 @@ fn locks_and_identifiers() {
         found("never released", mutex(&without(&right, lock::RELEASE, 1_000)), "mutual exclusion broken");
         found("never acquired", mutex(&without(&right, lock::ACQUIRE, 1_000)), "release without holding");
         assert_eq!(semaphore::judge(&right), Answer::Legal);
-        let (answer, other) = (
-            semaphore::judge(&without(&right, lock::RELEASE, 1_000)),
-            semaphore::judge(&without(&right, lock::ACQUIRE, 1_000)),
-        );
-        found("never released", answer, "mutual exclusion broken");
-        found("never acquired", other, "release without holding");
+        // One too few may be made up for by those that end or begin last; two cannot.
+        let two = |kind: u32| without(&without(&right, kind, 1_000), kind, 1_001);
+        found("never released", semaphore::judge(&two(lock::RELEASE)), "mutual exclusion broken");
+        found("never acquired", semaphore::judge(&two(lock::ACQUIRE)), "release without holding");
 
         let (mut token, mut used) = (0, 0);
         let right = made(clients, 5, &mut |effect, random| {
