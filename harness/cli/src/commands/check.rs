@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use schism_checker::judges::{Object, Objects};
+use schism_checker::model::{CasRegister, Register, TextRegister};
 use schism_checker::{Checker, Linearizable, Sessions, SetFull, Staleness, Verdict, Weak, weak};
 use schism_engine::plan::{Complaint, Plan, duration, size};
 use schism_history::Value;
