@@ -308,6 +308,12 @@ demos! {
     demo_vote_not_persisted "vote-not-persisted"
     demo_commit_old_term "commit-old-term"
     demo_vote_ignores_log "vote-ignores-log"
+    demo_ack_unreplicated "ack-unreplicated"
+    demo_no_fencing "no-fencing"
+    demo_lease_unchecked "lease-unchecked"
+    demo_lease_on_wall_clock "lease-on-wall-clock"
+    demo_votes_for_anyone "votes-for-anyone"
+    demo_dirty_reads "dirty-reads"
 }
 
 /// What of the host a run must not change.

@@ -67,6 +67,12 @@ pub fn finding(target: &str, bug: &str) -> Option<&'static Demo> {
     ALL.iter().find(|demo| demo.family == target && demo.name == bug)
 }
 
+/// A demo in simulation, of 12 simulated seconds a seed.
+const fn simulated(family: &'static str, name: &'static str, mix: &'static str, why: &'static str) -> Demo {
+    let (settings, habit, load) = (&[], Habit::Registers, Duration::from_secs(12));
+    Demo { name, family, found: Found::Simulated { why, mix, seed: 0, load, settings, habit } }
+}
+
 macro_rules! real {
     ($family:literal, $name:literal) => {
         Demo {
@@ -137,4 +143,10 @@ pub const ALL: &[Demo] = &[
             habit: Habit::Registers,
         },
     },
+    simulated("primary", "ack-unreplicated", "partitions", "no plan for a real cluster has been tried yet"),
+    simulated("primary", "no-fencing", "partitions", "no plan for a real cluster has been tried yet"),
+    simulated("primary", "lease-unchecked", "clocks-and-pauses", "no plan for a real cluster has been tried yet"),
+    simulated("primary", "lease-on-wall-clock", "clocks-and-pauses", "the leader's clock has to jump back while it is cut off"),
+    simulated("primary", "votes-for-anyone", "partitions", "a node that missed writes has to win an election before it catches up"),
+    simulated("primary", "dirty-reads", "partitions", "a client has to read a write in the moment before its leader is lost"),
 ];
