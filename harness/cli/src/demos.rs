@@ -145,8 +145,28 @@ pub const ALL: &[Demo] = &[
     },
     simulated("primary", "ack-unreplicated", "partitions", "no plan for a real cluster has been tried yet"),
     simulated("primary", "no-fencing", "partitions", "no plan for a real cluster has been tried yet"),
-    simulated("primary", "lease-unchecked", "clocks-and-pauses", "no plan for a real cluster has been tried yet"),
-    simulated("primary", "lease-on-wall-clock", "clocks-and-pauses", "the leader's clock has to jump back while it is cut off"),
-    simulated("primary", "votes-for-anyone", "partitions", "a node that missed writes has to win an election before it catches up"),
-    simulated("primary", "dirty-reads", "partitions", "a client has to read a write in the moment before its leader is lost"),
+    simulated(
+        "primary",
+        "lease-unchecked",
+        "clocks-and-pauses",
+        "no plan for a real cluster has been tried yet",
+    ),
+    simulated(
+        "primary",
+        "lease-on-wall-clock",
+        "clocks-and-pauses",
+        "the leader's clock has to jump back while it is cut off",
+    ),
+    simulated(
+        "primary",
+        "votes-for-anyone",
+        "partitions",
+        "a node that missed writes has to win an election before it catches up",
+    ),
+    simulated(
+        "primary",
+        "dirty-reads",
+        "partitions",
+        "a client has to read a write in the moment before its leader is lost",
+    ),
 ];
