@@ -6,7 +6,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use schism_history::{CallKind, History, Key, Numbers, OfKey, Operation, Ret, Status, Value};
+use schism_history::{CallKind, History, Key, Numbers, Operation, Ret, Status, Value};
 
 use crate::explain::{self, Case};
 use crate::linear::{Allowance, Effort, Entry, Finding, Spent, search};
@@ -16,6 +16,9 @@ use crate::zones;
 
 /// So many bad objects are explained in full; the rest are counted.
 const EXPLAINED: usize = 5;
+
+/// The key of an object that is everything stored.
+static EVERYTHING: Key = Key::Nil;
 
 /// Judges each object of a history by a model.
 #[derive(Clone, Debug, Default)]
@@ -34,9 +37,16 @@ pub enum Judge {
     Search,
 }
 
+/// What is judged by itself: the operations on one key, or all of them.
+#[derive(Clone, Copy)]
+struct Object<'h> {
+    key: &'h Key,
+    operations: &'h [u32],
+}
+
 /// What became of one object.
 struct Judged<'h> {
-    of: OfKey<'h>,
+    of: Object<'h>,
     finding: Finding,
     effort: Effort,
     by_zones: bool,
@@ -74,8 +84,15 @@ impl<M: Model> Linearizable<M> {
             let number = history.columns().number_of(&initial).unwrap_or(u32::MAX);
             AsRegister { initial, number }
         });
+        let everything: Vec<u32> =
+            if self.model.spans_keys() { (0..history.len() as u32).collect() } else { Vec::new() };
+        let objects: Vec<Object<'_>> = if self.model.spans_keys() {
+            vec![Object { key: &EVERYTHING, operations: &everything }]
+        } else {
+            by_key.iter().map(|of| Object { key: of.key, operations: of.operations }).collect()
+        };
         let judged = side_by_side(
-            by_key.iter().collect(),
+            objects,
             |of| of.operations.len(),
             |of, numbers| self.judge(history, of, register.as_ref(), numbers, &allowance, budget),
         );
@@ -105,7 +122,7 @@ impl<M: Model> Linearizable<M> {
     fn judge<'h>(
         &self,
         history: &'h History,
-        of: OfKey<'h>,
+        of: Object<'h>,
         register: Option<&AsRegister>,
         numbers: &mut Numbers,
         allowance: &Allowance<'_>,
@@ -147,7 +164,7 @@ impl<M: Model> Linearizable<M> {
     }
 
     /// Whether the model has a rule for each cas, or there is none.
-    fn has_rules_for_cas(&self, history: &History, of: OfKey<'_>) -> bool {
+    fn has_rules_for_cas(&self, history: &History, of: Object<'_>) -> bool {
         let columns = history.columns();
         let cas = of.operations.iter().find(|at| columns.kind()[**at as usize] == CallKind::Cas);
         cas.is_none_or(|at| self.model.understands(&columns.call(*at as usize), Some(&Ret::Done)))

@@ -41,6 +41,7 @@ pub(super) fn decide<M: Model, P: PendingSet>(
     let mut decision = Decision { line, allowance, steps, configurations: 0, furthest: 0, looked_at: None };
     let finding = match way {
         Way::Turns => decision.take_turns::<P>(),
+        Way::Depth if !decision.line.model.deterministic() => Finding::GaveUp(Spent::Steps),
         Way::Depth => decision.depth_first::<P>(steps),
         Way::Breadth(width) => decision.breadth_first::<P>(width),
         Way::Parts(returns) => decision.all_parts::<P>(returns),
@@ -66,6 +67,10 @@ impl<M: Model> Decision<'_, '_, '_, M> {
         let mut width = 64;
         // What stopped the longest turn of each.
         let (mut depth, mut breadth) = (Spent::Steps, Spent::Steps);
+        if !self.line.model.deterministic() {
+            // Depth first follows one state after a step.
+            depth = Spent::Memory;
+        }
         loop {
             if depth == Spent::Steps {
                 match self.depth_first::<P>(turn) {

@@ -79,11 +79,11 @@ fn closure<M: Model>(
             return None;
         }
         for index in pending {
-            let (state, done) = &found[at];
+            let (state, done) = found[at].clone();
             if done[*index] {
                 continue;
             }
-            if let Some(after) = model.step(state, entries[*index].call, entries[*index].ret) {
+            for after in model.outcomes(&state, entries[*index].call, entries[*index].ret) {
                 let mut done = done.clone();
                 done[*index] = true;
                 let next = (after, done);

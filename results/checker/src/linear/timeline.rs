@@ -180,6 +180,26 @@ impl<'h, M: Model> Timeline<'h, M> {
         Ok(after)
     }
 
+    /// The states after an operation of `class` in `state` beside the one [`Timeline::step`] gives.
+    pub(super) fn others(
+        &mut self,
+        state: StateId,
+        class: ClassId,
+        holding: &mut Holding<'_, '_>,
+    ) -> Result<Vec<StateId>, Spent> {
+        let first = self.step(state, class, holding)?;
+        if self.model.deterministic() || first == REFUSED {
+            return Ok(Vec::new());
+        }
+        let what = &self.classes[class as usize];
+        let all = self.model.outcomes(self.states.get(state), what.call, what.ret);
+        let before = self.states.len();
+        let mut others: Vec<StateId> = all.into_iter().map(|state| self.states.id(state)).collect();
+        others.retain(|other| *other != first);
+        holding.grow(self.states.bytes(self.model, before))?;
+        Ok(others)
+    }
+
     fn classify(&mut self, entries: &[Entry<'h>]) -> Vec<ClassId> {
         let mut ids: FxHashMap<(&Call, Option<&Ret>), ClassId> = FxHashMap::default();
         ids.reserve(entries.len() / 2);
@@ -253,9 +273,11 @@ impl<'h, M: Model> Timeline<'h, M> {
             .filter(|(_, class)| !std::mem::replace(&mut seen[**class as usize], true))
             .filter_map(|(entry, _)| Some((entry.call, entry.ret?)))
             .collect();
+        let optional: Vec<&Call> =
+            self.classes.iter().filter(|class| class.ret.is_none()).map(|class| class.call).collect();
         for (id, class) in self.classes.iter().enumerate() {
             if class.ret.is_none() {
-                idle[id] = self.model.idle(class.call, &required);
+                idle[id] = self.model.idle(class.call, &required, &optional);
             }
         }
         idle

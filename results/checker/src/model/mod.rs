@@ -4,18 +4,34 @@
 //! other methods tell the search what it may skip; each has a default that is always sound, so a model without them is
 //! judged rightly, only more slowly.
 
+mod bag;
 mod cas_register;
+mod counter;
+mod fenced_lock;
+mod multi_register;
+mod mutex;
+mod priority_queue;
+mod queue;
 mod register;
 mod set;
+mod stack;
 mod string;
 
 use std::hash::Hash;
 
 use schism_history::{Call, Ret, Value};
 
+pub use bag::Bag;
 pub use cas_register::CasRegister;
+pub use counter::Counter;
+pub use fenced_lock::{Fence, FencedLock};
+pub use multi_register::MultiRegister;
+pub use mutex::Mutex;
+pub use priority_queue::PriorityQueue;
+pub use queue::Queue;
 pub use register::Register;
-pub use set::GrowSet;
+pub use set::Set;
+pub use stack::Stack;
 pub use string::TextRegister;
 
 /// A sequential specification.
@@ -43,6 +59,23 @@ pub trait Model: Send + Sync {
     /// `state` may be refused, since nobody needs it there.
     fn step(&self, state: &Self::State, call: &Call, ret: Option<&Ret>) -> Option<Self::State>;
 
+    /// Whether `step` says it all: the state before, the call and its answer leave only one state that can be after.
+    fn deterministic(&self) -> bool {
+        true
+    }
+
+    /// Every state the call may have led to, where that is not only one: what an unordered queue holds after someone took
+    /// anything out of it. Must hold what `step` returns, and nothing if that returns nothing. Only asked if the model is
+    /// not [deterministic](Model::deterministic).
+    fn outcomes(&self, state: &Self::State, call: &Call, ret: Option<&Ret>) -> Vec<Self::State> {
+        self.step(state, call, ret).into_iter().collect()
+    }
+
+    /// Whether the object is everything that is stored: calls on different keys are then judged together.
+    fn spans_keys(&self) -> bool {
+        false
+    }
+
     /// A state, for people.
     fn show(&self, state: &Self::State) -> String;
 
@@ -60,9 +93,10 @@ pub trait Model: Send + Sync {
     }
 
     /// Whether a call nobody knows the fate of can be left out, because no operation in `required` could tell. It must
-    /// hold that every legal order of `required` and any optional calls stays legal when this call is taken out of it.
-    fn idle(&self, call: &Call, required: &[(&Call, &Ret)]) -> bool {
-        let _ = (call, required);
+    /// hold that every legal order of `required` and any calls in `optional`, each any number of times, stays legal when
+    /// this call is taken out of it. `optional` has this call, too.
+    fn idle(&self, call: &Call, required: &[(&Call, &Ret)], optional: &[&Call]) -> bool {
+        let _ = (call, required, optional);
         false
     }
 

@@ -87,7 +87,7 @@ impl Model for TextRegister {
 
     /// A put shows at the start of every text until the next put, an append somewhere in it: if no read has it there,
     /// no read stands between it and the next put, and it can be left out.
-    fn idle(&self, call: &Call, required: &[(&Call, &Ret)]) -> bool {
+    fn idle(&self, call: &Call, required: &[(&Call, &Ret)], _: &[&Call]) -> bool {
         let seen = |in_text: &dyn Fn(&str) -> bool| {
             required.iter().any(|(_, ret)| match ret {
                 Ret::Value(value) => text(value).is_none_or(in_text),

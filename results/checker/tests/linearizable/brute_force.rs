@@ -28,6 +28,6 @@ fn place<M: Model>(model: &M, state: &M::State, left: &[&Operation]) -> bool {
             Outcome::Ok(ret) => (&operation.call, Some(ret)),
             _ => (&operation.call, None),
         };
-        model.step(state, call, ret).is_some_and(|after| place(model, &after, &rest))
+        model.outcomes(state, call, ret).iter().any(|after| place(model, after, &rest))
     })
 }

@@ -1,9 +1,13 @@
 //! Every Invalid must show the smallest part of the history that proves it, name what has a name, and say it in English.
 
+use std::sync::Arc;
+
 use crate::dice::Dice;
 use crate::script;
+use crate::search::{reads, wrong};
 use crate::tiny::{self, Shape};
 use crate::{BUDGET, brute_force, entries};
+
 use schism_checker::linear::{Allowance, Finding, search};
 use schism_checker::model::{CasRegister, Model, TextRegister};
 use schism_checker::synthetic::{self, Mix};
@@ -155,8 +159,8 @@ fn the_witness_alone_is_invalid() {
     let lie = |dice: &mut Dice| Value::Int(dice.below(4) as i64);
     let (mut bad, mut named, mut kept, mut whole, mut untold) = (0, 0, 0, 0, 0);
     for _ in 0..30_000 {
-        let shape = Shape { call: &call, lie: &lie, operations: 9, clients: 4, info: 15, lies: 25 };
-        let history = tiny::history(&CasRegister::default(), &mut dice, &shape, &Value::clone);
+        let shape = Shape { call: &call, lie: &wrong(&lie), operations: 9, clients: 4, info: 15, lies: 25 };
+        let history = tiny::history(&CasRegister::default(), &mut dice, &shape, &reads(&Value::clone));
         let judgement = judge(&history);
         let [anomaly] = &judgement.anomalies[..] else { continue };
         bad += 1;
@@ -259,8 +263,13 @@ fn a_lost_append_is_told() {
     let mut bad = 0;
     for _ in 0..2_000 {
         next.set(0);
-        let shape = Shape { call: &call, lie: &lie, operations: 9, clients: 3, info: 10, lies: 20 };
-        let history = tiny::history(&TextRegister, &mut dice, &shape, &|state| Value::Text(state.clone()));
+        let shape = Shape { call: &call, lie: &wrong(&lie), operations: 9, clients: 3, info: 10, lies: 20 };
+        let history = tiny::history(
+            &TextRegister,
+            &mut dice,
+            &shape,
+            &reads(&|state: &Arc<str>| Value::Text(state.clone())),
+        );
         let judgement = Linearizable { model: TextRegister }.check(&history, BUDGET);
         let Some(anomaly) = judgement.anomalies.first() else { continue };
         assert!(!brute_force::linearizable(&TextRegister, &alone(&history, anomaly)), "{anomaly:#?}");

@@ -4,6 +4,8 @@ mod brute_force;
 mod dice;
 mod explanations;
 mod judge;
+mod laws;
+mod models;
 mod script;
 mod search;
 mod second_opinion;

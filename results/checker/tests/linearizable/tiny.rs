@@ -1,7 +1,7 @@
 //! Random histories of a few operations: some legal, some not, with failed calls and calls of unknown fate.
 
 use schism_checker::model::Model;
-use schism_history::{Call, Event, History, Outcome, Process, Ret, Time, Value, What};
+use schism_history::{Call, Event, History, Outcome, Process, Ret, Time, What};
 
 use crate::dice::Dice;
 
@@ -9,8 +9,8 @@ use crate::dice::Dice;
 pub struct Shape<'a> {
     /// Draws the next call.
     pub call: &'a dyn Fn(&mut Dice) -> Call,
-    /// Draws an answer to a read, when it shall be a wrong one.
-    pub lie: &'a dyn Fn(&mut Dice) -> Value,
+    /// Draws an answer, when it shall be a wrong one.
+    pub lie: &'a dyn Fn(&mut Dice, &Call) -> Ret,
     /// The number of operations, at most.
     pub operations: usize,
     /// Clients, at most.
@@ -34,7 +34,7 @@ pub fn history<M: Model>(
     model: &M,
     dice: &mut Dice,
     shape: &Shape<'_>,
-    answer: &dyn Fn(&M::State) -> Value,
+    answer: &dyn Fn(&M::State, &Call, &mut Dice) -> Ret,
 ) -> History {
     let clients = 1 + dice.below(shape.clients);
     let mut budget = 3 + dice.below(shape.operations - 2);
@@ -58,10 +58,10 @@ pub fn history<M: Model>(
         // A call whose client gave up may still take effect, much later.
         if !lost.is_empty() && dice.percent(20) {
             let call = lost.remove(0);
-            state = take_effect(model, &state, &call, answer).0;
+            state = take_effect(model, &state, &call, answer, dice).0;
         }
         if pending.said.is_none() {
-            let (after, said) = take_effect(model, &state, &pending.call, answer);
+            let (after, said) = take_effect(model, &state, &pending.call, answer, dice);
             let gives_up = dice.percent(shape.info);
             if gives_up && dice.percent(50) {
                 lost.push(pending.call.clone());
@@ -86,10 +86,10 @@ pub fn history<M: Model>(
             None => Outcome::Fail("refused".into()),
         };
         if dice.percent(shape.lies) {
-            outcome = match call {
-                Call::Read { .. } => Outcome::Ok(Ret::Value((shape.lie)(dice))),
-                _ if dice.percent(50) => Outcome::Ok(Ret::Done),
-                _ => Outcome::Fail("said to have failed".into()),
+            outcome = if !call.changes() || dice.percent(50) {
+                Outcome::Ok((shape.lie)(dice, &call))
+            } else {
+                Outcome::Fail("said to have failed".into())
             };
         }
         events.push(What::Complete { process, call, outcome });
@@ -103,9 +103,10 @@ fn take_effect<M: Model>(
     model: &M,
     state: &M::State,
     call: &Call,
-    answer: &dyn Fn(&M::State) -> Value,
+    answer: &dyn Fn(&M::State, &Call, &mut Dice) -> Ret,
+    dice: &mut Dice,
 ) -> (M::State, Option<Ret>) {
-    let ret = if call.changes() { Ret::Done } else { Ret::Value(answer(state)) };
+    let ret = answer(state, call, dice);
     match model.step(state, call, Some(&ret)) {
         Some(after) => (after, Some(ret)),
         None => (state.clone(), None),

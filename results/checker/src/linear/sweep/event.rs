@@ -106,6 +106,9 @@ impl<M: Model, P: PendingSet> Sweep<'_, '_, '_, M, P> {
             }
             let mut next = config.clone();
             next.done.put(slot);
+            for other in self.line.others(config.state, class, &mut self.holding)? {
+                self.arrive(at, this.slot, config, next.clone(), other, class, kinds)?;
+            }
             self.arrive(at, this.slot, config, next, state, class, kinds)?;
         }
         let mut candidates = std::mem::take(&mut self.candidates);
@@ -113,7 +116,8 @@ impl<M: Model, P: PendingSet> Sweep<'_, '_, '_, M, P> {
         for class in candidates.drain(..) {
             let state = self.line.step(config.state, class, &mut self.holding)?;
             let hides = self.line.overwrites(class) && !config.open.is_empty();
-            if state == REFUSED || state == config.state && !hides {
+            let others = self.line.others(config.state, class, &mut self.holding)?;
+            if state == REFUSED || state == config.state && !hides && others.is_empty() {
                 continue;
             }
             let mut next = config.clone();
@@ -121,6 +125,9 @@ impl<M: Model, P: PendingSet> Sweep<'_, '_, '_, M, P> {
             next.used = self.used.with(config.used, class);
             if self.used.len() > sets {
                 self.holding.grow(self.used.bytes(next.used))?;
+            }
+            for other in others {
+                self.arrive(at, this.slot, config, next.clone(), other, class, kinds)?;
             }
             self.arrive(at, this.slot, config, next, state, class, kinds)?;
         }
