@@ -87,6 +87,16 @@ impl Columns {
             .sum()
     }
 
+    /// Kind, number and ends of each operation.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u32, u32, u32)> {
+        let ends = self.invoke.iter().zip(&self.complete);
+        let split = |what: u32| (what >> BITS, what & ((1 << BITS) - 1));
+        ends.zip(&self.what).map(move |((invoke, complete), what)| {
+            let (kind, number) = split(*what);
+            (kind, number, *invoke, *complete)
+        })
+    }
+
     /// These operations alone, given in the order of invocation.
     pub fn pick(&self, operations: &[u32]) -> Columns {
         let of = |column: &[u32]| operations.iter().map(|operation| column[*operation as usize]).collect();

@@ -18,6 +18,46 @@ static EARLY: Rule =
     Rule { name: "unexpected element", law: "{0}, but nobody began to put that in before {1}" };
 static DOUBLED: Rule = Rule { name: "duplicated element", law: "{0}, and {1}, but it was put in only once" };
 
+/// When each element came and went: all that is needed to see that nothing is wrong. Built without a branch that depends
+/// on the kinds, which come as they like.
+pub(super) struct Stays {
+    /// By element: where its put began and was over, and its take; [`NEVER`] where that is not known.
+    pub(super) ends: Vec<[u32; 4]>,
+    /// Where the takes of unknown fate began, ascending.
+    pub(super) unknown: Vec<u32>,
+    /// Where those that found nothing began and were over.
+    pub(super) empty: Vec<[u32; 2]>,
+}
+
+impl Stays {
+    /// `None` if an element was put in or taken twice, or taken before anybody began to put it in: [`Pairs::of`] says
+    /// which.
+    pub(super) fn of(columns: &Columns) -> Option<Stays> {
+        let mut stays =
+            Stays { ends: vec![[NEVER; 4]; columns.numbers()], unknown: Vec::new(), empty: Vec::new() };
+        let mut again = false;
+        for (kind, number, invoke, complete) in columns.iter() {
+            if kind >= EMPTY {
+                if kind == EMPTY && complete != NEVER {
+                    stays.empty.push([invoke, complete]);
+                }
+                continue;
+            }
+            if complete == NEVER && kind == TAKE {
+                stays.unknown.push(invoke);
+                continue;
+            }
+            let ends = &mut stays.ends[number as usize];
+            let at = 2 * (kind & 1) as usize;
+            again |= ends[at] != NEVER;
+            ends[at] = invoke;
+            ends[at + 1] = complete;
+        }
+        let early = stays.ends.iter().fold(false, |early, [put, _, _, taken]| early | (taken < put));
+        (!again && !early).then_some(stays)
+    }
+}
+
 /// The operations on each element, as places in the columns; [`NONE`] where there is none.
 pub(super) struct Pairs {
     pub(super) put: Vec<u32>,

@@ -9,8 +9,8 @@
 //! one in which takes of unknown fate leave too much open.
 
 use super::free::Free;
-use super::pairs::Pairs;
 pub use super::pairs::{EMPTY, PUT, TAKE};
+use super::pairs::{Pairs, Stays};
 use super::unknown::{self, Discipline};
 use super::{Answer, Columns, NEVER, NONE, Rule, narrow};
 
@@ -21,6 +21,14 @@ static NOT_EMPTY: Rule =
 
 /// Judges a queue that gives its smallest element first.
 pub fn judge(columns: &Columns) -> Answer {
+    let dense = columns.dense();
+    let columns = &*dense;
+    if let Some(stays) = Stays::of(columns)
+        && stays.unknown.is_empty()
+        && blocked(&stays.ends, stays.empty.into_iter(), columns.events()).is_none()
+    {
+        return Answer::Legal;
+    }
     let discipline = Discipline { rank: |columns, put| columns.number(put), gone: smaller, known };
     unknown::judge(columns, &discipline)
 }
@@ -30,50 +38,59 @@ fn smaller(columns: &Columns, put: u32) -> std::ops::Range<u32> {
     0..columns.number(put)
 }
 
-/// When an element came and went.
-#[derive(Clone, Copy)]
-struct Stay {
-    /// Where its put began, [`NEVER`] if there was none, and ended.
-    put: (u32, u32),
-    /// The same of its take.
-    take: (u32, u32),
-}
-
 fn known(columns: &Columns, pairs: &Pairs) -> Answer {
-    let end = columns.events() as u32;
-    let mut stays = vec![Stay { put: (NEVER, NEVER), take: (NEVER, NEVER) }; pairs.put.len()];
+    let mut ends = vec![[NEVER; 4]; pairs.put.len()];
+    let mut empty = Vec::new();
     for operation in 0..columns.len() as u32 {
-        let ends = (columns.invoke(operation), columns.complete(operation));
+        let (invoke, complete) = (columns.invoke(operation), columns.complete(operation));
         match columns.kind(operation) {
-            PUT => stays[columns.number(operation) as usize].put = ends,
-            TAKE => stays[columns.number(operation) as usize].take = ends,
+            kind @ (PUT | TAKE) => {
+                let at = 2 * (kind == TAKE) as usize;
+                ends[columns.number(operation) as usize][at..at + 2].copy_from_slice(&[invoke, complete]);
+            }
+            EMPTY => empty.push(operation),
             _ => {}
         }
     }
+    let empties = empty.iter().map(|empty| [columns.invoke(*empty), columns.complete(*empty)]);
+    match blocked(&ends, empties, columns.events()) {
+        None => Answer::Legal,
+        Some(Blocked::Take(element)) => witness(columns, pairs, &OVERTAKEN, pairs.take[element]),
+        Some(Blocked::Empty(number)) => witness(columns, pairs, &NOT_EMPTY, empty[number]),
+    }
+}
+
+/// Who was left no moment.
+enum Blocked {
+    /// Whoever took this element.
+    Take(usize),
+    /// This one of those that found nothing.
+    Empty(usize),
+}
+
+/// Given the ends of each element's put and take, and of those that found nothing.
+fn blocked(ends: &[[u32; 4]], empty: impl Iterator<Item = [u32; 2]>, events: usize) -> Option<Blocked> {
     // One more: the end of time.
-    let mut free = Free::all(end as usize + 1);
-    for (element, stay) in stays.iter().enumerate() {
-        if stay.take.0 != NEVER {
-            let from = stay.take.0.max(stay.put.0);
-            if free.next(from as usize).is_none_or(|moment| moment as u32 > stay.take.1) {
-                return blocked(columns, pairs, &OVERTAKEN, pairs.take[element]);
-            }
+    let mut free = Free::all(events + 1);
+    for (element, [put, inside, take, taken]) in ends.iter().enumerate() {
+        if *take != NEVER && free.next((*take).max(*put) as usize).is_none_or(|moment| moment as u32 > *taken)
+        {
+            return Some(Blocked::Take(element));
         }
-        if stay.put.1 != NEVER {
-            free.take(stay.put.1 as usize + 1, stay.take.0.min(end + 1) as usize);
+        if *inside != NEVER {
+            free.take(*inside as usize + 1, (*take as usize).min(events + 1));
         }
     }
-    for operation in (0..columns.len() as u32).filter(|operation| columns.kind(*operation) == EMPTY) {
-        let moment = free.next(columns.invoke(operation) as usize);
-        if moment.is_none_or(|moment| moment as u32 > columns.complete(operation)) {
-            return blocked(columns, pairs, &NOT_EMPTY, operation);
+    for (number, [began, over]) in empty.enumerate() {
+        if free.next(began as usize).is_none_or(|moment| moment as u32 > over) {
+            return Some(Blocked::Empty(number));
         }
     }
-    Answer::Legal
+    None
 }
 
 /// Nobody left a moment for this take: who of them all it takes.
-fn blocked(columns: &Columns, pairs: &Pairs, rule: &'static Rule, take: u32) -> Answer {
+fn witness(columns: &Columns, pairs: &Pairs, rule: &'static Rule, take: u32) -> Answer {
     let taken = (columns.kind(take) == TAKE).then(|| columns.number(take));
     let own = taken.map_or(vec![take], |element| pairs.both(element));
     let until = columns.complete(take).min(columns.events() as u32);

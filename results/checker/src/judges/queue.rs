@@ -9,11 +9,15 @@
 //! earlier takes can stand in for later ones, so it is enough to count: at each moment as many takes of unknown fate must
 //! have begun as elements must be gone. That is exact.
 //!
+//! So an element is inside until its take began, or the take of unknown fate that comes as many places down the line as it
+//! does. One array by position, of how long at least one of the elements whose puts are over stays, then answers all
+//! questions. If it says that something is wrong, a sweep over the events says what.
+//!
 //! Finds every violation and nothing else. Cannot judge a queue into which an element was put twice.
 
 use super::columns::NOTHING;
-use super::pairs::Pairs;
 pub use super::pairs::{EMPTY, PUT, TAKE};
+use super::pairs::{Pairs, Stays};
 use super::{Answer, Columns, NEVER, NONE, Rule, narrow};
 
 static OVERTAKEN: Rule = Rule {
@@ -35,6 +39,46 @@ pub fn fifo(columns: &Columns) -> Answer {
 /// Judges a queue that gives its elements in any order.
 pub fn unordered(columns: &Columns) -> Answer {
     judge::<false>(columns)
+}
+
+/// Whether there is a legal order, where nothing is wrong with any element by itself.
+fn legal<const FIFO: bool>(stays: &Stays, end: usize) -> bool {
+    // By position: until when the element stays whose put is over there; what never is over goes to the end.
+    let mut until = vec![0; end + 1];
+    for [_, put, take, _] in &stays.ends {
+        until[(*put as usize).min(end)] = *take;
+    }
+    until[end] = 0;
+    // And now: until when the last one stays of those whose puts were over before.
+    let (mut unknown, mut last) = (stays.unknown.iter(), 0);
+    for until in &mut until {
+        let mut own = std::mem::replace(until, last);
+        if own == NEVER {
+            own = unknown.next().copied().unwrap_or(NEVER);
+        }
+        last = last.max(own);
+    }
+    if FIFO {
+        let mut overtakes = false;
+        for [put, _, _, taken] in &stays.ends {
+            overtakes |= until[(*put as usize).min(end)] > *taken;
+        }
+        if overtakes {
+            return false;
+        }
+    }
+    if stays.empty.is_empty() {
+        return true;
+    }
+    // And now: one more than the last position at which nothing was inside.
+    let mut free = 0;
+    for (position, until) in (0..).zip(&mut until) {
+        if *until <= position {
+            free = position + 1;
+        }
+        *until = free;
+    }
+    stays.empty.iter().all(|[began, over]| until[*over as usize] > *began)
 }
 
 /// What is known at a moment.
@@ -61,6 +105,9 @@ struct Sweep<'c> {
 fn judge<const FIFO: bool>(columns: &Columns) -> Answer {
     let dense = columns.dense();
     let columns = &*dense;
+    if Stays::of(columns).is_some_and(|stays| legal::<FIFO>(&stays, columns.events())) {
+        return Answer::Legal;
+    }
     let pairs = match Pairs::of(columns) {
         Ok(pairs) => pairs,
         Err(answer) => return answer,
