@@ -6,7 +6,7 @@
 use rustc_hash::FxHashMap;
 
 use crate::call::{Call, Outcome};
-use crate::columns::Growing;
+use crate::columns::{Columns, Growing};
 use crate::event::{Edge, Event, FaultEvent, Process, Time, What};
 use crate::history::{Contradiction, FaultWindow, History, Position};
 
@@ -85,6 +85,19 @@ impl Builder {
         }
         self.took(event.time);
         Ok(())
+    }
+
+    /// The operation that a process has open, by its place.
+    pub(crate) fn open(&mut self, process: Process) -> Option<usize> {
+        match *self.processes.get(process) {
+            Open::Call(at) => Some(at as usize),
+            Open::Idle | Open::Retired => None,
+        }
+    }
+
+    /// The operations so far.
+    pub(crate) fn columns(&self) -> &Columns {
+        &self.operations.columns
     }
 
     /// Takes an invocation.

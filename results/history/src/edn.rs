@@ -180,6 +180,17 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
+    /// What is left of the bytes taken out of the input last; after [`Reader::skip_space`], empty only at the end.
+    pub(crate) fn rest(&self) -> &[u8] {
+        &self.buffer[self.at..]
+    }
+
+    /// Passes over so many bytes of [`Reader::rest`], none of which ends a line.
+    pub(crate) fn pass(&mut self, length: usize) {
+        self.at += length;
+        self.column += length;
+    }
+
     #[inline]
     fn peek(&mut self) -> Result<Option<u8>> {
         match self.buffer.get(self.at) {
@@ -510,7 +521,8 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
-fn ends_token(byte: u8, json: bool) -> bool {
+/// Whether a byte ends a word or number.
+pub(crate) const fn ends_token(byte: u8, json: bool) -> bool {
     match byte {
         b' ' | b'\t' | b'\r' | b'\n' | b',' | 0x0c => true,
         b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'"' | b';' | b'\\' | b'^' | b'`' | b'~' | b'@' => true,

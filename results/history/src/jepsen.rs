@@ -16,15 +16,16 @@
 //! `:txn` is a vector of `[:r k v]`, `[:w k v]` and `[:append k v]`. Whatever else there is (`:drain`, `:transfer`) is an error
 //! that names it: what it means is not said by its word.
 
+mod plain;
+
 use std::io::BufRead;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
+use self::plain::{Held, Kind, Plain};
 use crate::builder::Builder;
 use crate::call::{Call, CallKind, Outcome, Ret, Step};
 use crate::edn::{EdnError, Form, Reader};
-use crate::event::{Event, Process, Time, What};
+use crate::event::{Process, Time};
 use crate::history::Contradiction;
 use crate::jsonl::{ReadError, Recorded};
 use crate::value::{Key, Value};
@@ -49,7 +50,7 @@ pub enum Keys {
 /// At the first operation that is garbled, not understood or contradicts an earlier one. An end within an operation is no
 /// error but a [`Recorded::cut`].
 pub fn read_edn(input: impl BufRead, keys: Keys) -> Result<Recorded, ReadError> {
-    read(Reader::new(input), keys)
+    read(Reader::new(input), keys, true)
 }
 
 /// Reads a history written in JSON, as elle-cli has it. The words are the same, without their colons.
@@ -57,15 +58,27 @@ pub fn read_edn(input: impl BufRead, keys: Keys) -> Result<Recorded, ReadError> 
 /// # Errors
 /// As [`read_edn`].
 pub fn read_json(input: impl BufRead, keys: Keys) -> Result<Recorded, ReadError> {
-    read(Reader::json(input), keys)
+    read(Reader::json(input), keys, false)
 }
 
-fn read<R: BufRead>(mut reader: Reader<R>, keys: Keys) -> Result<Recorded, ReadError> {
+/// `short` says whether plain operations are read the short way.
+fn read<R: BufRead>(mut reader: Reader<R>, keys: Keys, short: bool) -> Result<Recorded, ReadError> {
     let mut operations = Operations::new(keys);
     let result = reader.enter().and_then(|close| {
         loop {
             reader.skip_space()?;
             let line = reader.line();
+            if short && let Some(plain) = plain::operation(reader.rest()) {
+                let length = plain.length;
+                match operations.take_plain(line, plain) {
+                    Ok(true) => {
+                        reader.pass(length);
+                        continue;
+                    }
+                    Ok(false) => {}
+                    Err(error) => return Ok(Err(error)),
+                }
+            }
             let form = match close {
                 Some(close) => reader.next_element(close)?,
                 None => reader.next_form()?,
@@ -173,20 +186,13 @@ pub(crate) fn word(name: &str, form: Form) -> Result<Arc<str>, String> {
 pub(crate) struct Operations {
     builder: Builder,
     keys: Keys,
-    open: FxHashMap<Process, Call>,
     before: Time,
     events: u64,
 }
 
 impl Operations {
     pub(crate) fn new(keys: Keys) -> Self {
-        Operations {
-            builder: Builder::lenient(),
-            keys,
-            open: FxHashMap::default(),
-            before: Time(0),
-            events: 0,
-        }
+        Operations { builder: Builder::lenient(), keys, before: Time(0), events: 0 }
     }
 
     /// Whether there was any operation of a client.
@@ -214,30 +220,30 @@ impl Operations {
             },
             Some(_) => return Ok(()),
         };
-        let place = self.events;
-        self.events += 1;
-        let time = fields.time.map_or(place, |time| u64::try_from(time).unwrap_or(0));
-        let time = Time(time).max(self.before);
-        self.before = time;
-        let what = self.what(line, process, fields)?;
-        let source = match self.builder.push(Event { time, what }) {
-            Ok(()) => return Ok(()),
-            Err(source) => source,
-        };
-        Err(ReadError::Contradiction { line, source })
+        let time = self.time(fields.time);
+        self.event(line, time, process, fields)
     }
 
-    fn what(&mut self, line: usize, process: Process, fields: Fields) -> Result<What, ReadError> {
+    /// When the next event is, whatever time it says.
+    fn time(&mut self, said: Option<i64>) -> Time {
+        let place = self.events;
+        self.events += 1;
+        let time = said.map_or(place, |time| u64::try_from(time).unwrap_or(0));
+        self.before = self.before.max(Time(time));
+        self.before
+    }
+
+    fn event(&mut self, line: usize, time: Time, process: Process, fields: Fields) -> Result<(), ReadError> {
         let wrong = |problem: String| garbled(line, problem);
+        let contradiction = |source| ReadError::Contradiction { line, source };
         let Some(kind) = &fields.kind else { return Err(garbled(line, "an operation without :type")) };
         if &**kind == "invoke" {
             let node = match &fields.node {
-                Some(Form::Text(node) | Form::Keyword(node)) => Some(node.to_string()),
+                Some(Form::Text(node) | Form::Keyword(node)) => Some(node.clone()),
                 _ => None,
             };
             let call = invoked(fields, self.keys).map_err(wrong)?;
-            self.open.insert(process, call.clone());
-            return Ok(What::Invoke { process, node, call });
+            return self.builder.invoke(time, process, node.as_deref(), &call).map_err(contradiction);
         }
         let outcome = match &**kind {
             "ok" => None,
@@ -246,19 +252,84 @@ impl Operations {
             other => return Err(wrong(format!(":type :{other} is not one of invoke, ok, fail, info"))),
         };
         let f = fields.f.as_deref().unwrap_or("a call").to_string();
-        let Some(call) = self.open.remove(&process) else {
-            let source = Contradiction::NeverInvoked { process, call: f };
-            return Err(ReadError::Contradiction { line, source });
+        let Some(at) = self.builder.open(process) else {
+            return Err(contradiction(Contradiction::NeverInvoked { process, call: f }));
         };
+        let call = self.builder.columns().call(at);
         if fields.f.as_deref().is_some_and(|f| kind_of(f) != Some(call.kind())) {
-            let source = Contradiction::OtherCall { process, call: f, open: call.to_string() };
-            return Err(ReadError::Contradiction { line, source });
+            return Err(contradiction(Contradiction::OtherCall { process, call: f, open: call.to_string() }));
         }
         let outcome = match outcome {
             Some(outcome) => outcome,
             None => Outcome::Ok(answer(fields, self.keys, &call).map_err(wrong)?),
         };
-        Ok(What::Complete { process, call, outcome })
+        self.builder.complete(time, process, None, &outcome).map_err(contradiction)
+    }
+
+    /// Takes an operation, unless there is something about it that wants a closer look.
+    fn take_plain(&mut self, line: usize, plain: Plain<'_>) -> Result<bool, ReadError> {
+        let contradiction = |source| ReadError::Contradiction { line, source };
+        let Plain { kind, f, process, value, error, node, time, .. } = plain;
+        if kind == Kind::Invoke {
+            let Some(call) = invoked_plainly(f, value, self.keys) else { return Ok(false) };
+            let time = self.time(time);
+            self.builder.invoke(time, process, node, &call).map_err(contradiction)?;
+            return Ok(true);
+        }
+        let Some(at) = self.builder.open(process) else { return Ok(false) };
+        let columns = self.builder.columns();
+        if columns.kind[at] != f {
+            return Ok(false);
+        }
+        let why = || error.unwrap_or_default().to_string();
+        let outcome = match kind {
+            Kind::Fail => Outcome::Fail(why()),
+            Kind::Info => Outcome::Info(why()),
+            _ => match answered_plainly(f, value, self.keys, &columns.keys[columns.key[at] as usize]) {
+                Some(ret) => Outcome::Ok(ret),
+                None => return Ok(false),
+            },
+        };
+        let time = self.time(time);
+        self.builder.complete(time, process, None, &outcome).map_err(contradiction)?;
+        Ok(true)
+    }
+}
+
+/// What [`keyed`] says of a plain value.
+fn keyed_plainly(value: Option<Held>, keys: Keys) -> Option<(Key, Option<Value>)> {
+    match (keys, value) {
+        (Keys::One, value) => Some((Value::Nil, value.map(Held::into_value))),
+        (Keys::Tuple, Some(Held::Two(key, value))) => Some((key, Some(value))),
+        (Keys::Tuple, _) => None,
+    }
+}
+
+/// What [`invoked`] says of a plain value.
+fn invoked_plainly(kind: CallKind, value: Option<Held>, keys: Keys) -> Option<Call> {
+    if let (Keys::One, CallKind::Cas, Some(Held::Two(from, to))) = (keys, kind, &value) {
+        return Some(Call::Cas { key: Value::Nil, from: from.clone(), to: to.clone() });
+    }
+    let (key, value) = keyed_plainly(value, keys)?;
+    let value = match (kind, value) {
+        (CallKind::Increment, None | Some(Value::Nil)) => Some(Value::Int(1)),
+        (_, value) => value,
+    };
+    Call::of(kind, key, value).ok()
+}
+
+/// What [`answer`] says of a plain value.
+fn answered_plainly(kind: CallKind, value: Option<Held>, keys: Keys, asked: &Key) -> Option<Ret> {
+    if !kind.is_bare() && kind != CallKind::Contains || kind == CallKind::Release {
+        return Some(Ret::Done);
+    }
+    let (key, value) = keyed_plainly(value, keys)?;
+    match (kind, value) {
+        _ if key != *asked => None,
+        (CallKind::Acquire, None | Some(Value::Nil)) => Some(Ret::Done),
+        (CallKind::Contains, Some(Value::Bool(is))) => Some(Ret::Value(Value::Bool(is))),
+        (CallKind::Contains, _) => None,
+        (_, value) => value.map(Ret::Value),
     }
 }
 
