@@ -6,7 +6,8 @@
 use std::fmt::Write as _;
 
 use schism_history::{
-    Call, Event, Format, Keys, Outcome, Process, Ret, Time, Value, What, binary, jsonl, read_any,
+    Call, Event, Format, Keys, Outcome, Process, ReadError, Recorded, Ret, Time, Value, What, binary, jsonl,
+    read_any,
 };
 
 const LINES: u32 = 1_000_000;
@@ -65,6 +66,10 @@ fn edn(events: impl Iterator<Item = Event>) -> String {
 }
 
 fn measure(what: &str, text: &[u8], keys: Keys) {
+    measure_by(what, text, |text| read_any(text, Format::Auto, keys));
+}
+
+fn measure_by(what: &str, text: &[u8], read: impl Fn(&[u8]) -> Result<Recorded, ReadError>) {
     let asked = |args: std::env::Args| args.skip(1).filter(|arg| !arg.starts_with('-')).collect::<Vec<_>>();
     let asked = asked(std::env::args());
     if !asked.is_empty() && !asked.iter().any(|word| what.contains(word.as_str())) {
@@ -73,7 +78,7 @@ fn measure(what: &str, text: &[u8], keys: Keys) {
     let mut best = f64::MAX;
     for _ in 0..ROUNDS {
         let started = processor_seconds();
-        let recorded = read_any(text, Format::Auto, keys).expect("what was just written can be read");
+        let recorded = read(text).expect("what was just written can be read");
         best = best.min(processor_seconds() - started);
         assert_eq!(recorded.history.events, LINES);
     }
@@ -118,6 +123,6 @@ fn main() {
     let mut binary = Vec::new();
     let history = jsonl::read(ours.as_slice()).expect("what was just written can be read").history;
     binary::write(&mut binary, &history).expect("memory can be written");
-    measure("binary", &binary, Keys::One);
+    measure_by("binary", &binary, binary::from_bytes);
     plain_pass(&binary);
 }

@@ -19,6 +19,7 @@
 mod check;
 mod table;
 
+use std::borrow::Cow;
 use std::io::{self, Read, Write};
 
 use bytemuck::{CheckedBitPattern, NoUninit, Pod};
@@ -36,8 +37,8 @@ pub const MAGIC: [u8; 8] = *b"schism\0\x01";
 /// How many sections there are.
 const SECTIONS: usize = 24;
 
-/// So much is read at once: no more memory is taken than a file fills, whatever lengths it says.
-const BLOCK: usize = 1 << 22;
+/// What the checksum does not cover.
+const HEADER: usize = 16;
 
 /// What is no operation, as JSON.
 #[derive(Default, Serialize, Deserialize)]
@@ -122,14 +123,27 @@ fn padding(length: usize) -> &'static [u8] {
     &[0; 7][..length.wrapping_neg() % 8]
 }
 
-/// Reads a history. Linear in its size; each column is read into the place where it stays.
+/// Reads a history to its end. Takes the memory of the file beside that of the history; [`from_bytes`] does not.
+///
+/// # Errors
+/// As [`from_bytes`], and when the input does.
+pub fn read(mut input: impl Read) -> Result<Recorded, ReadError> {
+    let mut file = Vec::new();
+    input
+        .read_to_end(&mut file)
+        .map_err(|error| ReadError::Binary { offset: file.len() as u64, problem: error.to_string() })?;
+    from_bytes(&file)
+}
+
+/// Reads a history that lies in memory, as a mapped file does. Linear in its size: what was written is summed up and copied
+/// to where it stays, one column after the other, then looked through.
 ///
 /// # Errors
 /// When the file is not of this form or version, is cut off, was changed since it was written, or says what no history can
 /// say; with the byte where that was noticed.
-pub fn read(input: impl Read) -> Result<Recorded, ReadError> {
-    let mut sections = Sections { input, at: 0, checksum: crc32fast::Hasher::new(), lengths: Vec::new() };
-    let header: [u8; 16] = sections.exact()?;
+pub fn from_bytes(file: &[u8]) -> Result<Recorded, ReadError> {
+    let mut sections = Sections { file, at: 0, lengths: Vec::new() };
+    let header: [u8; 16] = sections.array()?;
     if header[..7] != MAGIC[..7] {
         return Err(sections.wrong("this is no binary history"));
     }
@@ -141,10 +155,9 @@ pub fn read(input: impl Read) -> Result<Recorded, ReadError> {
     if word(8) as usize != SECTIONS {
         return Err(sections.wrong(format!("{} sections, where {SECTIONS} are due", word(8))));
     }
-    sections.checksum = crc32fast::Hasher::new();
-    let mut lengths = [0u64; SECTIONS];
-    sections.fill(bytemuck::cast_slice_mut(&mut lengths))?;
-    sections.lengths = lengths.into_iter().rev().collect();
+    for length in sections.take(8 * SECTIONS as u64)?.chunks_exact(8).rev() {
+        sections.lengths.push(length.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)));
+    }
     let mut columns = Columns {
         process: sections.numbers()?,
         node: sections.numbers()?,
@@ -163,17 +176,17 @@ pub fn read(input: impl Read) -> Result<Recorded, ReadError> {
         ..Columns::default()
     };
     let mut table = || {
-        let (tags, words) = (sections.numbers()?, sections.numbers()?);
-        Ok::<Table, ReadError>(Table { tags, words, heap: sections.numbers()? })
+        let (tags, words) = (sections.bytes()?, sections.entries()?);
+        Ok::<Table, ReadError>(Table { tags: tags.into(), words, heap: sections.bytes()?.into() })
     };
-    let (values, keys, texts): (Table, Table, Table) = (table()?, table()?, table()?);
-    let rest: Vec<u8> = sections.numbers()?;
+    let (values, keys, texts) = (table()?, table()?, table()?);
+    let rest = sections.bytes()?;
     let end = sections.end(word(12))?;
     let wrong = |problem: String| ReadError::Binary { offset: end, problem };
     columns.values = values.values().map_err(wrong)?;
     columns.keys = keys.values().map_err(wrong)?;
     columns.texts = texts.texts().map_err(wrong)?;
-    let rest: Rest = serde_json::from_slice(&rest)
+    let rest: Rest = serde_json::from_slice(rest)
         .map_err(|error| wrong(format!("faults, phases and notes are garbled: {error}")))?;
     check::check(&columns, &rest).map_err(wrong)?;
     let mut history = History::new(columns);
@@ -182,81 +195,88 @@ pub fn read(input: impl Read) -> Result<Recorded, ReadError> {
     Ok(Recorded { history, cut: None })
 }
 
-/// Reads one section after the other.
-struct Sections<R> {
-    input: R,
-    at: u64,
-    checksum: crc32fast::Hasher,
+/// Goes from one section to the next.
+struct Sections<'a> {
+    file: &'a [u8],
+    at: usize,
     /// How long the sections to come are, the next one last.
     lengths: Vec<u64>,
 }
 
-impl<R: Read> Sections<R> {
+impl<'a> Sections<'a> {
     fn wrong(&self, problem: impl Into<String>) -> ReadError {
-        ReadError::Binary { offset: self.at, problem: problem.into() }
+        ReadError::Binary { offset: self.at as u64, problem: problem.into() }
     }
 
-    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), ReadError> {
-        self.input.read_exact(bytes).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => self.wrong("the file is cut off"),
-            _ => self.wrong(error.to_string()),
-        })?;
-        self.at += bytes.len() as u64;
-        self.checksum.update(bytes);
-        Ok(())
+    fn take(&mut self, length: u64) -> Result<&'a [u8], ReadError> {
+        let rest = &self.file[self.at..];
+        match usize::try_from(length).ok().and_then(|length| rest.get(..length)) {
+            Some(bytes) => {
+                self.at += bytes.len();
+                Ok(bytes)
+            }
+            None => {
+                self.at = self.file.len();
+                Err(self.wrong("the file is cut off"))
+            }
+        }
     }
 
-    fn exact<const N: usize>(&mut self) -> Result<[u8; N], ReadError> {
-        let mut bytes = [0; N];
-        self.fill(&mut bytes)?;
-        Ok(bytes)
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], ReadError> {
+        let mut array = [0; N];
+        array.copy_from_slice(self.take(N as u64)?);
+        Ok(array)
     }
 
-    /// The next section, as numbers.
-    fn numbers<T: Pod>(&mut self) -> Result<Vec<T>, ReadError> {
+    /// The next section.
+    fn bytes(&mut self) -> Result<&'a [u8], ReadError> {
         let length = self.lengths.pop().unwrap_or(0);
-        let size = size_of::<T>() as u64;
-        if !length.is_multiple_of(size) {
-            return Err(self.wrong(format!("a section of {length} bytes, where each entry takes {size}")));
-        }
-        let mut left =
-            usize::try_from(length / size).map_err(|_| self.wrong("a section larger than memory"))?;
-        let mut column: Vec<T> = Vec::new();
-        while left > 0 {
-            let more = left.min(BLOCK / size_of::<T>());
-            let from = column.len();
-            column.resize(from + more, T::zeroed());
-            self.fill(bytemuck::cast_slice_mut(&mut column[from..]))?;
-            left -= more;
-        }
-        let mut filler = [0; 7];
-        let filler = &mut filler[..padding(length as usize).len()];
-        self.fill(filler)?;
+        let section = self.take(length)?;
+        let filler = self.take(padding(section.len()).len() as u64)?;
         match filler.iter().all(|byte| *byte == 0) {
-            true => Ok(column),
+            true => Ok(section),
             false => Err(self.wrong("a section is not filled up with zeros")),
         }
     }
 
-    /// The next section, as words of a closed list.
+    /// The next section as numbers, where they lie or, if that is at no multiple of their size, elsewhere.
+    fn entries<T: Pod>(&mut self) -> Result<Cow<'a, [T]>, ReadError> {
+        let section = self.bytes()?;
+        let size = size_of::<T>();
+        if !section.len().is_multiple_of(size) {
+            let problem = format!("a section of {} bytes, where each entry takes {size}", section.len());
+            return Err(self.wrong(problem));
+        }
+        Ok(match bytemuck::try_cast_slice(section) {
+            Ok(numbers) => Cow::Borrowed(numbers),
+            Err(_) => {
+                let mut numbers = vec![T::zeroed(); section.len() / size];
+                bytemuck::cast_slice_mut(&mut numbers).copy_from_slice(section);
+                Cow::Owned(numbers)
+            }
+        })
+    }
+
+    /// The next section as a column of numbers.
+    fn numbers<T: Pod>(&mut self) -> Result<Vec<T>, ReadError> {
+        self.entries().map(Cow::into_owned)
+    }
+
+    /// The next section as words of a closed list.
     fn words<T: CheckedBitPattern + NoUninit>(&mut self) -> Result<Vec<T>, ReadError> {
-        let bytes: Vec<u8> = self.numbers()?;
-        match bytemuck::checked::try_cast_slice(&bytes) {
+        match bytemuck::checked::try_cast_slice(self.bytes()?) {
             Ok(words) => Ok(words.to_vec()),
             Err(_) => Err(self.wrong("a kind or status that there is not")),
         }
     }
 
     /// Where the file ends, if it does so here and is what was written.
-    fn end(mut self, checksum: u32) -> Result<u64, ReadError> {
-        let mut more = [0];
-        match self.input.read(&mut more) {
-            Ok(0) => {}
-            Ok(_) => return Err(self.wrong("something follows the end of the history")),
-            Err(error) => return Err(self.wrong(error.to_string())),
+    fn end(&self, checksum: u32) -> Result<u64, ReadError> {
+        if self.at < self.file.len() {
+            return Err(self.wrong("something follows the end of the history"));
         }
-        match std::mem::take(&mut self.checksum).finalize() == checksum {
-            true => Ok(self.at),
+        match crc32fast::hash(&self.file[HEADER..]) == checksum {
+            true => Ok(self.at as u64),
             false => Err(self.wrong("the checksum is wrong: the file was changed since it was written")),
         }
     }

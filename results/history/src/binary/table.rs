@@ -1,5 +1,6 @@
 //! The table of values, keys or texts of a binary history: a tag and a word for each, and a heap for what does not fit a word.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
@@ -14,47 +15,45 @@ const TEXT: u8 = 3;
 const LIST: u8 = 4;
 
 /// A table as it stands in the file.
-#[derive(Default)]
-pub(super) struct Table {
-    pub(super) tags: Vec<u8>,
+pub(super) struct Table<'a> {
+    pub(super) tags: Cow<'a, [u8]>,
     /// The integer, the truth value, or where in the heap it ends: it begins where the one before ends.
-    pub(super) words: Vec<u64>,
-    pub(super) heap: Vec<u8>,
+    pub(super) words: Cow<'a, [u64]>,
+    pub(super) heap: Cow<'a, [u8]>,
 }
 
-impl Table {
+impl Table<'_> {
     /// # Errors
     /// Never, but for what JSON cannot say.
-    pub(super) fn of(values: &[Value]) -> io::Result<Table> {
-        let mut table = Table::default();
+    pub(super) fn of(values: &[Value]) -> io::Result<Table<'static>> {
+        let (mut tags, mut words, mut heap) = (Vec::new(), Vec::new(), Vec::new());
         for value in values {
             let (tag, word) = match value {
                 Value::Nil => (NIL, 0),
                 Value::Bool(bool) => (BOOL, u64::from(*bool)),
                 Value::Int(int) => (INT, int.cast_unsigned()),
                 Value::Text(text) => {
-                    table.heap.extend_from_slice(text.as_bytes());
-                    (TEXT, table.heap.len() as u64)
+                    heap.extend_from_slice(text.as_bytes());
+                    (TEXT, heap.len() as u64)
                 }
                 Value::List(_) => {
-                    serde_json::to_writer(&mut table.heap, value)?;
-                    (LIST, table.heap.len() as u64)
+                    serde_json::to_writer(&mut heap, value)?;
+                    (LIST, heap.len() as u64)
                 }
             };
-            table.tags.push(tag);
-            table.words.push(word);
+            tags.push(tag);
+            words.push(word);
         }
-        Ok(table)
+        Ok(Table { tags: tags.into(), words: words.into(), heap: heap.into() })
     }
 
-    pub(super) fn of_texts(texts: &[Arc<str>]) -> Table {
-        let mut table = Table::default();
+    pub(super) fn of_texts(texts: &[Arc<str>]) -> Table<'static> {
+        let (mut words, mut heap) = (Vec::new(), Vec::new());
         for text in texts {
-            table.heap.extend_from_slice(text.as_bytes());
-            table.tags.push(TEXT);
-            table.words.push(table.heap.len() as u64);
+            heap.extend_from_slice(text.as_bytes());
+            words.push(heap.len() as u64);
         }
-        table
+        Table { tags: vec![TEXT; texts.len()].into(), words: words.into(), heap: heap.into() }
     }
 
     /// The values, each of which must stand there once.
@@ -97,7 +96,7 @@ impl Table {
         let lengths = (self.tags.len() != self.words.len())
             .then(|| Err(format!("{} tags for {} words", self.tags.len(), self.words.len())));
         let mut used = 0;
-        lengths.into_iter().chain(self.tags.iter().zip(&self.words).map(move |(tag, word)| {
+        lengths.into_iter().chain(self.tags.iter().zip(self.words.iter()).map(move |(tag, word)| {
             if *tag < TEXT {
                 return Ok((*tag, *word, &[][..]));
             }
