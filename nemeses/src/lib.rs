@@ -141,7 +141,9 @@ mod tests {
         let (delay, reorder) =
             (|mean, jitter, spread| Wrong::Delay(Delay { mean, jitter, spread }), Wrong::Reorder);
         let percent = Share::percent;
-        let cases: &[(&str, &[(&str, &str)], Wrong, &str)] = &[
+        /// A nemesis, its settings, what is wrong then, and how that is told.
+        type Case = (&'static str, &'static [(&'static str, &'static str)], Wrong, &'static str);
+        let cases: &[Case] = &[
             ("delay", &[], delay(ms(50), ms(0), Spread::Uniform), "50ms late"),
             (
                 "delay",

@@ -19,7 +19,7 @@ use super::{Begins, Etcd, PEER_PORT, connection, daemon, url};
 impl Membership for Etcd {
     fn members(&self, via: &NodeSpec, timeout: Duration) -> Result<BTreeSet<Ipv4Addr>, String> {
         let list = list(via, timeout)?;
-        Ok(list.iter().filter_map(|member| address(member)).collect())
+        Ok(list.iter().filter_map(address).collect())
     }
 
     fn remove(&self, node: &NodeSpec, via: &NodeSpec, timeout: Duration) -> Result<(), String> {

@@ -57,7 +57,7 @@ fn traffic(shaper: &Shaper<usize>) -> Traffic {
 #[test]
 fn a_link_that_is_well_passes_everything_at_once() {
     let mut shaper = shaper(&[Wrong::Rate(1)]);
-    shaper.arrive(ms(5), &Packet { pair: OTHER, ..packet(1500) }, |bytes| usize::from(bytes));
+    shaper.arrive(ms(5), &Packet { pair: OTHER, ..packet(1500) }, usize::from);
     assert_eq!(shaper.due(ms(5)), Some((0, Fate::UNTOUCHED)), "the other direction is well");
     shaper.desire(ms(5), &BTreeMap::new());
     shaper.arrive(ms(5), &packet(1500), |_| 9);

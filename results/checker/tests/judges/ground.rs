@@ -88,7 +88,7 @@ impl Ground<'_> {
         let layout = Layout { operations, clients: 1 + dice.below(4), info: [0, 150, 400][dice.below(3)] };
         let mut object = (self.object)();
         let made = objects::columns(&layout, &mut || dice.raw(), |effect, next| object(effect, next));
-        if number % 8 == 0 {
+        if number.is_multiple_of(8) {
             return made;
         }
         // Garbled: two of a kind changed places, or some are any others, or all are.

@@ -26,12 +26,12 @@ pub fn tiny(dice: &mut Dice, most: usize) -> Vec<Op> {
         let saw = (reads || dice.percent(changes)).then_some(0);
         ops.push(Op { session, key, saw, wrote });
     }
-    for at in 0..count {
-        let Op { key, saw, wrote, .. } = ops[at];
+    for op in &mut ops {
+        let Op { key, saw, wrote, .. } = *op;
         if saw.is_some() {
             let seen: Vec<u32> =
                 written[key as usize].iter().copied().filter(|value| Some(*value) != wrote).collect();
-            ops[at].saw = Some(match dice.below(seen.len() + 1) {
+            op.saw = Some(match dice.below(seen.len() + 1) {
                 _ if dice.below(200) == 0 => 99,
                 0 => 0,
                 chosen => seen[chosen - 1],
@@ -94,7 +94,7 @@ pub fn of_store(dice: &mut Dice, store: Store, operations: usize, sessions: usiz
     while ops.len() < operations {
         let session = dice.below(sessions);
         // One session in three is quick to hear of others.
-        for _ in 0..dice.below(if session % 3 == 0 { 6 } else { 2 }) {
+        for _ in 0..dice.below(if session.is_multiple_of(3) { 6 } else { 2 }) {
             let from = dice.below(sessions);
             let next = arrived[session][from];
             if store == Store::Sequential || from == session || next == sent[from].len() {

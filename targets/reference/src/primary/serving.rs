@@ -34,12 +34,12 @@ impl Primary {
                 if lag.is_some_and(|lag| lag <= bound) || self.bugs.bound_unchecked {
                     self.read_here(ticket, &request.key);
                 } else if forwards || matches!(self.role, Role::Leader(_)) {
-                    self.to_leader(ticket, request);
+                    self.forward_to_leader(ticket, request);
                 } else {
                     self.refuse(Whose::Client(ticket), "this node is too far behind");
                 }
             }
-            _ => self.to_leader(ticket, request),
+            _ => self.forward_to_leader(ticket, request),
         }
     }
 
@@ -48,7 +48,7 @@ impl Primary {
         self.reply(ticket, Response::Value(value));
     }
 
-    fn to_leader(&mut self, ticket: Ticket, request: Request) {
+    fn forward_to_leader(&mut self, ticket: Ticket, request: Request) {
         match self.leader {
             Some(leader) if leader == self.id => self.take(Whose::Client(ticket), request),
             Some(leader) => {
