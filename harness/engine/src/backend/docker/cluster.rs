@@ -11,7 +11,9 @@ use bollard::models::{
     ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, Ipam, IpamConfig, Mount,
     MountType, NetworkCreateRequest, NetworkingConfig, PortBinding,
 };
-use bollard::query_parameters::{AttachContainerOptions, CreateContainerOptions, ListNetworksOptions};
+use bollard::query_parameters::{
+    AttachContainerOptions, CreateContainerOptions, ListNetworksOptions, RemoveContainerOptions,
+};
 use futures_util::future::join_all;
 
 use super::engine::Engine;
@@ -297,6 +299,16 @@ impl Docker {
         }
     }
 
+    /// Makes room for another container of a node whose store is down. Its volume stays.
+    fn remove_store(&mut self, node: Node) -> Result<(), BackendError> {
+        let member = &mut self.members[node.0];
+        let Some(container) = member.container.take() else { return Ok(()) };
+        member.await_end()?;
+        let options = RemoveContainerOptions { force: true, ..Default::default() };
+        let removing = self.engine.docker().remove_container(&container, Some(options));
+        self.engine.ask(&format!("{node}: removing its earlier container"), removing)
+    }
+
     /// Starts the stores of these nodes, all at once.
     fn launch(&mut self, nodes: &[Node]) -> Result<(), BackendError> {
         let (engine, options) = (&self.engine, &self.options);
@@ -361,6 +373,7 @@ impl Backend for Docker {
     }
 
     fn start(&mut self, node: Node, program: Program) -> Result<(), BackendError> {
+        self.remove_store(node)?;
         let name = self.name(&node.to_string());
         let body = self.body(node, &program);
         let options = CreateContainerOptions { name: Some(name.clone()), ..Default::default() };
