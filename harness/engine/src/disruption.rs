@@ -20,8 +20,9 @@ use crate::target::{Choices, Target};
 /// How long a node may take to say whether it leads. One that is cut off or paused does not answer at all.
 const ASK: Duration = Duration::from_millis(300);
 
-/// How long a node may take to be taken out of the cluster.
-const LEAVES: Duration = Duration::from_secs(3);
+/// How long a node may take to be taken out of the cluster. Stores that look after themselves refuse to for a while: etcd
+/// until enough of those who would be left have been connected for 5 s.
+const LEAVES: Duration = Duration::from_secs(10);
 
 /// How long it may take to be taken in again. A cluster that has just lost somebody else may not want to for seconds.
 const JOINS: Duration = Duration::from_secs(10);
@@ -103,19 +104,22 @@ impl<'a> Disruption<'a> {
             }
         }
         edges.sort_by_key(|(at, who, _, which)| (*at, *who, *which));
-        let mut open: BTreeMap<(usize, usize), u32> = BTreeMap::new();
+        let mut open: BTreeMap<(usize, usize), (u32, Duration)> = BTreeMap::new();
         for (at, who, edge, which) in edges {
-            if !self.watch_until(start + at, over) {
+            // A fault that took its time to begin lasts as long as planned all the same.
+            let late =
+                open.get(&(who, which)).filter(|_| edge == Edge::End).map_or(Duration::ZERO, |fault| fault.1);
+            if !self.watch_until(start + at + late, over) {
                 break;
             }
             match edge {
                 Edge::Begin => {
                     if let Some(id) = self.begin(&mut scheduled[who])? {
-                        open.insert((who, which), id);
+                        open.insert((who, which), (id, start.elapsed().saturating_sub(at)));
                     }
                 }
                 Edge::End => {
-                    if let Some(id) = open.remove(&(who, which)) {
+                    if let Some((id, _)) = open.remove(&(who, which)) {
                         self.end(&[id])?;
                     }
                 }
