@@ -27,7 +27,7 @@ pub(crate) const ENTRY: Entry = Entry {
 const FIRST: i64 = 1;
 
 /// Of a hundred calls of writers so many are reads: an answer that does not come late, beside those that may.
-const READS: u64 = 10;
+const READS: u64 = 20;
 
 /// How often a client that catches up at the end watches at most, though there was something new each time.
 const PATIENCE: u32 = 30;
