@@ -180,23 +180,24 @@ impl Places<'_> {
 
     /// Fills each place that is left.
     fn matching(&self, order: &Order, names: &'static Names) -> Answer {
-        let mut waiting: BinaryHeap<Reverse<(u32, u32)>> = BinaryHeap::new();
+        // In one number: where it was over, then which it is.
+        let mut waiting: BinaryHeap<Reverse<u64>> = BinaryHeap::new();
         let mut free = self.free.iter().copied().peekable();
         let places = self.blocks.iter().zip(order.before.iter().zip(&order.after)).skip(1).step_by(2);
         for (_, (before, after)) in places.filter(|(block, _)| block.last_invoke == NONE) {
             let by = self.returns(*after);
             while let Some(change) = free.next_if(|change| self.columns.invoke(*change) < by) {
-                waiting.push(Reverse((self.columns.complete(change), change)));
+                waiting.push(Reverse(u64::from(self.columns.complete(change)) << 32 | u64::from(change)));
             }
-            let Some(Reverse((over, change))) = waiting.pop() else {
+            let Some(Reverse(first)) = waiting.pop() else {
                 let shown = Some(*after).filter(|after| *after != NONE);
                 return names.too_high.broken_by(shown.into_iter().collect::<Vec<_>>());
             };
-            if over < self.begins(*before) {
-                return names.too_low.broken_by([change, *before]);
+            if ((first >> 32) as u32) < self.begins(*before) {
+                return names.too_low.broken_by([first as u32, *before]);
             }
         }
-        let left = waiting.into_iter().map(|Reverse((_, change))| change).chain(free);
+        let left = waiting.into_iter().map(|Reverse(waiting)| waiting as u32).chain(free);
         let late = left.min_by_key(|change| self.columns.complete(*change));
         match late.filter(|change| self.columns.complete(*change) < self.begins(order.last)) {
             Some(change) => names.too_low.broken_by([change, order.last]),

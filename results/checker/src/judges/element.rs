@@ -64,8 +64,93 @@ impl Element {
     };
 }
 
+/// What is known of one element, as positions: enough to see that nothing is wrong.
+#[derive(Clone, Copy)]
+struct Summary {
+    /// Where the first add began, and where the first add or proof of its presence was over.
+    add: u32,
+    shown: u32,
+    /// The ends of its removal.
+    remove: u32,
+    removed: u32,
+    /// By whether it was there: where the last who found that began.
+    found: [u32; 2],
+    /// The kinds that there were, as bits, and [`TWICE`].
+    kinds: u32,
+}
+
+/// Beside the bits of the six kinds: one that is no question came twice.
+const TWICE: u32 = 1 << 6;
+const REMOVALS: u32 = 1 << REMOVE | 1 << REMOVED;
+const ADDS: u32 = 1 << ADD | 1 << ADDED;
+
+impl Summary {
+    const EMPTY: Summary =
+        Summary { add: NEVER, shown: NEVER, remove: 0, removed: NEVER, found: [0; 2], kinds: 0 };
+
+    /// Without a branch on the kind.
+    fn note(&mut self, kind: u32, invoke: u32, complete: u32) {
+        let only = |when: bool, value: u32| if when { value } else { NEVER };
+        let bit = 1 << kind;
+        let (adds, removes) = (ADDS & bit != 0, REMOVALS & bit != 0);
+        self.add = self.add.min(only(adds, invoke));
+        self.shown = self.shown.min(only(adds || kind == PRESENT, complete));
+        self.remove = if removes { invoke } else { self.remove };
+        self.removed = self.removed.min(only(removes, complete));
+        self.found[0] = if kind == ABSENT { invoke } else { self.found[0] };
+        self.found[1] = if kind == PRESENT { invoke } else { self.found[1] };
+        let again = self.kinds & bit & (ADDS | REMOVALS) != 0;
+        self.kinds |= bit | if again { TWICE } else { 0 };
+    }
+
+    /// As [`Element::fate`], where nothing is impossible: from when to when nobody may miss it, if ever.
+    fn must_stay(&self) -> Option<(u32, u32)> {
+        let has = |kinds: u32| self.kinds & kinds != 0;
+        let all = |kinds: u32| self.kinds & kinds == kinds;
+        // More than one way to read it: not here, except plain adds alone.
+        if all(ADDS) || all(REMOVALS) || (has(TWICE) && self.kinds & (1 << ADDED | REMOVALS) != 0) {
+            return None;
+        }
+        let never = Some((NEVER, 0));
+        let removed = has(1 << REMOVED);
+        if self.shown == NEVER && !removed {
+            return never;
+        }
+        if !has(ADDS) || self.shown < self.add {
+            return None;
+        }
+        let idle = !has(REMOVALS) || self.removed == NEVER || self.remove <= self.shown;
+        if self.found[0] <= self.shown && idle && !removed {
+            return never;
+        }
+        let from = self.remove.max(self.found[1]);
+        (has(REMOVALS) && self.removed >= self.add.max(from)).then_some((self.shown, from))
+    }
+}
+
+/// Whether there is certainly a legal order. Looks at each operation once or twice, and at nothing but its element.
+fn legal(columns: &Columns) -> bool {
+    let mut elements = vec![Summary::EMPTY; columns.numbers()];
+    for (kind, number, invoke, complete) in columns.iter() {
+        elements[number as usize].note(kind, invoke, complete);
+    }
+    for element in &mut elements {
+        let Some((until, from)) = element.must_stay() else { return false };
+        (element.shown, element.remove) = (until, from);
+    }
+    columns.iter().all(|(kind, number, invoke, complete)| {
+        kind != ABSENT || {
+            let element = &elements[number as usize];
+            invoke <= element.shown || complete >= element.remove
+        }
+    })
+}
+
 /// Judges every element of a set; at first there is none.
 pub fn judge(columns: &Columns) -> Answer {
+    if legal(columns) {
+        return Answer::Legal;
+    }
     let mut elements = vec![Element::UNKNOWN; columns.numbers()];
     let over = |operation: u32| if operation == NONE { NEVER } else { columns.complete(operation) };
     let mut again = None;

@@ -45,7 +45,7 @@ fn known(columns: &Columns, pairs: &Pairs) -> Answer {
         let (invoke, complete) = (columns.invoke(operation), columns.complete(operation));
         match columns.kind(operation) {
             kind @ (PUT | TAKE) => {
-                let at = 2 * (kind == TAKE) as usize;
+                let at = 2 * usize::from(kind == TAKE);
                 ends[columns.number(operation) as usize][at..at + 2].copy_from_slice(&[invoke, complete]);
             }
             EMPTY => empty.push(operation),
