@@ -160,3 +160,77 @@ impl<'a> KeyColumns<'a> {
         &self.all.values[self.values[number as usize] as usize]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Call, History, Operation, Outcome, Ret};
+
+    /// What an operation says, read out of the columns of its key.
+    fn said(of: &KeyColumns<'_>, at: usize) -> (Option<Value>, Option<Value>, Option<Value>) {
+        let value = |number: u32| (number != NONE).then(|| of.value(number).clone());
+        let from = of.from.iter().find(|(place, _)| *place as usize == at).map(|(_, number)| *number);
+        (from.and_then(value), value(of.argument[at]), value(of.answer[at]))
+    }
+
+    /// The same, out of a row.
+    fn meant(operation: &Operation) -> (Option<Value>, Option<Value>, Option<Value>) {
+        let answer = match &operation.outcome {
+            Outcome::Ok(Ret::Value(value)) => Some(value.clone()),
+            _ => None,
+        };
+        match &operation.call {
+            Call::Cas { from, to, .. } => (Some(from.clone()), Some(to.clone()), answer),
+            Call::Increment { by: number, .. } | Call::Watch { from: number, .. } => {
+                (None, Some(Value::Int(*number)), answer)
+            }
+            Call::Use { token: value, .. }
+            | Call::Write { value, .. }
+            | Call::Add { value, .. }
+            | Call::Remove { value, .. }
+            | Call::Contains { value, .. }
+            | Call::Append { value, .. }
+            | Call::Enqueue { value, .. }
+            | Call::Push { value, .. } => (None, Some(value.clone()), answer),
+            _ => (None, None, answer),
+        }
+    }
+
+    #[test]
+    fn the_columns_of_each_key_say_what_its_rows_say() {
+        let calls = crate::jsonl::tests::one_of_each();
+        let mut events = crate::jsonl::tests::sample();
+        for (number, (call, ret)) in (0..).zip(calls.iter().cycle().take(4 * calls.len())) {
+            let (process, time) = (crate::Process(100 + number), crate::Time(1_000 + u64::from(number)));
+            let node = None;
+            events
+                .push(crate::Event { time, what: crate::What::Invoke { process, node, call: call.clone() } });
+            let outcome = match number % 4 {
+                0 => Outcome::Fail("no".into()),
+                1 => Outcome::Info("?".into()),
+                _ => Outcome::Ok(ret.clone()),
+            };
+            let call = call.clone();
+            events.push(crate::Event { time, what: crate::What::Complete { process, call, outcome } });
+        }
+        let history = History::from_events(events).unwrap();
+        let (mut numbers, mut operations) = (Numbers::default(), 0);
+        for key in history.by_key().iter() {
+            let of = key.columns(&mut numbers);
+            assert_eq!((of.key, of.operation, of.value(0)), (key.key, key.operations, &Value::Nil));
+            assert_eq!(of.len(), key.operations.len());
+            for (at, place) in key.operations.iter().enumerate() {
+                let row = &history.rows()[*place as usize];
+                assert_eq!((row.call.key(), row.call.kind()), (of.key, of.kind[at]));
+                assert_eq!((row.invoke, row.complete), (of.invoke[at], of.complete[at]));
+                assert_eq!(history.columns().status()[*place as usize], of.status[at]);
+                assert_eq!(said(&of, at), meant(row), "{row:?}");
+                operations += 1;
+            }
+            let numbered: std::collections::HashSet<&Value> =
+                (0..of.values() as u32).map(|number| of.value(number)).collect();
+            assert_eq!(numbered.len(), of.values(), "each value has one number");
+        }
+        assert_eq!(operations, history.len());
+    }
+}
