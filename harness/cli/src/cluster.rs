@@ -102,6 +102,7 @@ impl Ground {
                     client_ports: ports.to_vec(),
                     reach: Reach::Found,
                     memory_bytes: NODE_MEMORY_BYTES,
+                    seed: plan.seed,
                 };
                 let cluster = Docker::create(engine, options)?;
                 note(cluster.notes());

@@ -1,29 +1,37 @@
 //! Two nodes in Docker, reached at their own addresses and at published ports: a cut between clients and a node bites in either
-//! direction, in either way, and nobody else feels it. What a whole run does is for the tests of the command line.
+//! direction, in either way, and nobody else feels it; links are late, lossy, slow and reset as asked, and well again when
+//! the controller is killed. What a whole run does is for the tests of the command line.
 //!
 //! This program is what the nodes run, too: packed into an image it is their sidecar and their store. Where there is no
 //! engine it says so; in CI that is a failure.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::ExitCode;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use schism_engine::backend::docker::{self, Docker, Engine, Options, Reach, SIDECAR_COMMAND};
 use schism_engine::backend::{Backend, BackendError};
 use schism_engine::cluster::{Change, Desired, Endpoint, Node, NodeSpec, Program, Run};
-use schism_engine::link::{Cut, Wrong};
+use schism_engine::link::{Cut, Delay, Loss, Traffic, Wrong};
 
 /// Makes this program a store that echoes.
 const STORE: &str = "echo";
 const PORT: u16 = 7000;
+/// Makes this program a controller that makes everything wrong and then waits to be killed.
+const CONTROLLER: &str = "controller";
+const HOUR: Duration = Duration::from_secs(3600);
+const PAIRS: [(Endpoint, Endpoint); 2] =
+    [(Endpoint::Clients, Endpoint::Node(Node(0))), (Endpoint::Node(Node(0)), Endpoint::Clients)];
 
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         #[cfg(target_os = "linux")]
         Some(SIDECAR_COMMAND) => return docker::sidecar_main(),
         Some(STORE) => echo(),
+        Some(CONTROLLER) => wreck(),
         _ => {}
     }
     let engine = match Engine::connect() {
@@ -38,6 +46,10 @@ fn main() -> ExitCode {
         cuts_bite(&engine, reach).expect("the engine does what it is asked");
         println!("ok: cuts bite, reached {reach:?}");
     }
+    links_are_as_bad_as_asked(&engine).expect("the engine does what it is asked");
+    println!("ok: links are as bad as asked");
+    faults_end_with_their_controller(&engine).expect("the engine does what it is asked");
+    println!("ok: faults end with their controller");
     ExitCode::SUCCESS
 }
 
@@ -48,17 +60,25 @@ fn echo() -> ! {
     loop {
         let (mut stream, _) = listener.accept().expect("somebody connects");
         std::thread::spawn(move || {
-            let mut byte = [0];
-            while stream.read_exact(&mut byte).is_ok() && stream.write_all(&byte).is_ok() {}
+            let mut bytes = [0; 4096];
+            while let Ok(count @ 1..) = stream.read(&mut bytes) {
+                if stream.write_all(&bytes[..count]).is_err() {
+                    return;
+                }
+            }
         });
     }
 }
 
 /// Whether a node answers a client within a moment.
 fn answers(node: &NodeSpec) -> bool {
+    answers_at(node.reach(PORT))
+}
+
+fn answers_at(address: SocketAddr) -> bool {
     let patience = Duration::from_millis(700);
     let asked = || {
-        let mut stream = TcpStream::connect_timeout(&node.reach(PORT), patience)?;
+        let mut stream = TcpStream::connect_timeout(&address, patience)?;
         stream.set_read_timeout(Some(patience))?;
         stream.write_all(b"?")?;
         stream.read_exact(&mut [0])
@@ -73,28 +93,154 @@ fn await_answer(node: &NodeSpec) {
     }
 }
 
+/// Two nodes that echo.
+fn cluster(engine: &Arc<Engine>, reach: Reach, folder: &Path) -> Result<Docker, BackendError> {
+    let own = docker::own(engine)?;
+    let options = Options {
+        nodes: 2,
+        folder: folder.into(),
+        image: own.clone(),
+        own,
+        client_ports: vec![PORT],
+        reach,
+        memory_bytes: 64 << 20,
+        seed: 7,
+    };
+    let mut cluster = Docker::create(Arc::clone(engine), options)?;
+    for spec in cluster.nodes().to_vec() {
+        cluster.start(spec.node, store())?;
+    }
+    cluster.nodes().iter().for_each(await_answer);
+    Ok(cluster)
+}
+
+fn store() -> Program {
+    Program { arguments: vec![STORE.into()], ..Program::default() }
+}
+
+/// Says so many bytes over a new connection and hears them again; how long that took.
+fn echoes(node: &NodeSpec, count: usize) -> io::Result<Duration> {
+    let patience = Duration::from_secs(30);
+    let begun = Instant::now();
+    let mut stream = TcpStream::connect_timeout(&node.reach(PORT), patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.write_all(&vec![b'?'; count])?;
+    stream.read_exact(&mut vec![0; count])?;
+    Ok(begun.elapsed())
+}
+
+/// What a fault of the first node's links does, seen from outside and counted by its sidecar since the last look.
+fn links_are_as_bad_as_asked(engine: &Arc<Engine>) -> Result<(), BackendError> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut cluster = cluster(engine, Reach::Found, folder.path())?;
+    let nodes = cluster.nodes().to_vec();
+    let late = Duration::from_millis(300);
+    for (from, to) in PAIRS {
+        let mut earlier = Traffic::default();
+        let inflict = |cluster: &mut Docker, wrong: Wrong| {
+            cluster.apply(&Desired::of(&[Change::Link { from, to, wrong }]))
+        };
+        let mut counted = |cluster: &mut Docker| -> Result<Traffic, BackendError> {
+            let now = cluster.observe()?.traffic.get(&(from, to)).copied().unwrap_or_default();
+            Ok(now.since(&std::mem::replace(&mut earlier, now)))
+        };
+
+        inflict(&mut cluster, Wrong::Delay(Delay { mean: late, ..Delay::default() }))?;
+        // The connection's first word and the first byte, each of them late.
+        let took = echoes(&nodes[0], 1).expect("it is late, not gone");
+        assert!(took >= late * 2, "{from} to {to} is late: {took:?}");
+        let seen = counted(&mut cluster)?;
+        assert!(seen.delayed >= 2 && seen.held >= late * 2, "{from} to {to}: {seen:?}");
+
+        inflict(&mut cluster, Wrong::Loss(Loss::Every(1)))?;
+        assert!(!answers(&nodes[0]), "all from {from} to {to} is lost");
+        assert!(counted(&mut cluster)?.lost > 0);
+
+        // Four kilobytes at two kilobytes a second.
+        inflict(&mut cluster, Wrong::Rate(16_000))?;
+        let took = echoes(&nodes[0], 4000).expect("it is slow, not gone");
+        assert!(took >= Duration::from_secs(1), "{from} to {to} is slow: {took:?}");
+        assert!(counted(&mut cluster)?.waited > 0);
+
+        cluster.apply(&Desired::default())?;
+        let mut open = TcpStream::connect(nodes[0].reach(PORT)).expect("all is well");
+        open.set_read_timeout(Some(Duration::from_secs(5))).expect("a limit");
+        inflict(&mut cluster, Wrong::Cut(Cut::Reset))?;
+        let heard = open.write_all(b"?").and_then(|()| open.read_exact(&mut [0]));
+        let kind = heard.expect_err("nothing passes").kind();
+        // Whoever sends is told; towards clients that is the node, and they hear no more of it.
+        assert_eq!(
+            kind == io::ErrorKind::ConnectionReset,
+            from == Endpoint::Clients,
+            "{from} to {to}: {kind}"
+        );
+        assert!(cluster.observe()?.dropped.get(&(from, to)) > Some(&0), "{from} to {to}");
+
+        assert!(answers(&nodes[1]), "the other node is reached as before");
+        cluster.apply(&Desired::default())?;
+        await_answer(&nodes[0]);
+    }
+    // A node that is started anew has a new container.
+    let before = cluster.observe()?.daemons[0].expect("it runs").pid;
+    cluster.start(Node(0), store())?;
+    await_answer(&nodes[0]);
+    assert_ne!(cluster.observe()?.daemons[0].expect("it runs").pid, before);
+    assert_eq!(cluster.deaths(), [], "nobody died by itself");
+    cluster.stop()
+}
+
+/// A controller: makes the first node late beyond use and the second unreachable, says where both are, and waits.
+fn wreck() -> ! {
+    let engine = Arc::new(Engine::connect().expect("there is an engine"));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut cluster = cluster(&engine, Reach::Found, folder.path()).expect("a cluster");
+    let late = Wrong::Delay(Delay { mean: HOUR, ..Delay::default() });
+    let changes = [(Node(0), late), (Node(1), Wrong::Cut(Cut::Reset))].map(|(node, wrong)| Change::Link {
+        from: Endpoint::Clients,
+        to: Endpoint::Node(node),
+        wrong,
+    });
+    cluster.apply(&Desired::of(&changes)).expect("faults");
+    println!("{}", cluster.nodes().iter().map(|node| node.reach(PORT).to_string() + " ").collect::<String>());
+    loop {
+        std::thread::park();
+    }
+}
+
+fn faults_end_with_their_controller(engine: &Engine) -> Result<(), BackendError> {
+    let program = std::env::current_exe().expect("this program has a file");
+    let mut controller = std::process::Command::new(program)
+        .arg(CONTROLLER)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("starting this program");
+    let mut line = String::new();
+    let output = controller.stdout.take().expect("it is piped");
+    BufReader::new(output).read_line(&mut line).expect("it says where the nodes are");
+    let nodes: Vec<SocketAddr> =
+        line.split_whitespace().map(|word| word.parse().expect("an address")).collect();
+    assert_eq!(nodes.len(), 2, "{line}");
+    for node in &nodes {
+        assert!(!answers_at(*node), "{node} is unreachable");
+    }
+    controller.kill().expect("killing");
+    controller.wait().expect("waiting");
+    let killed = Instant::now();
+    for node in &nodes {
+        while !answers_at(*node) {
+            assert!(killed.elapsed() < Duration::from_secs(30), "{node}'s fault outlives its controller");
+        }
+    }
+    docker::clean(engine).map(drop)
+}
+
 fn cuts_bite(engine: &Arc<Engine>, reach: Reach) -> Result<(), BackendError> {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let own = docker::own(engine)?;
-    let mut cluster = Docker::create(
-        Arc::clone(engine),
-        Options {
-            nodes: 2,
-            folder: folder.path().into(),
-            image: own.clone(),
-            own,
-            client_ports: vec![PORT],
-            reach,
-            memory_bytes: 64 << 20,
-        },
-    )?;
+    let mut cluster = cluster(engine, reach, folder.path())?;
     let nodes = cluster.nodes().to_vec();
     for spec in &nodes {
         assert_eq!(spec.published.len(), usize::from(reach == Reach::Published));
-        let program = Program { arguments: vec![STORE.into()], ..Program::default() };
-        cluster.start(spec.node, program)?;
     }
-    nodes.iter().for_each(await_answer);
 
     let (clients, first) = (Endpoint::Clients, Endpoint::Node(Node(0)));
     for (from, to) in [(clients, first), (first, clients)] {

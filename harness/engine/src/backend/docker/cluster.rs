@@ -25,7 +25,7 @@ use super::subnet::{self, Subnet};
 use super::{DATA, Options, Reach, SIDECAR_COMMAND, clean};
 use crate::backend::{Backend, BackendError, ClientNetwork};
 use crate::cluster::{Daemon, Death, Desired, Endpoint, Node, NodeSpec, Observation, Pair, Program, Run};
-use crate::link::{Cut, Link};
+use crate::link::Link;
 
 /// How many nodes a network has addresses for.
 const MOST_NODES: usize = 99;
@@ -205,8 +205,8 @@ impl Docker {
             auto_remove: Some(true),
             readonly_rootfs: Some(true),
             cap_drop: Some(vec!["ALL".into()]),
-            // To cut this node's links, and to signal its processes, whoever's they are.
-            cap_add: Some(vec!["NET_ADMIN".into(), "KILL".into()]),
+            // To choose this node's packets, to send copies of them, and to signal its processes, whoever's they are.
+            cap_add: Some(["NET_ADMIN", "NET_RAW", "KILL"].map(String::from).to_vec()),
             memory: Some(SIDECAR_MEMORY),
             ..HostConfig::default()
         };
@@ -256,6 +256,7 @@ impl Docker {
             clients: subnet.gateway(),
             nodes: self.specs.iter().map(|spec| spec.address).collect::<Vec<Ipv4Addr>>(),
             nodes_only: subnet.nodes_only(),
+            seed: self.options.seed,
         };
         for member in &mut self.members {
             member.link.send(&setup)?;
@@ -346,7 +347,7 @@ impl Docker {
         for (index, command) in open {
             let member = &mut self.members[index];
             match (member.link.reply(), command) {
-                (Ok(_), Command::Cut(pairs)) => member.cut = pairs,
+                (Ok(_), Command::Links(links)) => member.links = links,
                 (Ok(_), Command::Kill) => member.run = Run::Down,
                 (Ok(_), Command::Resume) => member.run = Run::Up,
                 // Some processes may be stopped even if not all are: the way back is the same.
@@ -377,8 +378,19 @@ impl Backend for Docker {
         let name = self.name(&node.to_string());
         let body = self.body(node, &program);
         let options = CreateContainerOptions { name: Some(name.clone()), ..Default::default() };
-        let action = format!("{node}: making a container of image {}", self.options.image.reference);
-        self.engine.ask(&action, self.engine.docker().create_container(Some(options), body))?;
+        let image = &self.options.image.reference;
+        let docker = self.engine.docker();
+        if let Some(old) = self.members[node.0].container.take() {
+            // A member that joins anew is told other things than before; what it has stored is kept or cleared by the target.
+            let options = RemoveContainerOptions { force: true, v: false, ..Default::default() };
+            self.engine.ask(
+                &format!("{node}: removing its former container"),
+                docker.remove_container(&old, Some(options)),
+            )?;
+            self.members[node.0].await_end()?;
+        }
+        let action = format!("{node}: making a container of image {image}");
+        self.engine.ask(&action, docker.create_container(Some(options), body))?;
         let words = self.options.image.entrypoint.iter().chain(&program.arguments);
         let member = &mut self.members[node.0];
         member.shown = words.map(String::as_str).collect::<Vec<_>>().join(" ");
@@ -387,13 +399,12 @@ impl Backend for Docker {
     }
 
     fn apply(&mut self, desired: &Desired) -> Result<(), BackendError> {
-        can_do(desired)?;
         self.look();
         let mut commands = Vec::new();
         for (index, member) in self.members.iter().enumerate() {
-            let cut = cuts_at(Node(index), desired);
-            if cut != member.cut {
-                commands.push((index, Command::Cut(cut)));
+            let links = links_at(Node(index), desired);
+            if links != member.links {
+                commands.push((index, Command::Links(links)));
             }
             match (member.run, desired.run(Node(index))) {
                 (Run::Up | Run::Paused, Run::Down) => commands.push((index, Command::Kill)),
@@ -426,9 +437,10 @@ impl Backend for Docker {
         let mut observation = Observation::default();
         for answer in answers {
             let daemon = match answer? {
-                Reply::Measured(dropped, daemon) => {
-                    observation.dropped.extend(dropped);
-                    daemon
+                Reply::Measured(measured) => {
+                    observation.dropped.extend(measured.dropped);
+                    observation.traffic.extend(measured.traffic);
+                    measured.daemon
                 }
                 Reply::Ready(_) | Reply::Done => None,
             };
@@ -492,25 +504,11 @@ impl Drop for Docker {
     }
 }
 
-/// Refuses what cannot be done here: a fault that was never in force must not be counted.
-fn can_do(desired: &Desired) -> Result<(), BackendError> {
-    let silence = Link { cut: Some(Cut::Drop), ..Link::default() };
-    match desired.links.iter().find(|(_, link)| **link != silence && **link != Link::default()) {
-        None => Ok(()),
-        Some(((from, to), _)) => Err(BackendError::Unsupported {
-            problem: format!(
-                "the way from {from} to {to}: in docker, links can be cut in silence and no more"
-            ),
-            remedy: "`--backend sandbox` has every other fault of links".into(),
-        }),
-    }
-}
-
-/// What has to be cut at a node: what comes to it, and what goes from it to clients, in whose own network nothing is ours.
-fn cuts_at(node: Node, desired: &Desired) -> Vec<Pair> {
+/// What is wrong at a node: with what comes to it, and with what goes from it to clients, in whose own network nothing is ours.
+fn links_at(node: Node, desired: &Desired) -> Vec<(Pair, Link)> {
     let here = Endpoint::Node(node);
     let mine = |(from, to): &Pair| *to == here || (*from == here && *to == Endpoint::Clients);
-    desired.cut(Cut::Drop).into_iter().filter(mine).collect()
+    desired.links.iter().filter(|(pair, _)| mine(pair)).map(|(pair, link)| (*pair, link.clone())).collect()
 }
 
 fn place(folder: &Path, node: Node) -> PathBuf {

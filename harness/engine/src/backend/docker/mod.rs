@@ -59,6 +59,8 @@ pub struct Options {
     pub reach: Reach,
     /// The most memory a node may use, in bytes.
     pub memory_bytes: u64,
+    /// The seed of chance for what happens to packets.
+    pub seed: u64,
 }
 
 /// How clients reach the nodes.

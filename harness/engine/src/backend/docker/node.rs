@@ -16,7 +16,8 @@ use tokio::task::JoinHandle;
 use super::engine::Engine;
 use super::lifeline::Lifeline;
 use crate::backend::BackendError;
-use crate::cluster::{Endpoint, Node, Run};
+use crate::cluster::{Node, Pair, Run};
+use crate::link::Link;
 
 /// How long an engine may take to notice that a container has ended.
 const NOTICE: Duration = Duration::from_secs(20);
@@ -31,8 +32,8 @@ pub(super) struct Member {
     pub(super) container: Option<String>,
     /// In which state it was left.
     pub(super) run: Run,
-    /// What is cut on its side.
-    pub(super) cut: Vec<(Endpoint, Endpoint)>,
+    /// What is wrong with links on its side.
+    pub(super) links: Vec<(Pair, Link)>,
     pub(super) deaths: Vec<Ended>,
     /// The command line, for the log.
     pub(super) shown: String,
@@ -86,7 +87,7 @@ impl Member {
             link,
             container: None,
             run: Run::Down,
-            cut: Vec::new(),
+            links: Vec::new(),
             deaths: Vec::new(),
             shown: String::new(),
             starts: 0,

@@ -36,6 +36,7 @@ fn attempt(found: &mut Vec<Capability>) -> Result<(), ()> {
         client_ports: Vec::new(),
         reach: Reach::Found,
         memory_bytes: 64 << 20,
+        seed: 0,
     };
     let folder = options.folder.clone();
     let tried = one_node(&engine, options);

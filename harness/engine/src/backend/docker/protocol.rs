@@ -7,7 +7,8 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::Endpoint;
+use crate::cluster::Pair;
+use crate::link::{Link, Traffic};
 
 /// What a node is, and who is who in its network.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,13 +21,15 @@ pub(super) struct Setup {
     pub(super) nodes: Vec<Ipv4Addr>,
     /// Where only nodes are: address and mask.
     pub(super) nodes_only: (Ipv4Addr, Ipv4Addr),
+    /// The seed of chance for what happens to packets.
+    pub(super) seed: u64,
 }
 
 /// What a sidecar is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Command {
-    /// Cut exactly these ordered pairs, of which this node is a part.
-    Cut(Vec<(Endpoint, Endpoint)>),
+    /// Make exactly these ordered pairs as bad as this; this node is a part of each. All others are well.
+    Links(Vec<(Pair, Link)>),
     /// Kill all of the node's processes, and wait until they are gone.
     Kill,
     /// Stop them all, and wait until the kernel says so.
@@ -47,8 +50,19 @@ pub(super) enum Reply {
     Ready(Vec<String>),
     /// It is done.
     Done,
-    /// What was dropped for each pair cut now, and how the daemon is, if one runs.
-    Measured(Vec<((Endpoint, Endpoint), u64)>, Option<Daemon>),
+    /// What it has measured.
+    Measured(Measured),
+}
+
+/// What was done to packets, and how the daemon is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Measured {
+    /// Packets stopped for each pair that is wholly cut now.
+    pub(super) dropped: Vec<(Pair, u64)>,
+    /// What else was done to packets, for each pair with which anything was ever wrong.
+    pub(super) traffic: Vec<(Pair, Traffic)>,
+    /// The daemon, if one runs.
+    pub(super) daemon: Option<Daemon>,
 }
 
 /// A running daemon.

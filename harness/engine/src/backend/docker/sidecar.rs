@@ -1,18 +1,19 @@
 //! The sidecar: our own binary in a hidden mode, the first process of a node in Docker.
 //!
-//! It cuts the node's links in the node's own network, signals all of the node's processes and measures, as the controller
+//! It makes the node's links as bad as wanted in the node's own network, signals all of the node's processes and measures, as the controller
 //! says on its standard input. When that closes it ends every fault, and a minute later itself, and the kernel then kills
-//! everything in the node. It has one thread and waits for nobody while it lives.
+//! everything in the node. It waits for nobody while it lives; a thread of its own holds back packets.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use super::SIDECAR_COMMAND;
-use super::protocol::{Answer, Command, Daemon, Reply, Setup};
-use crate::backend::kernel::cuts::{Cuts, Hook, Place};
-use crate::backend::kernel::netlink::Netlink;
+use super::protocol::{Answer, Command, Daemon, Measured, Reply, Setup};
+use crate::backend::BackendError;
+use crate::backend::kernel::cuts::{Hook, Place};
+use crate::backend::kernel::matrix::{Matrix, Sockets};
 use crate::backend::kernel::processes;
 
 /// How long a node goes on after its controller has ended: long enough for a look, too short to be in anybody's way.
@@ -50,27 +51,27 @@ fn serve(commands: impl Read, mut answers: impl Write) -> io::Result<()> {
         answers.flush()
     };
     let Some(setup) = lines.next().transpose()? else { return Ok(()) };
-    let mut cuts = match prepare(serde_json::from_str(&setup)?) {
-        Ok(cuts) => cuts,
+    let mut links = match prepare(serde_json::from_str(&setup)?) {
+        Ok(links) => links,
         Err(why) => return answer(Err(why)),
     };
-    let lacks = cuts.mechanism().lacks().map(str::to_owned).collect();
+    let lacks = links.mechanism().lacks().map(str::to_owned).collect();
     let mut served = answer(Ok(Reply::Ready(lacks)));
     while served.is_ok() {
         // A connection that breaks is as much an end as one that is closed.
         let Some(Ok(line)) = lines.next() else { break };
         served = match serde_json::from_str(&line) {
-            Ok(command) => answer(obey(&mut cuts, command)),
+            Ok(command) => answer(obey(&mut links, command)),
             Err(error) => answer(Err(format!("not a command: {error}"))),
         };
     }
-    // The kernel deletes the table with the socket that owns it.
-    drop(cuts);
+    // The kernel deletes each table with the socket that owns it, and what is held back goes out or is lost.
+    drop(links);
     processes::signal_all(libc::SIGCONT)?;
     served
 }
 
-fn prepare(setup: Setup) -> Result<Cuts, String> {
+fn prepare(setup: Setup) -> Result<Matrix, String> {
     let place = Place {
         run: setup.run,
         hooks: &[Hook::Input, Hook::Output],
@@ -78,21 +79,23 @@ fn prepare(setup: Setup) -> Result<Cuts, String> {
         nodes: setup.nodes,
         nodes_only: Some(setup.nodes_only),
     };
-    let netlink = Netlink::open(libc::NETLINK_NETFILTER as isize)
-        .map_err(|error| format!("opening a netlink socket: {error}"))?;
-    Cuts::create(netlink, place).map_err(|error| error.to_string())
+    let sockets = Sockets::open().map_err(|error| format!("opening netlink sockets: {error}"))?;
+    Matrix::create(sockets, place, setup.seed).map_err(|error| error.to_string())
 }
 
-fn obey(cuts: &mut Cuts, command: Command) -> Answer {
+fn obey(matrix: &mut Matrix, command: Command) -> Answer {
     let words = |error: io::Error| error.to_string();
+    let said = |error: BackendError| error.to_string();
     match command {
-        Command::Cut(pairs) => cuts.apply(&BTreeSet::from_iter(pairs)).map_err(|error| error.to_string())?,
+        Command::Links(links) => matrix.apply(&BTreeMap::from_iter(links)).map_err(said)?,
         Command::Kill => processes::kill_all().map_err(words)?,
         Command::Pause => processes::stop_all().map_err(words)?,
         Command::Resume => processes::signal_all(libc::SIGCONT).map_err(words)?,
         Command::Measure => {
-            let dropped = cuts.dropped().map_err(|error| error.to_string())?.into_iter().collect();
-            return Ok(Reply::Measured(dropped, daemon().map_err(words)?));
+            let dropped = matrix.dropped().map_err(said)?.into_iter().collect();
+            let traffic = matrix.traffic().map_err(said)?.into_iter().collect();
+            let daemon = daemon().map_err(words)?;
+            return Ok(Reply::Measured(Measured { dropped, traffic, daemon }));
         }
     }
     Ok(Reply::Done)
