@@ -35,7 +35,7 @@
 //! | `bounded` | whoever is asked, if it knows that it is no more than `bound-ms` behind; else it refuses, or forwards (`too-far = forward`) | what was decided at most that long ago (in mode `sync`) |
 //!
 //! What is assumed of clocks: times of day mean nothing; monotonic clocks run at rates that differ by less than a half
-//! ([`failover::LEASE_HELD`] against [`failover::LEASE_KEPT`]), go on while a node is paused, and a node that starts may
+//! (`LEASE_HELD` against `LEASE_KEPT`), go on while a node is paused, and a node that starts may
 //! have made a promise just before it crashed, so it waits a lease out before it votes. The fencing does not depend on
 //! clocks: a write is safe whatever they do.
 //!
