@@ -402,7 +402,7 @@ fn too_late() {
 
 fn probed() {
     let found = probe();
-    assert_eq!(found.len(), 8);
+    assert_eq!(found.len(), 10);
     // This case runs only where a cluster can be made: then nothing of it may be missing.
     for one in
         found.iter().filter(|one| one.name != "fast heal of connections" && one.name != "user namespace")

@@ -300,14 +300,15 @@ impl Docker {
         }
     }
 
-    /// Makes room for another container of a node whose store is down. Its volume stays.
+    /// Makes room for another container of a node. Its volume stays.
     fn remove_store(&mut self, node: Node) -> Result<(), BackendError> {
         let member = &mut self.members[node.0];
         let Some(container) = member.container.take() else { return Ok(()) };
-        member.await_end()?;
-        let options = RemoveContainerOptions { force: true, ..Default::default() };
+        // It may still run: removing it by force ends it, and only then is there an end to wait for.
+        let options = RemoveContainerOptions { force: true, v: false, ..Default::default() };
         let removing = self.engine.docker().remove_container(&container, Some(options));
-        self.engine.ask(&format!("{node}: removing its earlier container"), removing)
+        self.engine.ask(&format!("{node}: removing its earlier container"), removing)?;
+        self.members[node.0].await_end()
     }
 
     /// Starts the stores of these nodes, all at once.
@@ -380,15 +381,6 @@ impl Backend for Docker {
         let options = CreateContainerOptions { name: Some(name.clone()), ..Default::default() };
         let image = &self.options.image.reference;
         let docker = self.engine.docker();
-        if let Some(old) = self.members[node.0].container.take() {
-            // A member that joins anew is told other things than before; what it has stored is kept or cleared by the target.
-            let options = RemoveContainerOptions { force: true, v: false, ..Default::default() };
-            self.engine.ask(
-                &format!("{node}: removing its former container"),
-                docker.remove_container(&old, Some(options)),
-            )?;
-            self.members[node.0].await_end()?;
-        }
         let action = format!("{node}: making a container of image {image}");
         self.engine.ask(&action, docker.create_container(Some(options), body))?;
         let words = self.options.image.entrypoint.iter().chain(&program.arguments);
