@@ -97,7 +97,10 @@ fn lost() {
             let [arrived, ..] = flood(&mut stage, 10_000, 64);
             let counted = traffic(&mut stage, THERE()).since(&before);
             stage.apply(&[]);
-            assert_eq!((counted.seen, counted.lost), (10_000, 10_000 - arrived), "{loss:?}");
+            // What was lost did not arrive; a receiver that gets no processor time may lose a few more by itself.
+            assert_eq!(counted.seen, 10_000, "{loss:?}");
+            let passed = 10_000 - counted.lost;
+            assert!((passed - passed / 20..=passed).contains(&arrived), "{loss:?}: {arrived} of {passed}");
             // By chance a hundredth of 10 000 deviates by a tenth, bursts by twice that; what is counted by number does not.
             let tolerance = match loss {
                 Loss::Every(_) => 0.01,
