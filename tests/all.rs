@@ -5,5 +5,6 @@ mod binary;
 mod docker_runs;
 mod engine_between;
 mod etcd_runs;
+mod judges;
 mod real_runs;
 mod tidy;

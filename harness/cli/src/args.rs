@@ -133,7 +133,11 @@ A history of ours knows its workload from the plan.toml beside it; others need -
 
   schism check schism-runs/latest
   schism check history.edn --model cas-register
-  schism check *.log --model cas-register --json";
+  schism check *.log --model cas-register --json
+
+Where every value or element is put in once, most models have a linear judge, which takes no longer than reading the file. \
+Else the key is searched, within --time and --memory; the verdict says which of the two judged. --judge linear never \
+searches, --judge search always does: their answers are the same.";
 
 /// `schism check`
 #[derive(Args, Debug)]
@@ -145,6 +149,9 @@ pub struct Check {
     /// What each object should do
     #[arg(long, value_enum)]
     pub model: Option<Model>,
+    /// Who judges
+    #[arg(long, value_enum, value_name = "WHO", default_value = "auto", requires = "model")]
+    pub judge: Judge,
     /// What an object holds at first: nil, or a number
     #[arg(long, value_name = "VALUE", default_value = "nil")]
     pub initial: String,
@@ -202,6 +209,17 @@ pub enum ExportForm {
     Csv,
 }
 
+/// Who judges, where two could.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Judge {
+    /// The linear judge where a key is fit for it, else the search
+    Auto,
+    /// The linear judge alone
+    Linear,
+    /// The search alone
+    Search,
+}
+
 /// What an object should do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Model {
@@ -211,6 +229,8 @@ pub enum Model {
     CasRegister,
     /// Puts, appends and gets of text
     String,
+    /// Registers and lists under transactions: one legal order of all of them, by search alone
+    MultiRegister,
     /// Adds and reads of a whole set: nothing lost, late, doubled or made up
     Set,
     /// Registers whose values are written once: measures how stale reads are
@@ -227,17 +247,19 @@ pub enum Model {
     Sequential,
     /// A set under adds, removals and questions for one element
     SetElements,
-    /// A set under adds of new elements and reads of the whole: linearizable
+    /// A set under adds and reads of the whole: linearizable
     GrowingSet,
     /// A log under appends, which may answer their offset, and reads of the whole
     Log,
-    /// A queue, first in first out, whose elements are put in once
+    /// A queue, first in first out
     Queue,
-    /// The same in any order: nothing lost, doubled or made up
+    /// A queue that gives its elements in any order
+    Bag,
+    /// The same, and all of it is taken out at the end: nothing lost, doubled or made up
     TotalQueue,
     /// A queue that gives its smallest element first
     PriorityQueue,
-    /// A stack whose elements are pushed once
+    /// A stack
     Stack,
     /// A counter from zero, with or without answers that say what it held before
     Counter,
@@ -251,6 +273,8 @@ pub enum Model {
     Lease,
     /// Fencing tokens: they grow, and none is accepted after a later one
     FencingTokens,
+    /// A lock that gives such tokens and is never lost before it is given back, by search alone
+    FencedLock,
 }
 
 /// `schism demo`

@@ -11,6 +11,7 @@ mod demos;
 mod failure;
 mod folder;
 mod judge;
+mod models;
 mod progress;
 mod screen;
 mod version;

@@ -1,14 +1,17 @@
 //! Pure judgement: what a history proves about the store that produced it. One file a property.
 
+mod by_search;
 mod evidence;
 mod explain;
 mod fencing;
+mod judge;
 pub mod judges;
 pub mod linear;
 mod linearizable;
 pub mod model;
 mod session;
 mod set;
+mod side_by_side;
 mod staleness;
 pub mod synthetic;
 mod verdict;
@@ -19,7 +22,8 @@ pub mod zones;
 
 pub use evidence::{Enough, Evidence};
 pub use fencing::Fencing;
-pub use linearizable::{Judge, Linearizable};
+pub use judge::{By, Chooses, Judge};
+pub use linearizable::Linearizable;
 pub use session::{Guarantee, Session, Sessions};
 pub use set::SetFull;
 pub use staleness::{KeyStaleness, ReadStaleness, Spread, Staleness};

@@ -3,14 +3,14 @@
 //! It finds every object whose operations have no legal order, and shows the smallest part of the history that proves
 //! it. It cannot find what involves several objects: a transaction torn in two is two legal registers.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use schism_history::{CallKind, History, Key, Numbers, Ret, Status, Value};
 
-use schism_history::{CallKind, History, Key, Numbers, Operation, Ret, Status, Value};
-
+use crate::by_search::{by_search, entries, rows, strange};
 use crate::explain::{self, Case};
-use crate::linear::{Allowance, Effort, Entry, Finding, Spent, search};
+use crate::judge::{Chooses, Judge};
+use crate::linear::{Allowance, Effort, Finding};
 use crate::model::Model;
+use crate::side_by_side::side_by_side;
 use crate::verdict::{Anomaly, Budget, Checker, Doubt, Judgement};
 use crate::zones;
 
@@ -25,16 +25,6 @@ static EVERYTHING: Key = Key::Nil;
 pub struct Linearizable<M> {
     /// What each object should do.
     pub model: M,
-}
-
-/// Who judges an object.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Judge {
-    /// The zones, where every value is written to it once and it is a register; else the search.
-    #[default]
-    Fitting,
-    /// The search, whatever it is.
-    Search,
 }
 
 /// What is judged by itself: the operations on one key, or all of them.
@@ -52,8 +42,8 @@ struct Judged<'h> {
     by_zones: bool,
     /// The operations that show what is wrong, if they are fewer than all of the object's.
     part: Vec<u32>,
-    /// Whether the model has no rule for some call.
-    strange: bool,
+    /// Whether nobody looked for an order: the model has no rule for some call, or only the search could tell.
+    left_out: bool,
     /// Why nothing is said of the object.
     doubt: Option<Doubt>,
 }
@@ -71,16 +61,15 @@ impl<M: Model> Checker for Linearizable<M> {
     }
 
     fn check(&self, history: &History, budget: Budget<'_>) -> Judgement {
-        self.check_by(Judge::Fitting, history, budget)
+        self.check_by(Judge::Auto, history, budget)
     }
 }
 
-impl<M: Model> Linearizable<M> {
-    /// Judges with a judge of the caller's choice: the answers are the same, for all that is known.
-    pub fn check_by(&self, judge: Judge, history: &History, budget: Budget<'_>) -> Judgement {
+impl<M: Model> Chooses for Linearizable<M> {
+    fn check_by(&self, judge: Judge, history: &History, budget: Budget<'_>) -> Judgement {
         let allowance = Allowance::new(budget);
         let by_key = history.by_key();
-        let register = self.model.as_register().filter(|_| judge == Judge::Fitting).map(|initial| {
+        let register = self.model.as_register().filter(|_| judge != Judge::Search).map(|initial| {
             let number = history.columns().number_of(&initial).unwrap_or(u32::MAX);
             AsRegister { initial, number }
         });
@@ -94,11 +83,11 @@ impl<M: Model> Linearizable<M> {
         let judged = side_by_side(
             objects,
             |of| of.operations.len(),
-            |of, numbers| self.judge(history, of, register.as_ref(), numbers, &allowance, budget),
+            |of, numbers| self.judge(judge, history, of, register.as_ref(), numbers, &allowance),
         );
-        let (judged, strange): (Vec<Judged<'_>>, Vec<Judged<'_>>) =
-            judged.into_iter().partition(|object| !object.strange);
-        let mut doubts: Vec<Doubt> = strange.into_iter().filter_map(|object| object.doubt).collect();
+        let (judged, left_out): (Vec<Judged<'_>>, Vec<Judged<'_>>) =
+            judged.into_iter().partition(|object| !object.left_out);
+        let mut doubts: Vec<Doubt> = left_out.into_iter().filter_map(|object| object.doubt).collect();
         let keys = judged.len();
         let by_zones = judged.iter().filter(|object| object.by_zones).count();
         let judges = format!("zones {by_zones} keys, search {}", keys - by_zones);
@@ -118,23 +107,25 @@ impl<M: Model> Linearizable<M> {
             .with_fact("judge", judges)
             .with_fact("configurations explored", configurations)
     }
+}
 
+impl<M: Model> Linearizable<M> {
     fn judge<'h>(
         &self,
+        judge: Judge,
         history: &'h History,
         of: Object<'h>,
         register: Option<&AsRegister>,
         numbers: &mut Numbers,
         allowance: &Allowance<'_>,
-        budget: Budget<'_>,
     ) -> Judged<'h> {
-        let mut judged = Judged {
+        let judged = Judged {
             of,
             finding: Finding::Linearizable,
             effort: Effort::default(),
             by_zones: true,
             part: Vec::new(),
-            strange: false,
+            left_out: false,
             doubt: None,
         };
         if let Some(register) = register
@@ -145,8 +136,15 @@ impl<M: Model> Linearizable<M> {
         }
         let rows = rows(history, of.operations);
         let entries = entries(&rows);
-        if let Some(doubt) = self.strange(of.key, &entries) {
-            return Judged { doubt: Some(doubt), strange: true, ..judged };
+        if let Some(entry) = strange(&self.model, &entries) {
+            let reason = format!(
+                "key {} was not judged: a {} has no rule for {}",
+                of.key,
+                self.model.name(),
+                entry.call
+            );
+            let hint = Some("judge it by a model that knows this call".into());
+            return Judged { doubt: Some(Doubt { reason, hint }), left_out: true, ..judged };
         }
         if let Some(register) = register
             && let Some(zones::Judged { finding, effort, part }) =
@@ -156,11 +154,23 @@ impl<M: Model> Linearizable<M> {
             let part = part.iter().map(|entry| entry.operation as u32).collect();
             return Judged { finding, effort, part, ..judged };
         }
-        let (finding, effort) = search(&self.model, &entries, allowance, u64::MAX);
-        if let Finding::GaveUp(spent) = finding {
-            judged.doubt = Some(gave_up(history, of.key, &entries, &effort, spent, budget));
+        if judge == Judge::Linear {
+            let why = match register {
+                Some(_) => "a value was written to it twice, or the memory does not suffice".into(),
+                None => format!("no linear judge knows a {}", self.model.name()),
+            };
+            let reason = format!("key {} was not judged: {why}", of.key);
+            let hint = Some("--judge auto lets the search decide".into());
+            return Judged { doubt: Some(Doubt { reason, hint }), left_out: true, ..judged };
         }
-        Judged { finding, effort, by_zones: false, ..judged }
+        let searched = by_search(&self.model, history, of.key, &entries, allowance);
+        Judged {
+            finding: searched.finding,
+            effort: searched.effort,
+            doubt: searched.doubt,
+            by_zones: false,
+            ..judged
+        }
     }
 
     /// Whether the model has a rule for each cas, or there is none.
@@ -168,14 +178,6 @@ impl<M: Model> Linearizable<M> {
         let columns = history.columns();
         let cas = of.operations.iter().find(|at| columns.kind()[**at as usize] == CallKind::Cas);
         cas.is_none_or(|at| self.model.understands(&columns.call(*at as usize), Some(&Ret::Done)))
-    }
-
-    /// Why an object cannot be judged by the model: the first call that it has no rule for.
-    fn strange(&self, key: &Key, entries: &[Entry<'_>]) -> Option<Doubt> {
-        let entry = entries.iter().find(|entry| !self.model.understands(entry.call, entry.ret))?;
-        let reason =
-            format!("key {key} was not judged: a {} has no rule for {}", self.model.name(), entry.call);
-        Some(Doubt { reason, hint: Some("judge it by a model that knows this call".into()) })
     }
 
     fn explain(
@@ -222,83 +224,4 @@ impl Judged<'_> {
     fn shown_by(&self) -> &[u32] {
         if self.part.is_empty() { self.of.operations } else { &self.part }
     }
-}
-
-/// These operations as rows, with their places in the history.
-fn rows(history: &History, operations: &[u32]) -> Vec<(usize, Operation)> {
-    operations.iter().map(|at| (*at as usize, history.operation(*at as usize))).collect()
-}
-
-/// Those of them that constrain the object.
-fn entries(rows: &[(usize, Operation)]) -> Vec<Entry<'_>> {
-    rows.iter().filter_map(|(at, operation)| Entry::of(*at, operation)).collect()
-}
-
-/// Applies `judge` to each item, the ones with most operations begun first, on the threads of the current pool, each with
-/// something of its own to work with; answers in the order of the items.
-fn side_by_side<T: Send, R: Send, W: Default>(
-    items: Vec<T>,
-    size: impl Fn(&T) -> usize,
-    judge: impl Fn(T, &mut W) -> R + Sync,
-) -> Vec<R> {
-    let mut order: Vec<usize> = (0..items.len()).collect();
-    order.sort_by_key(|index| std::cmp::Reverse(size(&items[*index])));
-    let slots: Vec<Mutex<(Option<T>, Option<R>)>> =
-        items.into_iter().map(|item| Mutex::new((Some(item), None))).collect();
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut own = W::default();
-        while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let mut slot = slots[*index].lock().expect("a judge does not panic");
-            let item = slot.0.take().expect("each index is given out once");
-            slot.1 = Some(judge(item, &mut own));
-        }
-    };
-    rayon::scope(|scope| {
-        for _ in 0..rayon::current_num_threads().min(order.len()) {
-            scope.spawn(|_| work());
-        }
-    });
-    slots.into_iter().filter_map(|slot| slot.into_inner().expect("a judge does not panic").1).collect()
-}
-
-fn gave_up(
-    history: &History,
-    key: &Key,
-    entries: &[Entry<'_>],
-    effort: &Effort,
-    spent: Spent,
-    budget: Budget<'_>,
-) -> Doubt {
-    let what = match spent {
-        Spent::Time => format!("the time ({} s)", budget.time.as_secs_f64()),
-        Spent::Memory => format!("the memory ({} MiB)", budget.bytes >> 20),
-        Spent::Steps => "the number of steps".to_string(),
-    };
-    let far = match effort.reached {
-        Some(position) => {
-            let operation = history.operation(position);
-            let over = |entry: &&Entry<'_>| entry.ret.is_some() && entry.complete < operation.complete;
-            let before = entries.iter().filter(over).count();
-            format!("legal up to {} ({before} operations)", operation.completed)
-        }
-        None => "nothing proven yet".into(),
-    };
-    let reason = format!(
-        "{what} was over while key {key} was searched: {far}; {} operations, up to {} pending at once, {} of unknown fate \
-         that matter, {} configurations explored",
-        entries.len(),
-        effort.concurrency,
-        effort.optional,
-        effort.configurations,
-    );
-    let hint = match spent {
-        Spent::Memory => {
-            "raise check.memory (--memory of `schism check`), or use more keys, fewer clients a key, or unique values"
-        }
-        _ => {
-            "raise check.time (--time of `schism check`), or use more keys, fewer clients a key, or unique values"
-        }
-    };
-    Doubt { reason, hint: Some(hint.into()) }
 }

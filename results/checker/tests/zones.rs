@@ -15,7 +15,7 @@ use schism_checker::linear::{Allowance, Entry, Finding, search};
 use schism_checker::model::CasRegister;
 use schism_checker::synthetic::{self, Mix};
 use schism_checker::zones::{Columns, Rule, Zones};
-use schism_checker::{Budget, Checker, Judge, Linearizable, Verdict};
+use schism_checker::{Budget, Checker, Chooses, Judge, Linearizable, Verdict};
 use schism_history::{Call, Event, History, Outcome, Position, Process, Ret, Time, Value, What};
 
 /// More than any test needs: none may depend on the clock.

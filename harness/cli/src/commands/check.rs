@@ -3,11 +3,8 @@
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use schism_checker::judges::{Object, Objects};
-use schism_checker::model::{CasRegister, Register, TextRegister};
-use schism_checker::{Checker, Linearizable, Sessions, SetFull, Staleness, Verdict, Weak, weak};
+use schism_checker::{Checker, Verdict};
 use schism_engine::plan::{Complaint, Plan, duration, size};
 use schism_history::Value;
 use schism_history::format::{Format, read_any};
@@ -15,17 +12,17 @@ use schism_history::jepsen::Keys;
 use schism_report::{About, Summary, terminal};
 
 use super::run::{judges_of, read_plan};
-use crate::args::{self, Model};
+use crate::args::{self, Judge, Model};
 use crate::failure::{Exit, Failure};
 use crate::judge::{Allowance, judge};
+use crate::models::{self, Parameters};
 use crate::screen;
 
 /// What the flags say, understood.
 struct Request {
     model: Option<Model>,
-    initial: Value,
-    ttl: Duration,
-    clock_error: Duration,
+    judge: Judge,
+    parameters: Parameters,
     format: Format,
     keys: Keys,
     cut: bool,
@@ -88,12 +85,15 @@ fn request(args: &args::Check) -> Result<Request, Failure> {
     };
     Ok(Request {
         model: args.model,
-        initial: match args.initial.as_str() {
-            "nil" => Value::Nil,
-            text => text.parse().map_or_else(|_| Value::text(text), Value::Int),
+        judge: args.judge,
+        parameters: Parameters {
+            initial: match args.initial.as_str() {
+                "nil" => Value::Nil,
+                text => text.parse().map_or_else(|_| Value::text(text), Value::Int),
+            },
+            ttl: duration(&args.ttl).map_err(flag("--ttl"))?,
+            clock_error: duration(&args.clock_error).map_err(flag("--clock-error"))?,
         },
-        ttl: duration(&args.ttl).map_err(flag("--ttl"))?,
-        clock_error: duration(&args.clock_error).map_err(flag("--clock-error"))?,
         format,
         keys: if args.independent { Keys::Tuple } else { Keys::One },
         cut: args.cut,
@@ -129,7 +129,7 @@ fn check(file: &Path, request: &Request) -> Result<Summary, Failure> {
 fn judges(file: &Path, path: &Path, request: &Request) -> Result<(Vec<Box<dyn Checker>>, About), Failure> {
     if let Some(model) = request.model {
         let about = About { target: Some(file.display().to_string()), ..About::default() };
-        return Ok((vec![judge_of(model, request)], about));
+        return Ok((vec![models::checker(model, request.judge, &request.parameters)?], about));
     }
     let plan_path: PathBuf = path.with_file_name("plan.toml");
     if !plan_path.is_file() {
@@ -150,34 +150,4 @@ fn judges(file: &Path, path: &Path, request: &Request) -> Result<(Vec<Box<dyn Ch
         next: Vec::new(),
     };
     Ok((judges_of(&plan), about))
-}
-
-fn judge_of(model: Model, request: &Request) -> Box<dyn Checker> {
-    let initial = request.initial.clone();
-    let object = |object| Box::new(Objects { object });
-    match model {
-        Model::Register => Box::new(Linearizable { model: Register { initial } }),
-        Model::CasRegister => Box::new(Linearizable { model: CasRegister { initial } }),
-        Model::String => Box::new(Linearizable { model: TextRegister }),
-        Model::Set => Box::new(SetFull::default()),
-        Model::Staleness => Box::new(Staleness { initial, ..Staleness::default() }),
-        Model::Sessions => Box::new(Sessions { initial, ..Sessions::default() }),
-        Model::Pram => Box::new(Weak { model: weak::Model::Pram, initial }),
-        Model::Causal => Box::new(Weak { model: weak::Model::Causal, initial }),
-        Model::CausalConvergent => Box::new(Weak { model: weak::Model::Convergent, initial }),
-        Model::Sequential => Box::new(Weak { model: weak::Model::Sequential, initial }),
-        Model::SetElements => object(Object::Elements),
-        Model::GrowingSet => object(Object::GrowingSet),
-        Model::Log => object(Object::Log),
-        Model::Queue => object(Object::Queue),
-        Model::TotalQueue => object(Object::TotalQueue),
-        Model::PriorityQueue => object(Object::PriorityQueue),
-        Model::Stack => object(Object::Stack),
-        Model::Counter => object(Object::Counter),
-        Model::UniqueIds => object(Object::Ids),
-        Model::Mutex => object(Object::Mutex),
-        Model::Semaphore => object(Object::Semaphore),
-        Model::Lease => object(Object::Lease { ttl: request.ttl, clock_error: request.clock_error }),
-        Model::FencingTokens => object(Object::Fencing),
-    }
 }

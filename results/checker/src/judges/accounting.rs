@@ -21,12 +21,12 @@ pub(super) struct Accounts {
     pub(super) left: usize,
     /// Somebody found nothing after everything acknowledged had been put in, on each key.
     pub(super) drained: bool,
-    keys: usize,
 }
 
 impl Accounts {
-    /// Adds the operations on one key.
-    pub(super) fn take(&mut self, columns: &Columns) {
+    /// Those of the operations on one key.
+    pub(super) fn of(columns: &Columns) -> Accounts {
+        let mut sums = Accounts::default();
         let mut of = vec![(0usize, 0usize, 0usize); columns.numbers()];
         let (mut last_put, mut found_empty) = (0, 0);
         for operation in 0..columns.len() as u32 {
@@ -45,16 +45,28 @@ impl Accounts {
         }
         for (acknowledged, unknown, taken) in of {
             let put = acknowledged + unknown;
-            self.attempted += put;
-            self.acknowledged += acknowledged;
-            self.taken += taken;
-            self.recovered += taken.min(put).saturating_sub(acknowledged);
-            self.unexpected += if put == 0 { taken } else { 0 };
-            self.duplicated += if put == 0 { 0 } else { taken.saturating_sub(put) };
-            self.left += acknowledged.saturating_sub(taken);
+            sums.attempted += put;
+            sums.acknowledged += acknowledged;
+            sums.taken += taken;
+            sums.recovered += taken.min(put).saturating_sub(acknowledged);
+            sums.unexpected += if put == 0 { taken } else { 0 };
+            sums.duplicated += if put == 0 { 0 } else { taken.saturating_sub(put) };
+            sums.left += acknowledged.saturating_sub(taken);
         }
-        self.drained = (self.keys == 0 || self.drained) && found_empty > last_put;
-        self.keys += 1;
+        sums.drained = found_empty > last_put;
+        sums
+    }
+
+    /// Adds those of another key.
+    pub(super) fn add(&mut self, other: &Accounts) {
+        self.attempted += other.attempted;
+        self.acknowledged += other.acknowledged;
+        self.taken += other.taken;
+        self.recovered += other.recovered;
+        self.unexpected += other.unexpected;
+        self.duplicated += other.duplicated;
+        self.left += other.left;
+        self.drained &= other.drained;
     }
 
     /// The lines of the table.

@@ -75,6 +75,12 @@ fn with_places(columns: &Columns, lists: &Lists, offsets: &[u32]) -> Result<Colu
         }
     }
     let bound = lists.bound().max(appended_bound(columns));
+    let mut appended = vec![false; bound];
+    for append in (0..columns.len() as u32).filter(|operation| columns.kind(*operation) == APPEND) {
+        if std::mem::replace(&mut appended[columns.number(append) as usize], true) {
+            return Err(Answer::Unfit("an element was appended twice"));
+        }
+    }
     let mut offset = vec![NEVER; bound];
     for (place, element) in whole.iter().enumerate() {
         let at = &mut offset[*element as usize];
@@ -83,7 +89,6 @@ fn with_places(columns: &Columns, lists: &Lists, offsets: &[u32]) -> Result<Colu
         }
         *at = place as u32;
     }
-    let mut appended = vec![false; bound];
     let mut missing = whole.len();
     let mut places = Columns::with_capacity(columns.len());
     let mut elsewhere = None;
@@ -95,9 +100,6 @@ fn with_places(columns: &Columns, lists: &Lists, offsets: &[u32]) -> Result<Colu
             continue;
         }
         let element = columns.number(operation) as usize;
-        if std::mem::replace(&mut appended[element], true) {
-            return Err(Answer::Unfit("an element was appended twice"));
-        }
         let told = offsets.get(operation as usize).copied().unwrap_or(NEVER);
         let seen = offset[element];
         missing -= usize::from(seen != NEVER);

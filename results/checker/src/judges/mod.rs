@@ -3,7 +3,7 @@
 //! The order in which an object's operations took effect is often known from their values alone: an element that is
 //! put in once and taken out once, a token that only grows. Then nobody needs to search for an order; it is enough to
 //! see whether time agrees with it. Each judge here says what it needs for that (mostly: every element is put in once).
-//! Where a history does not have it the answer is [`Answer::Unfit`], with the reason, and the search has to judge.
+//! Where a history does not have it the answer is [`Answer::Unfit`], with the reason, and [`Objects`] lets the search judge.
 //!
 //! Every judge is a pure function of [`Columns`], finds every violation and nothing else, and names the few operations
 //! that show it. Operations of unknown fate count as what they are: they may have happened once, at any later time, or
@@ -15,6 +15,7 @@ mod columns;
 pub mod counter;
 pub mod deltas;
 pub mod element;
+mod fallback;
 pub mod fencing;
 mod free;
 pub mod growing;

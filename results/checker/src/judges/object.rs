@@ -11,8 +11,8 @@ use schism_history::{Call, Operation, Outcome, Process, Ret, Time, Value};
 
 use super::log::Lists;
 use super::{
-    Answer, Columns, NEVER, counter, deltas, element, fencing, growing, ids, lock, log, priority, queue,
-    semaphore, stack,
+    Answer, Columns, NEVER, counter, deltas, element, fallback, fencing, growing, ids, lock, log, priority,
+    queue, semaphore, stack,
 };
 
 /// What a key is.
@@ -27,6 +27,8 @@ pub enum Object {
     /// A queue, first in first out.
     Queue,
     /// A queue that gives its elements in any order.
+    Bag,
+    /// The same, and all of it must be taken out at the end.
     TotalQueue,
     /// A queue that gives its smallest element first.
     PriorityQueue,
@@ -59,6 +61,7 @@ impl Object {
             Object::GrowingSet => "growing-set",
             Object::Log => "log",
             Object::Queue => "queue",
+            Object::Bag => "bag",
             Object::TotalQueue => "total-queue",
             Object::PriorityQueue => "priority-queue",
             Object::Stack => "stack",
@@ -69,6 +72,11 @@ impl Object {
             Object::Lease { .. } => "lease",
             Object::Fencing => "fencing-tokens",
         }
+    }
+
+    /// Whether the search can judge it, too.
+    pub fn searchable(self) -> bool {
+        fallback::searchable(self)
     }
 }
 
@@ -198,12 +206,16 @@ impl Case {
         match self.object {
             Object::Elements => elements(&operation.call, answer, numbers),
             Object::GrowingSet | Object::Log => self.listed(operation, answer, numbers),
-            Object::Queue | Object::TotalQueue | Object::PriorityQueue => match &operation.call {
+            Object::Queue | Object::Bag | Object::TotalQueue | Object::PriorityQueue => match &operation.call
+            {
+                // Nil says that there was no element.
+                Call::Enqueue { value: Value::Nil, .. } => None,
                 Call::Enqueue { value, .. } => Some((queue::PUT, numbers.number(value))),
                 Call::Dequeue { .. } => taken(known, answer, numbers),
                 _ => None,
             },
             Object::Stack => match &operation.call {
+                Call::Push { value: Value::Nil, .. } => None,
                 Call::Push { value, .. } => Some((queue::PUT, numbers.number(value))),
                 Call::Pop { .. } => taken(known, answer, numbers),
                 _ => None,
@@ -286,7 +298,7 @@ impl Case {
             Object::GrowingSet => growing::judge(&self.columns, &self.lists),
             Object::Log => log::judge(&self.columns, &self.lists, &self.offsets),
             Object::Queue => queue::fifo(&self.columns),
-            Object::TotalQueue => queue::unordered(&self.columns),
+            Object::Bag | Object::TotalQueue => queue::unordered(&self.columns),
             Object::PriorityQueue => priority::judge(&self.columns),
             Object::Stack => stack::judge(&self.columns),
             Object::Counter if !self.amounts.is_empty() => deltas::judge(&self.columns, &self.amounts),

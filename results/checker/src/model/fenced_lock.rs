@@ -5,6 +5,8 @@
 //! shown before: the writes of a holder that was paused while its lease ran out. Two holders at once are found only where
 //! locks do not expire.
 
+use std::sync::Arc;
+
 use schism_history::{Call, Ret, Value};
 
 use super::{Effect, Gives, Model, Needs};
@@ -23,15 +25,15 @@ impl Default for FencedLock {
 }
 
 /// What a fenced lock and what it guards know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fence {
     /// Whether it is held; never where locks expire.
     pub held: bool,
-    /// The last token known to be given out.
-    pub given: Option<i64>,
-    /// Whether one that nobody knows was given out since.
-    pub unknown: bool,
-    /// The largest token shown.
+    /// The tokens given out in their order, from the last one shown on; `None` for one that nobody knows.
+    pub given: Arc<[Option<i64>]>,
+    /// The largest token known to be given out or shown.
+    pub largest: Option<i64>,
+    /// The last token shown, which is the largest of those.
     pub shown: Option<i64>,
 }
 
@@ -39,6 +41,35 @@ fn token(value: &Value) -> Option<i64> {
     match value {
         Value::Int(token) => Some(*token),
         _ => None,
+    }
+}
+
+impl Fence {
+    fn acquired(&self, expires: bool, new: Option<i64>) -> Fence {
+        Fence {
+            held: !expires,
+            given: self.given.iter().copied().chain([new]).collect(),
+            largest: self.largest.max(new),
+            ..self.clone()
+        }
+    }
+
+    /// After this token was accepted; `None` if it cannot have been given out, or came after a larger one.
+    fn accepted(&self, token: i64) -> Option<Fence> {
+        if self.shown.is_some_and(|shown| shown > token) {
+            return None;
+        }
+        let known = self.given.iter().position(|given| *given == Some(token));
+        // Else it is one that nobody knows, with no larger one before it. Smaller ones are not accepted from now on:
+        // that it is the first of these takes nothing from anybody.
+        let unknown = || {
+            let after = self.given.iter().rposition(|given| given.is_some_and(|given| given < token));
+            let first = after.map_or(0, |at| at + 1);
+            self.given.get(first).filter(|given| given.is_none()).map(|_| first)
+        };
+        let at = known.or_else(unknown)?;
+        let given = [Some(token)].into_iter().chain(self.given[at + 1..].iter().copied()).collect();
+        Some(Fence { given, largest: self.largest.max(Some(token)), shown: Some(token), ..self.clone() })
     }
 }
 
@@ -54,7 +85,7 @@ impl Model for FencedLock {
     }
 
     fn initial(&self) -> Fence {
-        Fence { held: false, given: None, unknown: false, shown: None }
+        Fence { held: false, given: Arc::default(), largest: None, shown: None }
     }
 
     fn understands(&self, call: &Call, ret: Option<&Ret>) -> bool {
@@ -71,29 +102,27 @@ impl Model for FencedLock {
             (Call::Acquire { .. }, _) if state.held => None,
             (Call::Acquire { .. }, Some(Ret::Value(answer))) => {
                 let new = token(answer)?;
-                let grows = state.given.is_none_or(|last| last < new);
-                grows.then_some(Fence { held: !self.expires, given: Some(new), unknown: false, ..*state })
+                let grows = state.largest.is_none_or(|largest| largest < new);
+                grows.then(|| state.acquired(self.expires, Some(new)))
             }
-            // It got some token; whether that was one shown later is not ruled out.
-            (Call::Acquire { .. }, None) => Some(Fence { held: !self.expires, unknown: true, ..*state }),
+            (Call::Acquire { .. }, None) => Some(state.acquired(self.expires, None)),
             (Call::Release { .. }, _) => {
-                (state.held || self.expires).then_some(Fence { held: false, ..*state })
+                (state.held || self.expires).then(|| Fence { held: false, ..state.clone() })
             }
-            (Call::Use { token: used, .. }, _) => {
-                let used = token(used)?;
-                let given = state.given.is_some_and(|last| used <= last);
-                let fits = (given || state.unknown) && state.shown.is_none_or(|largest| largest <= used);
-                fits.then_some(Fence { given: state.given.max(Some(used)), shown: Some(used), ..*state })
-            }
+            (Call::Use { token: used, .. }, _) => state.accepted(token(used)?),
             _ => None,
         }
     }
 
     fn show(&self, state: &Fence) -> String {
-        let shown = |token: Option<i64>| token.map_or_else(|| "none".into(), |token| token.to_string());
         let held = if state.held { "held, " } else { "" };
-        let unknown = if state.unknown { " or a later one" } else { "" };
-        format!("{held}token {}{unknown} given, {} shown", shown(state.given), shown(state.shown))
+        let one = |token: &Option<i64>| token.map_or_else(|| "one unknown".into(), |token| token.to_string());
+        let given: Vec<String> = state.given.iter().map(one).collect();
+        let shown = state.shown.map_or_else(|| "none".into(), |token| token.to_string());
+        format!(
+            "{held}tokens given: {}; shown: {shown}",
+            if given.is_empty() { "none".into() } else { given.join(", ") }
+        )
     }
 
     fn effect(&self, call: &Call, _: Option<&Ret>) -> Effect<Fence> {
@@ -109,5 +138,9 @@ impl Model for FencedLock {
             Call::Use { .. } => true,
             _ => self.expires && !required.iter().any(|(other, _)| matches!(other, Call::Use { .. })),
         }
+    }
+
+    fn bytes(&self, state: &Fence) -> usize {
+        size_of::<Fence>() + 16 + size_of_val(&*state.given)
     }
 }

@@ -4,34 +4,32 @@
 //! other methods tell the search what it may skip; each has a default that is always sound, so a model without them is
 //! judged rightly, only more slowly.
 
-mod bag;
 mod cas_register;
+mod collection;
 mod counter;
+mod element;
 mod fenced_lock;
+mod log;
 mod multi_register;
 mod mutex;
-mod priority_queue;
-mod queue;
 mod register;
 mod set;
-mod stack;
 mod string;
 
 use std::hash::Hash;
 
 use schism_history::{Call, Ret, Value};
 
-pub use bag::Bag;
 pub use cas_register::CasRegister;
+pub use collection::Collection;
 pub use counter::Counter;
+pub use element::Element;
 pub use fenced_lock::{Fence, FencedLock};
+pub use log::Log;
 pub use multi_register::MultiRegister;
 pub use mutex::Mutex;
-pub use priority_queue::PriorityQueue;
-pub use queue::Queue;
 pub use register::Register;
 pub use set::Set;
-pub use stack::Stack;
 pub use string::TextRegister;
 
 /// A sequential specification.

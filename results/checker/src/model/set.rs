@@ -12,9 +12,17 @@ use super::{Effect, Gives, Model, Needs};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Set;
 
+/// What a whole read returned; nil is the empty set.
+fn items(value: &Value) -> Option<&[Value]> {
+    match value {
+        Value::Nil => Some(&[]),
+        list => list.elements(),
+    }
+}
+
 /// The elements a read returned. A store that returns one twice breaks the rule: there is no such set.
 fn elements(value: &Value) -> Option<BTreeSet<Value>> {
-    let items = value.elements()?;
+    let items = items(value)?;
     let set: BTreeSet<Value> = items.iter().cloned().collect();
     (set.len() == items.len()).then_some(set)
 }
@@ -52,7 +60,7 @@ impl Model for Set {
 
     fn understands(&self, call: &Call, ret: Option<&Ret>) -> bool {
         match (call, ret) {
-            (Call::Read { .. }, Some(Ret::Value(seen))) => seen.elements().is_some(),
+            (Call::Read { .. }, Some(Ret::Value(seen))) => items(seen).is_some(),
             (Call::Read { .. } | Call::Contains { .. }, None) => true,
             (Call::Contains { .. }, Some(ret)) => matches!(ret, Ret::Value(Value::Bool(_))),
             (Call::Add { .. } | Call::Remove { .. }, ret) => {
@@ -70,8 +78,8 @@ impl Model for Set {
         }
         match (call, ret) {
             (Call::Read { .. }, Some(Ret::Value(seen))) => {
-                let items = seen.elements()?;
-                let same = items.len() == state.len() && elements(seen).is_some_and(|seen| seen == **state);
+                let same =
+                    items(seen)?.len() == state.len() && elements(seen).is_some_and(|seen| seen == **state);
                 same.then(|| state.clone())
             }
             (Call::Add { value, .. }, _) if !state.contains(value) => {
@@ -128,7 +136,7 @@ impl Model for Set {
         };
         !required.iter().any(|(other, ret)| match (other, ret) {
             (Call::Read { .. }, Ret::Value(seen)) => {
-                seen.elements().is_none_or(|items| items.contains(value) == found)
+                items(seen).is_none_or(|items| items.contains(value) == found)
             }
             _ => element(other) == Some(value) && was_in(other, Some(ret)) == Some(found),
         })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use schism_checker::judges::{Object, Objects};
-use schism_checker::{Budget, Checker, Judgement, Verdict};
+use schism_checker::{Budget, By, Checker, Judge, Judgement, Verdict};
 use schism_history::{Call, CallKind, Event, History, Outcome, Process, Ret, Time, Value, What};
 
 const BUDGET: Budget<'static> = Budget { bytes: 1 << 30, time: Duration::from_secs(3600), over: &|| false };
@@ -73,9 +73,10 @@ fn valid(object: Object, text: &str) {
     assert_eq!(judgement.verdict, Verdict::Valid, "{judgement:#?}");
 }
 
+/// What nobody can tell without a search.
 #[track_caller]
 fn unknown(object: Object, text: &str, reason: &str) {
-    let judgement = judged(object, text);
+    let judgement = By { judge: Judge::Linear, checker: Objects { object } }.check(&history(text), BUDGET);
     assert_eq!(judgement.verdict, Verdict::Unknown, "{judgement:#?}");
     assert!(judgement.doubts[0].reason.contains(reason), "{:?}", judgement.doubts);
 }
@@ -133,6 +134,58 @@ fn queues() {
         "an element was put in twice",
     );
     unknown(Object::Queue, "1 10 20 write 5 -", "a queue has no rule for write(5)");
+}
+
+/// A key whose elements are equal is searched, others are not; the verdict says so.
+#[test]
+fn what_is_not_put_in_once_is_searched() {
+    let equal = "
+        1 10 20 enqueue 5 -
+        1 30 40 enqueue 5 -
+        2 50 60 enqueue 6 -
+        3 70 80 dequeue - 6
+        4 90 95 dequeue - 5";
+    assert_eq!(judged(Object::Bag, equal).verdict, Verdict::Valid);
+    let judgement = judged(Object::Queue, equal);
+    let anomaly = &judgement.anomalies[0];
+    assert_eq!(judgement.verdict, Verdict::Invalid);
+    assert_eq!(
+        anomaly.sentences[0],
+        "process 3 on n3 dequeued 6 (from 0.070 s to 0.080 s), but the queue could only be [5 6] then, which refuses this"
+    );
+    assert_eq!((anomaly.possible_states.as_slice(), anomaly.refused.len()), (&["[5 6]".to_string()][..], 1));
+    for fact in [
+        ("judge", "linear 0 keys, search 1, cannot tell 0"),
+        ("searched because", "an element was put in twice"),
+    ] {
+        assert!(judgement.facts.contains(&(fact.0.into(), fact.1.into())), "{:?}", judgement.facts);
+    }
+    let counted = judged(Object::Counter, "1 10 20 increment 5 -\n 2 30 40 read - 5");
+    assert_eq!(counted.verdict, Verdict::Valid);
+    // Twice added, and removed in between: judged element by element.
+    let elements = "
+        1 10 20 add 5 true
+        1 30 40 remove 5 true
+        2 50 60 add 5 true
+        3 70 80 contains 5 false
+        3 90 95 contains 6 false";
+    let judgement = judged(Object::Elements, elements);
+    assert_eq!(judgement.verdict, Verdict::Invalid);
+    assert_eq!(judgement.anomalies[0].witness, [0, 1, 2, 3], "{:#?}", judgement.anomalies[0]);
+    // A log that was given an element twice holds it twice.
+    let log = "
+        1 10 20 append 5 0
+        1 30 40 append 5 1
+        2 50 60 read - [5,5]";
+    valid(Object::Log, log);
+    unknown(Object::Log, log, "an element was appended twice");
+    // Nobody searches for what a model cannot say.
+    let forced = By { judge: Judge::Search, checker: Objects { object: Object::Mutex } };
+    let judgement = forced.check(&history("1 10 20 acquire - -"), BUDGET);
+    assert_eq!(
+        judgement.doubts[0].reason,
+        "key \"k\" was not judged: nobody can search for the order of a mutex"
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod explanations;
 mod judge;
 mod laws;
 mod models;
+mod objects;
 mod script;
 mod search;
 mod second_opinion;

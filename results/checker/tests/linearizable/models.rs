@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use schism_checker::model::{
-    Bag, Counter, Fence, FencedLock, Model, MultiRegister, Mutex, PriorityQueue, Queue, Set, Stack,
+    Collection, Counter, Element, Fence, FencedLock, Log, Model, MultiRegister, Mutex, Set,
 };
 use schism_history::{Call, Ret, Step, Value};
 
@@ -42,37 +42,102 @@ fn take(element: Option<&Value>, call: &Call) -> Ret {
     }
 }
 
-#[test]
-fn queue() {
-    agree(&Queue, 11, &enqueue_or_dequeue, &taken, &|state: &Arc<[Value]>, call, _| {
-        take(state.first(), call)
+/// What a collection answers; of a bag, some element.
+pub fn given(of: Collection, state: &Arc<[Value]>, call: &Call, dice: &mut Dice) -> Ret {
+    let next = match of {
+        Collection::Queue | Collection::PriorityQueue => state.first(),
+        Collection::Bag => state.get(dice.below(state.len().max(1))),
+        Collection::Stack => state.last(),
+    };
+    take(next, call)
+}
+
+/// Puts and takes of a collection.
+pub fn collection(of: Collection, dice: &mut Dice) -> Call {
+    match of {
+        Collection::Stack if dice.percent(55) => Call::Push { key: key(), value: small(dice, 3) },
+        Collection::Stack => Call::Pop { key: key() },
+        _ => enqueue_or_dequeue(dice),
+    }
+}
+
+fn collections(of: Collection, seed: u64) {
+    agree(&of, seed, &|dice| collection(of, dice), &taken, &|state: &Arc<[Value]>, call, dice| {
+        given(of, state, call, dice)
     });
 }
 
 #[test]
-fn unordered_queue() {
-    agree(&Bag, 12, &enqueue_or_dequeue, &taken, &|state: &Arc<[Value]>, call, dice| {
-        take(state.get(dice.below(state.len().max(1))), call)
-    });
+fn queue() {
+    collections(Collection::Queue, 11);
+}
+
+#[test]
+fn bag() {
+    collections(Collection::Bag, 12);
 }
 
 #[test]
 fn priority_queue() {
-    agree(&PriorityQueue, 13, &enqueue_or_dequeue, &taken, &|state: &Arc<[Value]>, call, _| {
-        take(state.last(), call)
-    });
+    collections(Collection::PriorityQueue, 13);
 }
 
 #[test]
 fn stack() {
-    let call = |dice: &mut Dice| {
-        if dice.percent(55) {
-            Call::Push { key: key(), value: small(dice, 3) }
-        } else {
-            Call::Pop { key: key() }
-        }
+    collections(Collection::Stack, 14);
+}
+
+/// A push is no call of a queue: a history with one is not judged, rather than refused.
+#[test]
+fn calls_of_others_are_not_understood() {
+    let push = Call::Push { key: key(), value: 1.into() };
+    let enqueue = Call::Enqueue { key: key(), value: 1.into() };
+    let nothing = Call::Enqueue { key: key(), value: Value::Nil };
+    assert!(Collection::Stack.understands(&push, None) && !Collection::Stack.understands(&enqueue, None));
+    for of in [Collection::Queue, Collection::Bag, Collection::PriorityQueue] {
+        assert!(of.understands(&enqueue, None) && !of.understands(&push, None));
+        assert!(!of.understands(&nothing, None), "nil says that there was no element");
+    }
+}
+
+#[test]
+fn log() {
+    let call = |dice: &mut Dice| match dice.below(5) {
+        0 | 1 => Call::Read { key: key() },
+        _ => Call::Append { key: key(), value: small(dice, 3) },
     };
-    agree(&Stack, 14, &call, &taken, &|state: &Arc<[Value]>, call, _| take(state.last(), call));
+    let lie = |dice: &mut Dice, call: &Call| match call {
+        Call::Read { .. } if dice.percent(20) => Ret::Value(Value::Nil),
+        Call::Read { .. } => {
+            Ret::Value(Value::list((0..dice.below(4)).map(|_| small(dice, 3)).collect::<Vec<_>>()))
+        }
+        _ if dice.percent(60) => Ret::Done,
+        _ => Ret::Value(small(dice, 4)),
+    };
+    agree(&Log, 22, &call, &lie, &|state, call, dice| match call {
+        Call::Read { .. } => Ret::Value(Value::list(state.iter().cloned())),
+        _ if dice.percent(60) => Ret::Done,
+        _ => Ret::Value(Value::Int(state.len() as i64)),
+    });
+}
+
+#[test]
+fn element() {
+    let call = |dice: &mut Dice| match dice.below(4) {
+        0 => Call::Contains { key: key(), value: 1.into() },
+        1 => Call::Remove { key: key(), value: 1.into() },
+        _ => Call::Add { key: key(), value: 1.into() },
+    };
+    let lie = |dice: &mut Dice, call: &Call| match call {
+        Call::Add { .. } | Call::Remove { .. } if dice.percent(50) => Ret::Done,
+        _ => Ret::Value(Value::Bool(dice.percent(50))),
+    };
+    agree(&Element, 23, &call, &lie, &|there, call, dice| match call {
+        Call::Contains { .. } => Ret::Value(Value::Bool(*there)),
+        _ if dice.percent(40) => Ret::Done,
+        Call::Add { .. } => Ret::Value(Value::Bool(!there)),
+        _ => Ret::Value(Value::Bool(*there)),
+    });
 }
 
 #[test]
@@ -113,7 +178,7 @@ fn fenced(model: &FencedLock, seed: u64) {
     };
     agree(model, seed, &call, &lie, &|state: &Fence, call, dice| match call {
         Call::Acquire { .. } => {
-            Ret::Value(Value::Int(state.given.map_or(0, |last| last + 1) + i64::from(dice.percent(20))))
+            Ret::Value(Value::Int(state.largest.map_or(0, |last| last + 1) + i64::from(dice.percent(20))))
         }
         _ => Ret::Done,
     });
