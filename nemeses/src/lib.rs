@@ -92,6 +92,26 @@ pub fn needs_membership(name: &str) -> bool {
     name == membership::ENTRY.name
 }
 
+/// Whether it does more to packets than to stop them.
+pub fn shapes(name: &str, settings: &Settings) -> bool {
+    let links = [
+        delay::ENTRY,
+        loss::ENTRY,
+        rate::ENTRY,
+        duplicate::ENTRY,
+        reorder::ENTRY,
+        corrupt::ENTRY,
+        mtu::ENTRY,
+    ];
+    let flaps = name == partition::ENTRY.name && value(settings, "by", "drop") == "flapping";
+    flaps || links.iter().any(|entry| entry.name == name)
+}
+
+/// Whether packets are sent by us that nobody else has sent, which takes a raw socket.
+pub fn sends_copies(name: &str) -> bool {
+    name == duplicate::ENTRY.name
+}
+
 /// The value of a setting, or its default.
 fn value<'a>(settings: &'a Settings, name: &str, default: &'a str) -> &'a str {
     settings.get(name).map_or(default, String::as_str)

@@ -71,7 +71,7 @@ pub struct Run {
     /// A bug to plant; may be given several times [`schism list bugs`]
     #[arg(long = "bug", value_name = "NAME")]
     pub bugs: Vec<String>,
-    /// A setting, as target.KEY=VALUE, workload.KEY=VALUE, check.time=60s or evidence.ok-min=100; may be given several times
+    /// A setting, as backend.KEY=VALUE, target.KEY=VALUE, workload.KEY=VALUE, check.time=60s or evidence.ok-min=100; may be given several times
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
     /// How many nodes
@@ -304,6 +304,8 @@ pub struct List {
 /// What there are lists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Listed {
+    /// Where clusters can run
+    Backends,
     /// What can be tested
     Targets,
     /// What clients can do

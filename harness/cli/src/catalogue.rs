@@ -5,15 +5,12 @@ use schism_engine::plan::{Catalogue, NemesisEntry, Plan, SettingEntry, TargetEnt
 use schism_engine::run::Parts;
 use schism_nemeses::Takes;
 
-/// Clusters in namespaces of this machine.
-pub const SANDBOX: &str = "sandbox";
-/// Clusters of containers.
-pub const DOCKER: &str = "docker";
+use crate::backends;
 
 /// What a plan may speak of.
 pub fn catalogue() -> Catalogue {
     Catalogue {
-        backends: vec![SANDBOX.into(), DOCKER.into()],
+        backends: backends::ALL.iter().map(backends::entry).collect(),
         targets: schism_targets::all().iter().map(|target| TargetEntry::of(&**target)).collect(),
         workloads: schism_workloads::ALL
             .iter()

@@ -9,12 +9,9 @@ use schism_engine::backend::{Backend, BackendError};
 use schism_engine::plan::Plan;
 use schism_engine::target::Target;
 
-use crate::catalogue::DOCKER;
+use crate::backends::{self, DOCKER};
 use crate::failure::Failure;
 use crate::version;
-
-/// The most memory a node in Docker may use.
-const NODE_MEMORY_BYTES: u64 = 2 << 30;
 
 /// What a plan's cluster needs, found.
 pub struct Ground {
@@ -31,7 +28,7 @@ enum Place {
 /// Finds it. In the sandbox this has to come before any thread is started. What a plan leaves to us is chosen, and then
 /// stands in it.
 pub fn prepare(plan: &mut Plan, target: &dyn Target) -> Result<Ground, Failure> {
-    if plan.backend == DOCKER { in_docker(plan, target) } else { in_sandbox(plan, target) }
+    if plan.backend.name == DOCKER { in_docker(plan, target) } else { in_sandbox(plan, target) }
 }
 
 fn in_sandbox(plan: &Plan, target: &dyn Target) -> Result<Ground, Failure> {
@@ -101,7 +98,11 @@ impl Ground {
                     own: *own,
                     client_ports: ports.to_vec(),
                     reach: Reach::Found,
-                    memory_bytes: NODE_MEMORY_BYTES,
+                    limits: backends::limits(&plan.backend),
+                    cuts: backends::cuts(&plan.backend),
+                    shapes: plan.nemeses.iter().any(|one| schism_nemeses::shapes(&one.name, &one.settings)),
+                    raw_sockets: plan.nemeses.iter().any(|one| schism_nemeses::sends_copies(&one.name)),
+                    foreign_users: plan.backend.settings.get("foreign-users").is_some_and(|is| is == "true"),
                     seed: plan.seed,
                 };
                 let cluster = Docker::create(engine, options)?;

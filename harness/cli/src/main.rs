@@ -4,6 +4,7 @@
 //! of a run is [`commands::run`].
 
 mod args;
+mod backends;
 mod catalogue;
 mod cluster;
 mod commands;

@@ -13,6 +13,7 @@ pub mod membership;
 pub mod nemesis;
 pub mod plan;
 pub mod random;
+pub mod ready;
 pub mod recorder;
 pub mod run;
 pub mod shaper;

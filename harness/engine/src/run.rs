@@ -17,6 +17,7 @@ use crate::live::Live;
 use crate::nemesis::Nemesis;
 use crate::plan::{Plan, windows};
 use crate::random::Random;
+use crate::ready::Ready;
 use crate::recorder::{RecordError, Recorder};
 use crate::stop::Stop;
 use crate::target::Target;
@@ -216,8 +217,8 @@ fn await_start(
     backend: &mut dyn Backend,
     stop: &Stop,
 ) -> Result<(), RunError> {
-    let deadline = Instant::now() + plan.start_limit;
-    while let Some((node, why)) = first_unready(target, specs, backend)? {
+    let (deadline, ready) = (Instant::now() + plan.start_limit, plan.ready());
+    while let Some((node, why)) = first_unready(target, specs, backend, &ready)? {
         if let Some(death) = backend.deaths().into_iter().next() {
             let log = log_tail(&backend.log(death.node));
             return Err(RunError::Died { node: death.node, how: death.how, log });
@@ -243,9 +244,9 @@ fn await_recovery(
     recorder: &Recorder,
     stop: &Stop,
 ) -> Result<(), RunError> {
-    let deadline = Instant::now() + plan.recovery_limit;
+    let (deadline, ready) = (Instant::now() + plan.recovery_limit, plan.ready());
     let mut dead = BTreeSet::new();
-    while let Some((node, why)) = first_unready(target, specs, backend)? {
+    while let Some((node, why)) = first_unready(target, specs, backend, &ready)? {
         dead.extend(note_deaths(backend, recorder));
         if Instant::now() >= deadline || dead.contains(&node) {
             let limit = plan.recovery_limit.as_secs_f64();
@@ -264,8 +265,14 @@ fn await_recovery(
 fn first_unready(
     target: &dyn Target,
     specs: &[NodeSpec],
-    backend: &dyn Backend,
+    backend: &mut dyn Backend,
+    ready: &Ready,
 ) -> Result<Option<(Node, String)>, BackendError> {
+    for spec in specs {
+        if let Some(Err(why)) = ready.at_backend(spec, backend, HEALTH)? {
+            return Ok(Some((spec.node, why)));
+        }
+    }
     let network = backend.client_network();
     std::thread::scope(|scope| {
         let asked: Vec<_> = specs
@@ -274,6 +281,10 @@ fn first_unready(
                 let network = &network;
                 scope.spawn(move || {
                     network.enter()?;
+                    if *ready != Ready::Health {
+                        let asked = ready.over_network(spec, HEALTH).unwrap_or(Ok(()));
+                        return Ok(asked.err().map(|why| (spec.node, why)));
+                    }
                     Ok(match target.health(spec, HEALTH) {
                         Ok(health) if health.ready => None,
                         Ok(_) => Some((spec.node, "it answers, but would not take calls yet".to_string())),

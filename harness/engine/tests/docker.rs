@@ -12,7 +12,7 @@ use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use schism_engine::backend::docker::{self, Docker, Engine, Options, Reach, SIDECAR_COMMAND};
+use schism_engine::backend::docker::{self, Docker, Engine, Limits, Options, Reach, SIDECAR_COMMAND, Way};
 use schism_engine::backend::{Backend, BackendError};
 use schism_engine::cluster::{Change, Desired, Endpoint, Node, NodeSpec, Program, Run};
 use schism_engine::link::{Cut, Delay, Loss, Traffic, Wrong};
@@ -42,14 +42,20 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    for reach in [Reach::Found, Reach::Published] {
-        cuts_bite(&engine, reach).expect("the engine does what it is asked");
-        println!("ok: cuts bite, reached {reach:?}");
+    let ways = [Way::Best, Way::IptablesNft, Way::IptablesLegacy];
+    for (reach, way) in [(Reach::Published, Way::Best)].into_iter().chain(ways.map(|way| (Reach::Found, way)))
+    {
+        cuts_bite(&engine, reach, way).expect("the engine does what it is asked");
+        println!("ok: cuts bite, reached {reach:?}, by {way:?}");
     }
-    links_are_as_bad_as_asked(&engine).expect("the engine does what it is asked");
-    println!("ok: links are as bad as asked");
-    faults_end_with_their_controller(&engine).expect("the engine does what it is asked");
-    println!("ok: faults end with their controller");
+    for way in [Way::Best, Way::IptablesLegacy] {
+        links_are_as_bad_as_asked(&engine, way).expect("the engine does what it is asked");
+        println!("ok: links are as bad as asked, by {way:?}");
+    }
+    for (word, way) in Way::ALL {
+        faults_end_with_their_controller(&engine, word).expect("the engine does what it is asked");
+        println!("ok: faults end with their controller, by {way:?}");
+    }
     ExitCode::SUCCESS
 }
 
@@ -94,7 +100,7 @@ fn await_answer(node: &NodeSpec) {
 }
 
 /// Two nodes that echo.
-fn cluster(engine: &Arc<Engine>, reach: Reach, folder: &Path) -> Result<Docker, BackendError> {
+fn cluster(engine: &Arc<Engine>, reach: Reach, cuts: Way, folder: &Path) -> Result<Docker, BackendError> {
     let own = docker::own(engine)?;
     let options = Options {
         nodes: 2,
@@ -103,7 +109,11 @@ fn cluster(engine: &Arc<Engine>, reach: Reach, folder: &Path) -> Result<Docker, 
         own,
         client_ports: vec![PORT],
         reach,
-        memory_bytes: 64 << 20,
+        limits: Limits { memory_bytes: 64 << 20, ..Limits::default() },
+        cuts,
+        shapes: true,
+        raw_sockets: false,
+        foreign_users: false,
         seed: 7,
     };
     let mut cluster = Docker::create(Arc::clone(engine), options)?;
@@ -130,9 +140,9 @@ fn echoes(node: &NodeSpec, count: usize) -> io::Result<Duration> {
 }
 
 /// What a fault of the first node's links does, seen from outside and counted by its sidecar since the last look.
-fn links_are_as_bad_as_asked(engine: &Arc<Engine>) -> Result<(), BackendError> {
+fn links_are_as_bad_as_asked(engine: &Arc<Engine>, way: Way) -> Result<(), BackendError> {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut cluster = cluster(engine, Reach::Found, folder.path())?;
+    let mut cluster = cluster(engine, Reach::Found, way, folder.path())?;
     let nodes = cluster.nodes().to_vec();
     let late = Duration::from_millis(300);
     for (from, to) in PAIRS {
@@ -193,7 +203,9 @@ fn links_are_as_bad_as_asked(engine: &Arc<Engine>) -> Result<(), BackendError> {
 fn wreck() -> ! {
     let engine = Arc::new(Engine::connect().expect("there is an engine"));
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut cluster = cluster(&engine, Reach::Found, folder.path()).expect("a cluster");
+    let word = std::env::args().nth(2).expect("a way");
+    let (_, way) = Way::ALL.into_iter().find(|(known, _)| *known == word).expect("a known way");
+    let mut cluster = cluster(&engine, Reach::Found, way, folder.path()).expect("a cluster");
     let late = Wrong::Delay(Delay { mean: HOUR, ..Delay::default() });
     let changes = [(Node(0), late), (Node(1), Wrong::Cut(Cut::Reset))].map(|(node, wrong)| Change::Link {
         from: Endpoint::Clients,
@@ -207,10 +219,10 @@ fn wreck() -> ! {
     }
 }
 
-fn faults_end_with_their_controller(engine: &Engine) -> Result<(), BackendError> {
+fn faults_end_with_their_controller(engine: &Engine, way: &str) -> Result<(), BackendError> {
     let program = std::env::current_exe().expect("this program has a file");
     let mut controller = std::process::Command::new(program)
-        .arg(CONTROLLER)
+        .args([CONTROLLER, way])
         .stdout(Stdio::piped())
         .spawn()
         .expect("starting this program");
@@ -234,9 +246,9 @@ fn faults_end_with_their_controller(engine: &Engine) -> Result<(), BackendError>
     docker::clean(engine).map(drop)
 }
 
-fn cuts_bite(engine: &Arc<Engine>, reach: Reach) -> Result<(), BackendError> {
+fn cuts_bite(engine: &Arc<Engine>, reach: Reach, way: Way) -> Result<(), BackendError> {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut cluster = cluster(engine, reach, folder.path())?;
+    let mut cluster = cluster(engine, reach, way, folder.path())?;
     let nodes = cluster.nodes().to_vec();
     for spec in &nodes {
         assert_eq!(spec.published.len(), usize::from(reach == Reach::Published));

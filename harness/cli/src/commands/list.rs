@@ -3,16 +3,18 @@
 use schism_nemeses::Takes;
 
 use crate::args::{self, Listed};
+use crate::backends;
 use crate::demos;
 use crate::failure::{Exit, Failure};
 
 /// Lists one thing, or everything under headings.
 pub fn run(args: &args::List) -> Result<Exit, Failure> {
-    use Listed::{Bugs, Checkers, Demos, Nemeses, Targets, Workloads};
+    use Listed::{Backends, Bugs, Checkers, Demos, Nemeses, Targets, Workloads};
     match args.what {
         Some(what) => print!("{}", aligned(&lines(what))),
         None => {
             for (heading, what) in [
+                ("backends", Backends),
                 ("targets", Targets),
                 ("workloads", Workloads),
                 ("nemeses", Nemeses),
@@ -35,6 +37,10 @@ type Line = (String, String);
 
 fn lines(what: Listed) -> Vec<Line> {
     match what {
+        Listed::Backends => backends::ALL
+            .iter()
+            .flat_map(|entry| with_settings(entry.name, entry.about, entry.settings))
+            .collect(),
         Listed::Targets => schism_targets::all()
             .iter()
             .flat_map(|target| with_settings(target.name(), target.about(), target.settings()))

@@ -7,6 +7,7 @@ pub mod sandbox;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -44,6 +45,19 @@ pub trait Backend: Send {
 
     /// Daemons that ended since the last call although they were wanted up.
     fn deaths(&mut self) -> Vec<Death>;
+
+    /// Runs a command, in the node where it is a container and else in the clients' network, with the node's address in
+    /// its environment as `NODE_ADDRESS`. The inner error is the command's own: it was not found, failed, or took longer
+    /// than `limit`.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    fn command(
+        &mut self,
+        node: Node,
+        words: &[String],
+        limit: Duration,
+    ) -> Result<Result<(), String>, BackendError>;
 
     /// Where a node's output is collected.
     fn log(&self, node: Node) -> PathBuf;

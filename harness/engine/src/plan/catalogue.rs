@@ -7,14 +7,23 @@ use crate::target;
 /// Everything that a plan may name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalogue {
-    /// Where clusters can run, by name.
-    pub backends: Vec<String>,
+    /// Where clusters can run.
+    pub backends: Vec<BackendEntry>,
     /// What can be tested.
     pub targets: Vec<TargetEntry>,
     /// What clients can do.
     pub workloads: Vec<WorkloadEntry>,
     /// What can go wrong.
     pub nemeses: Vec<NemesisEntry>,
+}
+
+/// A backend that a plan may name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendEntry {
+    /// Its name.
+    pub name: String,
+    /// What a plan may set. None is called `name`.
+    pub settings: Vec<SettingEntry>,
 }
 
 /// A target that a plan may name.
@@ -84,9 +93,20 @@ pub enum Values {
     Share,
     /// Bits a second: `10mbit`.
     Rate,
+    /// Bytes: `2GiB`; so many at least.
+    Size(u64),
+    /// A number such as `1.5`, from one hundredth to this many.
+    Number(u32),
+    /// How a node is found to be ready.
+    Ready,
 }
 
 impl Catalogue {
+    /// The backend of that name.
+    pub fn backend(&self, name: &str) -> Option<&BackendEntry> {
+        self.backends.iter().find(|entry| entry.name == name)
+    }
+
     /// The target of that name.
     pub fn target(&self, name: &str) -> Option<&TargetEntry> {
         self.targets.iter().find(|entry| entry.name == name)

@@ -11,8 +11,9 @@ use super::catalogue::{Catalogue, SettingEntry, Values};
 use super::mistake::{Complaint, instead, listed, meant, unknown};
 use super::place::{Origin, Place};
 use super::schedule::quiet;
-use super::units::{duration, duration_text, rate, share, size_text};
+use super::units::{duration, duration_text, rate, share, size, size_text};
 use super::{NemesisPlan, Plan};
+use crate::ready::Ready;
 
 /// A cluster's size: addresses and namespaces are given out for so many.
 pub(super) const NODES: RangeInclusive<u64> = 1..=99;
@@ -45,7 +46,7 @@ pub(super) fn findings(plan: &Plan, catalogue: &Catalogue, origin: Origin) -> Ve
     let mut check = Check { plan, catalogue, origin, findings: Vec::new() };
     check.counts();
     check.times();
-    check.names();
+    check.backend();
     check.target();
     check.workload();
     for position in 0..plan.nemeses.len() {
@@ -136,12 +137,14 @@ impl Check<'_> {
         !time.is_zero() && time <= WEEK
     }
 
-    fn names(&mut self) {
-        let (plan, catalogue) = (self.plan, self.catalogue);
-        if !catalogue.backends.contains(&plan.backend) {
-            let known = catalogue.backends.iter().map(String::as_str);
-            self.find(&["backend"], unknown("backend", &plan.backend, known));
-        }
+    fn backend(&mut self) {
+        let (plan, catalogue) = (&self.plan.backend, self.catalogue);
+        let Some(entry) = catalogue.backend(&plan.name) else {
+            let known = catalogue.backends.iter().map(|entry| entry.name.as_str());
+            return self.find(&["backend.name"], unknown("backend", &plan.name, known));
+        };
+        let whose = format!("backend `{}`", plan.name);
+        self.settings("backend", &whose, &plan.settings, &entry.settings, &["name"]);
     }
 
     fn target(&mut self) {
@@ -335,6 +338,15 @@ fn refused(value: &str, values: &Values) -> Option<String> {
         Values::Duration => duration(value).err().map(|_| "it is a time such as `150ms`".into()),
         Values::Share => share(value).err().map(|_| "it is a part of all, such as `10%` or `0.5%`".into()),
         Values::Rate => rate(value).err().map(|_| "it is bits a second, such as `10mbit` or `64kbit`".into()),
+        Values::Size(least) => {
+            let fits = size(value).is_ok_and(|bytes| bytes >= *least);
+            (!fits).then(|| format!("it is a size such as `512MiB`, {} at least", size_text(*least)))
+        }
+        Values::Ready => Ready::parse(value).err().and_then(|complaint| complaint.help),
+        Values::Number(most) => {
+            let fits = value.parse().is_ok_and(|number: f64| (0.01..=f64::from(*most)).contains(&number));
+            (!fits).then(|| format!("it is a number such as `1.5`, from 0.01 to {most}"))
+        }
     }
 }
 

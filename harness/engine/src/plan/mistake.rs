@@ -17,12 +17,12 @@ pub struct Complaint {
 
 impl Complaint {
     /// Something wrong that needs no advice.
-    pub(super) fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Complaint { message: message.into(), help: None }
     }
 
     /// The same with advice.
-    pub(super) fn hint(self, help: impl Into<String>) -> Self {
+    pub(crate) fn hint(self, help: impl Into<String>) -> Self {
         Complaint { help: Some(help.into()), ..self }
     }
 }

@@ -21,9 +21,12 @@ use std::time::Duration;
 
 use schism_checker::Verdict;
 
+use crate::ready::Ready;
 use crate::target::Choices;
 
-pub use catalogue::{Catalogue, NemesisEntry, SettingEntry, TargetEntry, Values, WorkloadEntry};
+pub use catalogue::{
+    BackendEntry, Catalogue, NemesisEntry, SettingEntry, TargetEntry, Values, WorkloadEntry,
+};
 pub use mistake::{Complaint, Mistake, Mistakes};
 pub use overrides::{Assignment, Overrides, assignment, nemeses, nemesis, schedule, verdict};
 pub use schedule::{Window, quiet, windows};
@@ -36,8 +39,8 @@ pub struct Plan {
     pub seed: u64,
     /// How many nodes the cluster has.
     pub nodes: usize,
-    /// Where the cluster runs, by the backend's name.
-    pub backend: String,
+    /// Where the cluster runs.
+    pub backend: BackendPlan,
     /// How long clients make calls, from the first one to the healing of all faults.
     pub time_limit: Duration,
     /// Calls a second over the whole cluster; zero is as fast as the clients can.
@@ -64,6 +67,15 @@ pub struct Plan {
     pub evidence: EvidencePlan,
     /// The verdict that whoever wrote the plan expects.
     pub expect: Option<Verdict>,
+}
+
+/// Where the cluster runs, and what its nodes may use there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BackendPlan {
+    /// The backend's name.
+    pub name: String,
+    /// Its settings by name; what is not named stays at the backend's own default.
+    pub settings: BTreeMap<String, String>,
 }
 
 /// What is tested, and how it is set up.
@@ -140,7 +152,7 @@ impl Plan {
         Plan {
             seed: 0,
             nodes: 5,
-            backend: "sandbox".into(),
+            backend: BackendPlan { name: "sandbox".into(), ..BackendPlan::default() },
             time_limit: Duration::from_secs(20),
             rate: 500.0,
             stagger: true,
@@ -155,6 +167,11 @@ impl Plan {
             evidence: EvidencePlan::default(),
             expect: None,
         }
+    }
+
+    /// How its nodes are found to be ready: the backend's setting `ready`, or the target's own question.
+    pub fn ready(&self) -> Ready {
+        self.backend.settings.get("ready").and_then(|text| Ready::parse(text).ok()).unwrap_or_default()
     }
 
     /// What it chooses about its target.

@@ -7,7 +7,7 @@ use schism_checker::Verdict;
 
 use super::mistake::{Complaint, unknown};
 use super::units::{duration, size};
-use super::{EvidencePlan, NemesisPlan, Plan, Schedule, TargetPlan, WorkloadPlan};
+use super::{BackendPlan, EvidencePlan, NemesisPlan, Plan, Schedule, TargetPlan, WorkloadPlan};
 
 /// What flags change of a plan. What is `None` or empty stays as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,7 +16,7 @@ pub struct Overrides {
     pub seed: Option<u64>,
     /// `--nodes`
     pub nodes: Option<usize>,
-    /// `--backend`
+    /// `--backend`. Another backend than the plan's comes without the settings of that one.
     pub backend: Option<String>,
     /// `--time-limit`
     pub time_limit: Option<Duration>,
@@ -49,6 +49,8 @@ pub struct Overrides {
 /// A value for a key within a section: what `--set` gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Assignment {
+    /// A setting of the backend, and its value.
+    Backend(String, String),
     /// A setting of the target, and its value.
     Target(String, String),
     /// A setting of the workload, and its value.
@@ -72,7 +74,6 @@ impl Plan {
         }
         put(&mut self.seed, &overrides.seed);
         put(&mut self.nodes, &overrides.nodes);
-        put(&mut self.backend, &overrides.backend);
         put(&mut self.time_limit, &overrides.time_limit);
         put(&mut self.rate, &overrides.rate);
         put(&mut self.stagger, &overrides.stagger);
@@ -82,6 +83,9 @@ impl Plan {
         put(&mut self.recovery_limit, &overrides.recovery_limit);
         put(&mut self.nemeses, &overrides.nemeses);
         self.expect = overrides.expect.or(self.expect);
+        if let Some(name) = overrides.backend.as_ref().filter(|name| **name != self.backend.name) {
+            self.backend = BackendPlan { name: name.clone(), ..BackendPlan::default() };
+        }
         if let Some(name) = overrides.target.as_ref().filter(|name| **name != self.target.name) {
             self.target = TargetPlan { name: name.clone(), ..TargetPlan::default() };
         }
@@ -99,6 +103,9 @@ impl Plan {
 
     fn assign(&mut self, assignment: &Assignment) {
         match assignment {
+            Assignment::Backend(key, value) => {
+                self.backend.settings.insert(key.clone(), value.clone());
+            }
             Assignment::Target(key, value) => {
                 self.target.settings.insert(key.clone(), value.clone());
             }
@@ -116,7 +123,7 @@ impl Plan {
     }
 }
 
-/// Reads what `--set` takes: `target.KEY=VALUE`, `workload.KEY=VALUE`, `check.time=30s`, `evidence.ok-min=100`.
+/// Reads what `--set` takes: `backend.KEY=VALUE`, `target.KEY=VALUE`, `workload.KEY=VALUE`, `check.time=30s`, `evidence.ok-min=100`.
 ///
 /// # Errors
 /// If the section or the key is none of these, or the value cannot be read.
@@ -128,13 +135,14 @@ pub fn assignment(text: &str) -> Result<Assignment, Complaint> {
         return Err(Complaint::new(format!("`{text}` does not say what to set")).hint(example));
     };
     match (section, key) {
-        ("target" | "workload", "name") => {
+        ("backend" | "target" | "workload", "name") => {
             Err(Complaint::new(format!("`{section}.name` has a flag of its own"))
                 .hint(format!("use `--{section} {value}`")))
         }
         ("target", "bugs") => {
             Err(Complaint::new("`target.bugs` has a flag of its own").hint(format!("use `--bug {value}`")))
         }
+        ("backend", _) => Ok(Assignment::Backend(key.into(), value.into())),
         ("target", _) => Ok(Assignment::Target(key.into(), value.into())),
         ("workload", _) => Ok(Assignment::Workload(key.into(), value.into())),
         ("check", "time") => duration(value).map(Assignment::CheckTime),
@@ -147,7 +155,7 @@ pub fn assignment(text: &str) -> Result<Assignment, Complaint> {
         ("evidence", _) => Err(unknown("key", key, EvidencePlan::KEYS)),
         ("nemesis", _) => Err(Complaint::new("a nemesis is not set but named with all its choices")
             .hint(format!("use `--nemesis NAME:{key}={value}`"))),
-        _ => Err(unknown("section", section, ["target", "workload", "check", "evidence"])),
+        _ => Err(unknown("section", section, ["backend", "target", "workload", "check", "evidence"])),
     }
 }
 

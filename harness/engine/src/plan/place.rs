@@ -52,7 +52,7 @@ impl Place {
         }
         match self.0.split_once('.') {
             None => format!("`--{}`", self.0),
-            Some(("target" | "workload", "name")) => format!("`--{}`", self.parent_key()),
+            Some(("backend" | "target" | "workload", "name")) => format!("`--{}`", self.parent_key()),
             Some(("target", bug)) if bug.starts_with("bugs") => "`--bug`".into(),
             Some(("nemesis", rest)) => {
                 let (position, key) = rest.split_once('.').unwrap_or((rest, "name"));

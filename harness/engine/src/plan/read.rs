@@ -140,7 +140,9 @@ impl Reader<'_> {
             match key.get_ref().as_ref() {
                 "seed" => self.value(place, value, whole, &mut plan.seed),
                 "nodes" => self.value(place, value, nodes, &mut plan.nodes),
-                "backend" => self.value(place, value, text, &mut plan.backend),
+                "backend" => {
+                    self.named("backend", &place, value, &mut plan.backend.name, &mut plan.backend.settings)
+                }
                 "time-limit" => self.value(place, value, time, &mut plan.time_limit),
                 "rate" => self.value(place, value, number, &mut plan.rate),
                 "stagger" => self.value(place, value, switch, &mut plan.stagger),
@@ -150,7 +152,13 @@ impl Reader<'_> {
                 "recovery-limit" => self.value(place, value, time, &mut plan.recovery_limit),
                 "expect" => self.value(place, value, expected, &mut plan.expect),
                 "target" => self.target(&place, value, plan),
-                "workload" => self.workload(&place, value, plan),
+                "workload" => self.named(
+                    "workload",
+                    &place,
+                    value,
+                    &mut plan.workload.name,
+                    &mut plan.workload.settings,
+                ),
                 "nemesis" => self.nemeses(&place, value, &mut plan.nemeses),
                 "check" => self.judging(&place, value, &mut plan.check),
                 "evidence" => self.evidence(&place, value, &mut plan.evidence),
@@ -206,22 +214,29 @@ impl Reader<'_> {
         }
     }
 
-    fn workload(&mut self, place: &Place, value: &Spanned<DeValue<'_>>, plan: &mut Plan) {
-        let plan = &mut plan.workload;
+    /// A part of the plan that is a name, or a section with a name and settings.
+    fn named(
+        &mut self,
+        what: &str,
+        place: &Place,
+        value: &Spanned<DeValue<'_>>,
+        name: &mut String,
+        settings: &mut BTreeMap<String, String>,
+    ) {
         if value.get_ref().is_str() {
-            return self.value(place.then("name"), value, text, &mut plan.name);
+            return self.value(place.then("name"), value, text, name);
         }
-        let example = "write `workload = \"…\"`, or a section `[workload]` with a `name`";
-        let Some(table) = self.section(place, value, "`workload` must be a name or a section", example)
-        else {
+        let expected = format!("`{what}` must be a name or a section");
+        let example = format!("write `{what} = \"…\"`, or a section `[{what}]` with a `name`");
+        let Some(table) = self.section(place, value, &expected, &example) else {
             return;
         };
         self.has_name(place, table, value.span());
         for (key, value) in table {
             let at = place.then(key.get_ref());
             match key.get_ref().as_ref() {
-                "name" => self.value(at, value, text, &mut plan.name),
-                _ => self.setting(at, key, value, &mut plan.settings),
+                "name" => self.value(at, value, text, name),
+                _ => self.setting(at, key, value, settings),
             }
         }
     }

@@ -23,7 +23,16 @@ fn catalogue() -> Catalogue {
         _ => 3,
     });
     Catalogue {
-        backends: vec!["sandbox".into(), "docker".into()],
+        backends: vec![
+            BackendEntry { name: "sandbox".into(), settings: vec![] },
+            BackendEntry {
+                name: "docker".into(),
+                settings: vec![
+                    SettingEntry::new("memory", Values::Size(8 << 20)),
+                    SettingEntry::new("cpus", Values::Number(64)),
+                ],
+            },
+        ],
         targets: vec![
             TargetEntry {
                 name: "raft".into(),
@@ -76,7 +85,6 @@ fn catalogue() -> Catalogue {
 const GOOD: &str = r#"
 seed = 7
 nodes = 3
-backend = "docker"
 time-limit = "1m"
 rate = 0.5
 stagger = false
@@ -86,6 +94,11 @@ start-limit = "10s"
 recovery-limit = "20s"
 expect = "invalid"
 nemesis = ["kill:every=10s", { name = "partition", shape = "leader", schedule = "periodic", every = "9s", lasts = "4s" }]
+
+[backend]
+name = "docker"
+memory = "512MiB"
+cpus = 1.5
 
 [target]
 name = "raft"
@@ -113,7 +126,10 @@ fn good() -> Plan {
     Plan {
         seed: 7,
         nodes: 3,
-        backend: "docker".into(),
+        backend: BackendPlan {
+            name: "docker".into(),
+            settings: settings(&[("memory", "512MiB"), ("cpus", "1.5")]),
+        },
         time_limit: Duration::from_secs(60),
         rate: 0.5,
         stagger: false,

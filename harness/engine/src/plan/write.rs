@@ -17,7 +17,9 @@ pub(super) fn write(plan: &Plan) -> String {
     let mut line = |key: &str, value: String| line(&mut text, key, &value);
     line("seed", plan.seed.to_string());
     line("nodes", plan.nodes.to_string());
-    line("backend", quoted(&plan.backend));
+    if plan.backend.settings.is_empty() {
+        line("backend", quoted(&plan.backend.name));
+    }
     line("time-limit", quoted(&duration_text(plan.time_limit)));
     line("rate", rate(plan.rate));
     line("stagger", plan.stagger.to_string());
@@ -36,6 +38,12 @@ pub(super) fn write(plan: &Plan) -> String {
 }
 
 fn sections(plan: &Plan, text: &mut String) {
+    if !plan.backend.settings.is_empty() {
+        text.push_str("\n[backend]\n");
+        line(text, "name", &quoted(&plan.backend.name));
+        settings(text, &plan.backend.settings);
+    }
+
     text.push_str("\n[target]\n");
     line(text, "name", &quoted(&plan.target.name));
     let bugs: Vec<String> = plan.target.bugs.iter().map(|bug| quoted(bug)).collect();

@@ -1,19 +1,12 @@
 //! Docker as a backend: brings nodes and links into the desired state.
 
-use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bollard::models::{
-    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, Ipam, IpamConfig, Mount,
-    MountType, NetworkCreateRequest, NetworkingConfig, PortBinding,
-};
-use bollard::query_parameters::{
-    AttachContainerOptions, CreateContainerOptions, ListNetworksOptions, RemoveContainerOptions,
-};
+use bollard::query_parameters::{AttachContainerOptions, CreateContainerOptions, RemoveContainerOptions};
 use futures_util::future::join_all;
 
 use super::engine::Engine;
@@ -21,22 +14,16 @@ use super::labels::Controller;
 use super::lifeline::Lifeline;
 use super::node::Member;
 use super::protocol::{Command, Reply, Setup};
-use super::subnet::{self, Subnet};
-use super::{DATA, Options, Reach, SIDECAR_COMMAND, clean};
+use super::subnet::Subnet;
+use super::{DATA, Options, Reach, Way, clean, containers, exec, network};
 use crate::backend::{Backend, BackendError, ClientNetwork};
 use crate::cluster::{Daemon, Death, Desired, Endpoint, Node, NodeSpec, Observation, Pair, Program, Run};
 use crate::link::Link;
 
 /// How many nodes a network has addresses for.
 const MOST_NODES: usize = 99;
-/// How many networks are tried when others take them at the same time.
-const TRIES: usize = 16;
 /// How long an engine that went away may take to come back, for what is to be removed.
 const COMEBACK: Duration = Duration::from_secs(30);
-/// The most processes and threads a node may have: a store that forks without end is no harm to the machine.
-const PIDS: i64 = 8192;
-/// What a sidecar may use; it needs a few megabytes.
-const SIDECAR_MEMORY: i64 = 128 << 20;
 
 /// A cluster of containers. Dropping it removes all of them but the folder.
 pub struct Docker {
@@ -49,6 +36,13 @@ pub struct Docker {
     /// The first thing that went wrong with the engine itself.
     trouble: Option<BackendError>,
     gone: bool,
+}
+
+/// What came of making a cluster.
+enum Attempt {
+    Made(Box<Docker>),
+    /// Sidecars cannot choose packets in the best way there is: why.
+    NoTable(String),
 }
 
 /// Clients are on the machine's own network already.
@@ -77,6 +71,20 @@ impl Docker {
             fs::create_dir_all(&place)
                 .map_err(BackendError::system(format!("making {}", place.display())))?;
         }
+        let second = Options { cuts: Way::IptablesLegacy, ..options.clone() };
+        match Docker::attempt(Arc::clone(&engine), options)? {
+            Attempt::Made(cluster) => Ok(*cluster),
+            // That takes a capability more, so the sidecars are made anew.
+            Attempt::NoTable(_) => match Docker::attempt(engine, second)? {
+                Attempt::Made(cluster) => Ok(*cluster),
+                Attempt::NoTable(problem) => {
+                    Err(BackendError::Unsupported { problem, remedy: "sudo modprobe nf_tables".into() })
+                }
+            },
+        }
+    }
+
+    fn attempt(engine: Arc<Engine>, options: Options) -> Result<Attempt, BackendError> {
         let mut cluster = Docker {
             engine,
             controller: Controller::own(),
@@ -87,11 +95,13 @@ impl Docker {
             trouble: None,
             gone: false,
         };
-        let subnet = cluster.make_network()?;
+        let subnet = network::make(&cluster.engine, &cluster.controller)?;
         let direct = cluster.options.reach == Reach::Found && UdpSocket::bind((subnet.gateway(), 0)).is_ok();
         cluster.make_nodes(subnet, !direct)?;
-        cluster.set_up(subnet)?;
-        Ok(cluster)
+        Ok(match cluster.set_up(subnet)? {
+            None => Attempt::Made(cluster.into()),
+            Some(why) => Attempt::NoTable(why),
+        })
     }
 
     /// What works less well here than it could, one sentence each.
@@ -100,52 +110,14 @@ impl Docker {
     }
 
     fn name(&self, what: &str) -> String {
-        format!("schism-{}-{what}", self.controller.run())
-    }
-
-    /// A network of its own, with addresses that nobody else uses.
-    fn make_network(&mut self) -> Result<Subnet, BackendError> {
-        let docker = self.engine.docker();
-        let networks =
-            self.engine.ask("listing networks", docker.list_networks(None::<ListNetworksOptions>))?;
-        let configs = networks.into_iter().filter_map(|network| network.ipam?.config).flatten();
-        let mut taken: Vec<_> =
-            configs.filter_map(|config| config.subnet).filter_map(|text| subnet::parse(&text)).collect();
-        // Of an engine elsewhere, nobody here knows the routes; it refuses by itself what overlaps with its own.
-        taken.extend(subnet::routed(&fs::read_to_string("/proc/net/route").unwrap_or_default()));
-        let mut refused = String::new();
-        for subnet in subnet::free(&taken, std::process::id()).take(TRIES) {
-            let config = IpamConfig {
-                subnet: Some(subnet.text()),
-                gateway: Some(subnet.gateway().to_string()),
-                ..IpamConfig::default()
-            };
-            let request = NetworkCreateRequest {
-                name: self.name("network"),
-                driver: Some("bridge".into()),
-                ipam: Some(Ipam { config: Some(vec![config]), ..Ipam::default() }),
-                labels: Some(self.controller.labels("network")),
-                ..NetworkCreateRequest::default()
-            };
-            match self.engine.ask("making the cluster's network", docker.create_network(request)) {
-                Ok(_) => return Ok(subnet),
-                Err(error) if error.to_string().to_lowercase().contains("overlap") => {
-                    refused = format!(": {error}");
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Err(BackendError::Unsupported {
-            problem: format!("no network of 198.18.0.0/15 is free in the docker engine{refused}"),
-            remedy: "`schism clean` removes those of killed runs, `docker network ls` shows the others"
-                .into(),
-        })
+        containers::name(&self.controller, what)
     }
 
     /// Makes all nodes' volumes and sidecars at once.
     fn make_nodes(&mut self, subnet: Subnet, publish: bool) -> Result<(), BackendError> {
         let sidecars = (0..self.options.nodes).map(|index| {
-            let (name, body) = self.sidecar(Node(index), subnet, publish);
+            let (name, body) =
+                containers::sidecar(&self.controller, &self.options, Node(index), subnet, publish);
             let (docker, volume) = (self.engine.docker(), self.volume(Node(index)));
             async move {
                 docker.create_volume(volume).await?;
@@ -171,7 +143,7 @@ impl Docker {
             let (attached, ports) = made.map_err(|error| self.engine.refused(&action, error))?;
             let mut spec = NodeSpec::new(node, subnet.node(index), DATA);
             if publish {
-                spec.published = self.published(node, &ports)?;
+                spec.published = network::published(&self.engine, node, &self.options.client_ports, &ports)?;
             }
             self.specs.push(spec);
             let link = Lifeline::new(node, &self.engine, attached);
@@ -188,116 +160,35 @@ impl Docker {
         }
     }
 
-    fn sidecar(&self, node: Node, subnet: Subnet, publish: bool) -> (String, ContainerCreateBody) {
-        let network = self.name("network");
-        let ports: Vec<String> = self.options.client_ports.iter().map(|port| format!("{port}/tcp")).collect();
-        let anywhere = || Some(vec![PortBinding::default()]);
-        let names = (0..self.options.nodes).map(|index| format!("{}:{}", Node(index), subnet.node(index)));
-        let address = EndpointIpamConfig {
-            ipv4_address: Some(subnet.node(node.0).to_string()),
-            ..EndpointIpamConfig::default()
-        };
-        let endpoint = EndpointSettings { ipam_config: Some(address), ..EndpointSettings::default() };
-        let host = HostConfig {
-            network_mode: Some(network.clone()),
-            port_bindings: publish.then(|| ports.iter().map(|port| (port.clone(), anywhere())).collect()),
-            extra_hosts: Some(names.chain([format!("clients:{}", subnet.gateway())]).collect()),
-            auto_remove: Some(true),
-            readonly_rootfs: Some(true),
-            cap_drop: Some(vec!["ALL".into()]),
-            // To choose this node's packets, to send copies of them, and to signal its processes, whoever's they are.
-            cap_add: Some(["NET_ADMIN", "NET_RAW", "KILL"].map(String::from).to_vec()),
-            memory: Some(SIDECAR_MEMORY),
-            ..HostConfig::default()
-        };
-        let body = ContainerCreateBody {
-            image: Some(self.options.own.id.clone()),
-            entrypoint: Some(self.options.own.entrypoint.clone()),
-            cmd: Some(vec![SIDECAR_COMMAND.into()]),
-            hostname: Some(node.to_string()),
-            labels: Some(self.controller.labels("sidecar")),
-            open_stdin: Some(true),
-            // When whoever is attached goes away, the engine closes it: this is the lifeline.
-            stdin_once: Some(true),
-            attach_stdin: Some(true),
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            exposed_ports: publish.then_some(ports),
-            host_config: Some(host),
-            networking_config: Some(NetworkingConfig {
-                endpoints_config: Some(HashMap::from([(network, endpoint)])),
-            }),
-            ..ContainerCreateBody::default()
-        };
-        (self.name(&format!("{node}-sidecar")), body)
-    }
-
-    /// Where a node's published ports are reached.
-    fn published(
-        &self,
-        node: Node,
-        ports: &HashMap<String, Option<Vec<PortBinding>>>,
-    ) -> Result<BTreeMap<u16, SocketAddr>, BackendError> {
-        let host = self.engine.address()?;
-        let reached = |port: &u16| {
-            let bound = ports.get(&format!("{port}/tcp"))?.as_ref()?;
-            let number = bound.iter().find_map(|one| one.host_port.as_ref()?.parse().ok())?;
-            Some((*port, SocketAddr::new(host, number)))
-        };
-        let all: Option<BTreeMap<_, _>> = self.options.client_ports.iter().map(reached).collect();
-        let problem = || "the engine has not published its ports".to_owned();
-        all.ok_or_else(|| BackendError::Node { node, problem: problem() })
-    }
-
-    /// Tells every sidecar what its node is.
-    fn set_up(&mut self, subnet: Subnet) -> Result<(), BackendError> {
+    /// Tells every sidecar what its node is; says why if they cannot choose packets in the best way there is.
+    fn set_up(&mut self, subnet: Subnet) -> Result<Option<String>, BackendError> {
         let setup = Setup {
             run: self.controller.run(),
             clients: subnet.gateway(),
-            nodes: self.specs.iter().map(|spec| spec.address).collect::<Vec<Ipv4Addr>>(),
+            nodes: containers::addresses(subnet, self.options.nodes),
             nodes_only: subnet.nodes_only(),
             seed: self.options.seed,
+            cuts: self.options.cuts,
+            shapes: self.options.shapes,
         };
         for member in &mut self.members {
             member.link.send(&setup)?;
         }
+        let (mut refused, mut no_table) = (None, None);
         for member in &mut self.members {
-            if let Reply::Ready(lacks) = member.link.reply()? {
-                self.notes.extend(lacks.into_iter().filter(|_| member.node == Node(0)));
+            match member.link.reply()? {
+                Reply::NoTable(why) => no_table = Some(format!("{}: {why}", member.node)),
+                Reply::Ready(lacks) => {
+                    self.notes.extend(lacks.into_iter().filter(|_| member.node == Node(0)))
+                }
+                Reply::Cannot(problem, remedy) => {
+                    let problem = format!("{}: {problem}", member.node);
+                    refused.get_or_insert(BackendError::Unsupported { problem, remedy });
+                }
+                Reply::Done | Reply::Measured(_) => {}
             }
         }
-        Ok(())
-    }
-
-    /// The store's container of a node, which joins its sidecar's network and processes.
-    fn body(&self, node: Node, program: &Program) -> ContainerCreateBody {
-        let sidecar = format!("container:{}", self.name(&format!("{node}-sidecar")));
-        let data = Mount {
-            target: Some(DATA.into()),
-            source: Some(self.name(&format!("{node}-data"))),
-            typ: Some(MountType::VOLUME),
-            ..Mount::default()
-        };
-        let memory = i64::try_from(self.options.memory_bytes).unwrap_or(i64::MAX);
-        let host = HostConfig {
-            network_mode: Some(sidecar.clone()),
-            pid_mode: Some(sidecar),
-            mounts: Some(vec![data]),
-            memory: Some(memory),
-            // The same: no swap, in which a node would be slow rather than out of memory.
-            memory_swap: Some(memory),
-            pids_limit: Some(PIDS),
-            ..HostConfig::default()
-        };
-        ContainerCreateBody {
-            image: Some(self.options.image.id.clone()),
-            entrypoint: Some(self.options.image.entrypoint.clone()),
-            cmd: Some(program.arguments.clone()),
-            env: Some(program.environment.iter().map(|(name, value)| format!("{name}={value}")).collect()),
-            labels: Some(self.controller.labels("node")),
-            host_config: Some(host),
-            ..ContainerCreateBody::default()
-        }
+        refused.map_or(Ok(no_table), Err)
     }
 
     /// Makes room for another container of a node. Its volume stays.
@@ -377,7 +268,7 @@ impl Backend for Docker {
     fn start(&mut self, node: Node, program: Program) -> Result<(), BackendError> {
         self.remove_store(node)?;
         let name = self.name(&node.to_string());
-        let body = self.body(node, &program);
+        let body = containers::store(&self.controller, &self.options, node, &program);
         let options = CreateContainerOptions { name: Some(name.clone()), ..Default::default() };
         let image = &self.options.image.reference;
         let docker = self.engine.docker();
@@ -434,7 +325,7 @@ impl Backend for Docker {
                     observation.traffic.extend(measured.traffic);
                     measured.daemon
                 }
-                Reply::Ready(_) | Reply::Done => None,
+                Reply::Ready(_) | Reply::NoTable(_) | Reply::Cannot(..) | Reply::Done => None,
             };
             observation.daemons.push(daemon.map(|one| Daemon {
                 pid: one.pid,
@@ -461,6 +352,19 @@ impl Backend for Docker {
             }
         }
         deaths
+    }
+
+    fn command(
+        &mut self,
+        node: Node,
+        words: &[String],
+        limit: Duration,
+    ) -> Result<Result<(), String>, BackendError> {
+        let Some(container) = &self.members[node.0].container else {
+            return Ok(Err("it has no container yet".into()));
+        };
+        let address = format!("NODE_ADDRESS={}", self.specs[node.0].address);
+        exec::run(&self.engine, container, words, vec![address], limit)
     }
 
     fn log(&self, node: Node) -> PathBuf {

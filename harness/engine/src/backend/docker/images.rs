@@ -42,6 +42,8 @@ pub struct Image {
     pub id: String,
     /// The program in it, and the words before that program's own arguments.
     pub entrypoint: Vec<String>,
+    /// Whether programs in it are started as root.
+    pub runs_as_root: bool,
 }
 
 /// The image of our own running program. Made unless it is there already.
@@ -121,7 +123,9 @@ fn chosen(
         engine.ask(&format!("looking at image {reference}"), engine.docker().inspect_image(reference))?;
     let id = found.id.unwrap_or_default();
     let digest = found.repo_digests.into_iter().flatten().next().unwrap_or_else(|| id.clone());
-    Ok(Image { choice: choice.into(), reference: reference.into(), digest, id, entrypoint })
+    let user = found.config.and_then(|config| config.user).unwrap_or_default();
+    let runs_as_root = matches!(user.split(':').next(), None | Some("" | "0" | "root"));
+    Ok(Image { choice: choice.into(), reference: reference.into(), digest, id, entrypoint, runs_as_root })
 }
 
 /// The id of an image, if it is at hand.

@@ -14,10 +14,13 @@
 
 mod clean;
 mod cluster;
+mod containers;
 mod engine;
+mod exec;
 mod images;
 mod labels;
 mod lifeline;
+mod network;
 mod node;
 mod own;
 mod probe;
@@ -27,6 +30,8 @@ mod sidecar;
 mod subnet;
 
 use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
 
 pub use clean::{Cleaned, Left, clean};
 pub use cluster::Docker;
@@ -57,10 +62,60 @@ pub struct Options {
     pub client_ports: Vec<u16>,
     /// How clients reach the nodes.
     pub reach: Reach,
-    /// The most memory a node may use, in bytes.
-    pub memory_bytes: u64,
+    /// What a node may use.
+    pub limits: Limits,
+    /// How sidecars choose packets.
+    pub cuts: Way,
+    /// Whether links are to be shaped (late, lossy, slow and so on). What cannot be done is then told at once.
+    pub shapes: bool,
+    /// Whether sidecars may open raw sockets, as copies of packets need them.
+    pub raw_sockets: bool,
+    /// Whether a store's processes change to other users than that of its image, as root may.
+    pub foreign_users: bool,
     /// The seed of chance for what happens to packets.
     pub seed: u64,
+}
+
+/// What a node may use.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Memory, in bytes. No swap.
+    pub memory_bytes: u64,
+    /// Processors, such as 1.5; all there are if not said.
+    pub cpus: Option<f64>,
+    /// Processes and threads.
+    pub pids: u32,
+}
+
+impl Default for Limits {
+    /// 2 GiB, all processors, and so many processes that a store is no harm to the machine if it forks without end.
+    fn default() -> Self {
+        Limits { memory_bytes: 2 << 30, cpus: None, pids: 8192 }
+    }
+}
+
+/// By what a sidecar chooses packets. It is forced in tests; a user takes the best there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Way {
+    /// By nftables, or by `iptables-legacy` where the kernel has none.
+    #[default]
+    Best,
+    /// By an nftables table, owned where the kernel knows that.
+    Nftables,
+    /// By the program `iptables-nft`.
+    IptablesNft,
+    /// By the program `iptables-legacy`, for which the sidecar gets the capability NET_RAW.
+    IptablesLegacy,
+}
+
+impl Way {
+    /// Every way, by its word in plans.
+    pub const ALL: [(&str, Way); 4] = [
+        ("best", Way::Best),
+        ("nftables", Way::Nftables),
+        ("iptables-nft", Way::IptablesNft),
+        ("iptables-legacy", Way::IptablesLegacy),
+    ];
 }
 
 /// How clients reach the nodes.

@@ -1,15 +1,28 @@
-//! Our own running program as an image: the one binary, the shared libraries that are loaded with it, and nothing else.
+//! Our own running program as an image: the one binary, the shared libraries that are loaded with it, and, if this machine
+//! has them, the programs of iptables with theirs, for engines whose kernel has no nftables.
 //!
-//! Which libraries those are, the kernel knows: they are mapped. The program is started through its own loader, so that it
-//! does not matter where a distribution keeps either. What it cannot do: run an engine on another kind of machine.
+//! Which libraries our own are, the kernel knows: they are mapped; of other programs their loader tells. All are started
+//! through that loader, so that it does not matter where a distribution keeps them. What it cannot do: run an engine on
+//! another kind of machine.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Where everything is in the image.
 const FOLDER: &str = "schism";
+/// The same as an absolute path.
+pub(super) const ROOT: &str = "/schism";
+/// Both variants of iptables: each is one file that is several programs by its first word.
+pub(super) const LEGACY: &str = "xtables-legacy-multi";
+pub(super) const NFT: &str = "xtables-nft-multi";
+/// Where programs of the machine's keeper are, for users whose `PATH` has other places only.
+const PLACES: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
+/// What our rules of iptables are made of; a distribution may have built them in.
+const EXTENSIONS: [&str; 5] =
+    ["libxt_standard.so", "libxt_tcp.so", "libxt_mark.so", "libxt_NFQUEUE.so", "libipt_REJECT.so"];
 
 /// An image's files, and how to start the program in it.
 pub(super) struct Packed {
@@ -31,12 +44,13 @@ pub(super) fn pack() -> io::Result<Packed> {
     for library in &libraries {
         put(&mut tar, &format!("{FOLDER}/lib/{}", name(library)), &fs::read(library)?)?;
     }
-    let program = format!("/{FOLDER}/schism");
+    pack_iptables(&mut tar, &libraries)?;
+    let program = format!("{ROOT}/schism");
     let entrypoint = match libraries.iter().find(|library| is_loader(library)) {
         Some(loader) => vec![
-            format!("/{FOLDER}/lib/{}", name(loader)),
+            format!("{ROOT}/lib/{}", name(loader)),
             "--library-path".into(),
-            format!("/{FOLDER}/lib"),
+            format!("{ROOT}/lib"),
             program,
         ],
         // Nothing is loaded with it.
@@ -51,6 +65,47 @@ fn put(tar: &mut tar::Builder<Vec<u8>>, path: &str, bytes: &[u8]) -> io::Result<
     header.set_mode(0o755);
     header.set_mtime(0);
     tar.append_data(&mut header, path, bytes)
+}
+
+/// Adds the programs of iptables, their libraries and their extensions. A machine that has none packs none.
+fn pack_iptables(tar: &mut tar::Builder<Vec<u8>>, packed: &BTreeSet<PathBuf>) -> io::Result<()> {
+    let mut names: BTreeSet<String> = packed.iter().map(|path| name(path)).collect();
+    let mut extensions = None;
+    for file in [LEGACY, NFT] {
+        let Some(program) = find(file) else { continue };
+        put(tar, &format!("{FOLDER}/bin/{file}"), &fs::read(&program)?)?;
+        let listed = Command::new(&program).env("LD_TRACE_LOADED_OBJECTS", "1").output()?;
+        for library in loaded(&String::from_utf8_lossy(&listed.stdout)) {
+            if name(&library).starts_with("libxtables.") {
+                extensions = library.canonicalize()?.parent().map(|folder| folder.join("xtables"));
+            }
+            if names.insert(name(&library)) {
+                put(tar, &format!("{FOLDER}/lib/{}", name(&library)), &fs::read(&library)?)?;
+            }
+        }
+    }
+    for extension in extensions.iter().flat_map(|folder| EXTENSIONS.map(|name| folder.join(name))) {
+        if let Ok(bytes) = fs::read(&extension) {
+            put(tar, &format!("{FOLDER}/xtables/{}", name(&extension)), &bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// A program on `PATH`, or where programs of the machine's keeper are.
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::env::split_paths(&path).chain(PLACES.map(PathBuf::from));
+    places.map(|place| place.join(program)).find(|file| file.is_file())
+}
+
+/// The files that a loader says it would load: `libc.so.6 => /lib/libc.so.6 (0x…)`, or the loader's own path alone.
+fn loaded(listed: &str) -> Vec<PathBuf> {
+    let path = |line: &str| {
+        let line = line.split_once("=> ").map_or(line, |(_, path)| path).trim();
+        line.starts_with('/').then(|| PathBuf::from(line.split(" (").next().unwrap_or(line)))
+    };
+    listed.lines().filter_map(path).collect()
 }
 
 /// The shared libraries among a process's mapped files, as `/proc/PID/maps` lists them, the loader included.
@@ -87,6 +142,16 @@ mod tests {
                     7-8 r--s 0 08:01 9   /usr/share/zoneinfo/tzdata.zi\n";
         let found: Vec<String> = libraries(maps).iter().map(|path| name(path)).collect();
         assert_eq!(found, ["ld-linux-x86-64.so.2", "libc.so.6"]);
+    }
+
+    #[test]
+    fn loaders_say_where_libraries_are() {
+        let listed = "\tlinux-vdso.so.1 (0x00007f)\n\tlibmnl.so.0 => /lib/a b/libmnl.so.0 (0x00007f)\n\
+                      \tlibgone.so => not found\n\t/lib64/ld-linux-x86-64.so.2 (0x00007f)\n";
+        assert_eq!(
+            loaded(listed),
+            ["/lib/a b/libmnl.so.0", "/lib64/ld-linux-x86-64.so.2"].map(PathBuf::from)
+        );
     }
 
     #[test]

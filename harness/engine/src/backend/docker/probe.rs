@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::engine::Engine;
-use super::{Docker, Options, Reach, images};
+use super::{Docker, Limits, Options, Reach, Way, images};
 use crate::backend::sandbox::Capability;
 use crate::backend::{Backend, BackendError};
 use crate::cluster::{Change, Desired, Endpoint, Node};
@@ -35,7 +35,11 @@ fn attempt(found: &mut Vec<Capability>) -> Result<(), ()> {
         own,
         client_ports: Vec::new(),
         reach: Reach::Found,
-        memory_bytes: 64 << 20,
+        limits: Limits { memory_bytes: 64 << 20, ..Limits::default() },
+        cuts: Way::Best,
+        shapes: true,
+        raw_sockets: false,
+        foreign_users: false,
         seed: 0,
     };
     let folder = options.folder.clone();
@@ -58,7 +62,7 @@ fn one_node(engine: &Arc<Engine>, options: Options) -> Result<String, BackendErr
     cluster.stop()?;
     let counts = if counted { "with a packet counter for each pair" } else { "without counters" };
     Ok(format!(
-        "a sidecar with NET_ADMIN, nftables {counts}{}{lacks}",
+        "a sidecar with NET_ADMIN, cuts {counts}, NFQUEUE for all else{}{lacks}",
         if lacks.is_empty() { "" } else { "; " }
     ))
 }

@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use super::Way;
 use crate::cluster::Pair;
 use crate::link::{Link, Traffic};
 
@@ -23,6 +24,10 @@ pub(super) struct Setup {
     pub(super) nodes_only: (Ipv4Addr, Ipv4Addr),
     /// The seed of chance for what happens to packets.
     pub(super) seed: u64,
+    /// How packets are chosen.
+    pub(super) cuts: Way,
+    /// Whether links are to be shaped: then it is tried at once.
+    pub(super) shapes: bool,
 }
 
 /// What a sidecar is asked.
@@ -48,6 +53,10 @@ pub(super) type Answer = Result<Reply, String>;
 pub(super) enum Reply {
     /// It is ready for commands; what works less well than it could.
     Ready(Vec<String>),
+    /// The kernel has no nftables for it, and it was to take the best there is: why.
+    NoTable(String),
+    /// It cannot do what was wanted here: what, and what would help.
+    Cannot(String, String),
     /// It is done.
     Done,
     /// What it has measured.

@@ -6,15 +6,17 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::SIDECAR_COMMAND;
 use super::protocol::{Answer, Command, Daemon, Measured, Reply, Setup};
+use super::{SIDECAR_COMMAND, Way, own};
 use crate::backend::BackendError;
 use crate::backend::kernel::cuts::{Hook, Place};
 use crate::backend::kernel::matrix::{Matrix, Sockets};
-use crate::backend::kernel::processes;
+use crate::backend::kernel::programs::{Iptables, Variant};
+use crate::backend::kernel::{children, processes, six};
 
 /// How long a node goes on after its controller has ended: long enough for a look, too short to be in anybody's way.
 const LINGER: Duration = Duration::from_secs(60);
@@ -27,9 +29,7 @@ pub fn main() -> ExitCode {
         );
         return ExitCode::from(64);
     }
-    // Whoever has no parent left is ours, and the kernel may forget those who have ended.
-    // SAFETY: a plain system call with a constant.
-    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+    children::forget();
     match serve(io::stdin().lock(), io::stdout().lock()) {
         Ok(()) => {
             std::thread::sleep(LINGER);
@@ -51,48 +51,100 @@ fn serve(commands: impl Read, mut answers: impl Write) -> io::Result<()> {
         answers.flush()
     };
     let Some(setup) = lines.next().transpose()? else { return Ok(()) };
-    let mut links = match prepare(serde_json::from_str(&setup)?) {
+    let setup: Setup = serde_json::from_str(&setup)?;
+    let mut links = match children::awaited(|| prepare(&setup)) {
         Ok(links) => links,
-        Err(why) => return answer(Err(why)),
+        Err(Refused::Table(error)) => return answer(Ok(Reply::NoTable(error.to_string()))),
+        Err(Refused::Other(BackendError::Unsupported { problem, remedy })) => {
+            return answer(Ok(Reply::Cannot(problem, remedy)));
+        }
+        Err(Refused::Other(error)) => return answer(Err(error.to_string())),
     };
-    let lacks = links.mechanism().lacks().map(str::to_owned).collect();
+    let lacks = links.matrix.lacks().into_iter().chain(links.six.lacks()).collect();
     let mut served = answer(Ok(Reply::Ready(lacks)));
     while served.is_ok() {
         // A connection that breaks is as much an end as one that is closed.
         let Some(Ok(line)) = lines.next() else { break };
         served = match serde_json::from_str(&line) {
-            Ok(command) => answer(obey(&mut links, command)),
+            Ok(command) => answer(obey(&mut links.matrix, command)),
             Err(error) => answer(Err(format!("not a command: {error}"))),
         };
     }
-    // The kernel deletes each table with the socket that owns it, and what is held back goes out or is lost.
-    drop(links);
+    // The kernel deletes each table with the socket that owns it; a chain of iptables is taken away by us. What is held back
+    // goes out or is lost.
+    children::awaited(|| drop(links));
     processes::signal_all(libc::SIGCONT)?;
     served
 }
 
-fn prepare(setup: Setup) -> Result<Matrix, String> {
+/// What is in force in the node's network.
+struct Links {
+    matrix: Matrix,
+    /// Held for what it keeps out.
+    six: six::Closed,
+}
+
+/// Why there is nothing in force.
+enum Refused {
+    /// There is no nftables, which was to be tried first.
+    Table(BackendError),
+    Other(BackendError),
+}
+
+impl From<BackendError> for Refused {
+    fn from(error: BackendError) -> Self {
+        Refused::Other(error)
+    }
+}
+
+fn prepare(setup: &Setup) -> Result<Links, Refused> {
     let place = Place {
-        run: setup.run,
+        run: setup.run.clone(),
         hooks: &[Hook::Input, Hook::Output],
         clients: setup.clients,
-        nodes: setup.nodes,
+        nodes: setup.nodes.clone(),
         nodes_only: Some(setup.nodes_only),
     };
-    let sockets = Sockets::open().map_err(|error| format!("opening netlink sockets: {error}"))?;
-    Matrix::create(sockets, place, setup.seed).map_err(|error| error.to_string())
+    let failed = || BackendError::system("opening netlink sockets");
+    let packed = |variant, file| Iptables::packed(Path::new(own::ROOT), variant, file).map(Some);
+    let iptables = match setup.cuts {
+        Way::Best | Way::Nftables => Ok(None),
+        Way::IptablesNft => packed(Variant::Nft, own::NFT),
+        Way::IptablesLegacy => packed(Variant::Legacy, own::LEGACY),
+    };
+    let iptables = iptables.map_err(|error| BackendError::Unsupported {
+        problem: format!("there is no iptables in the sidecar's image ({error})"),
+        remedy: "`apt-get install iptables` where schism runs: its programs go into sidecars".into(),
+    })?;
+    let six = six::close(&setup.run, iptables.as_ref())?;
+    let sockets = Sockets::open().map_err(failed())?;
+    let sockets = match iptables {
+        Some(iptables) => sockets.choosing_by(iptables),
+        None => sockets,
+    };
+    let matrix = Matrix::create(sockets, place, setup.seed);
+    let mut matrix = matrix.map_err(|error| match setup.cuts {
+        Way::Best => Refused::Table(error),
+        _ => Refused::Other(error),
+    })?;
+    if setup.shapes {
+        matrix.shaped_by()?;
+    }
+    Ok(Links { matrix, six })
 }
 
 fn obey(matrix: &mut Matrix, command: Command) -> Answer {
     let words = |error: io::Error| error.to_string();
     let said = |error: BackendError| error.to_string();
     match command {
-        Command::Links(links) => matrix.apply(&BTreeMap::from_iter(links)).map_err(said)?,
+        Command::Links(links) => {
+            children::awaited(|| matrix.apply(&BTreeMap::from_iter(links))).map_err(said)?;
+        }
         Command::Kill => processes::kill_all().map_err(words)?,
         Command::Pause => processes::stop_all().map_err(words)?,
         Command::Resume => processes::signal_all(libc::SIGCONT).map_err(words)?,
         Command::Measure => {
-            let dropped = matrix.dropped().map_err(said)?.into_iter().collect();
+            let dropped = children::awaited(|| matrix.dropped()).map_err(said)?.into_iter().collect();
             let traffic = matrix.traffic().map_err(said)?.into_iter().collect();
             let daemon = daemon().map_err(words)?;
             return Ok(Reply::Measured(Measured { dropped, traffic, daemon }));

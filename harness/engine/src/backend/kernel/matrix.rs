@@ -8,8 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use super::cuts::{Cuts, Mechanism, Place};
+use super::chooser::Chooser;
+use super::cuts::Place;
 use super::netlink::Netlink;
+use super::programs::Iptables;
 use super::queue;
 use super::shaping::{self, Shaping};
 use super::treatment::Treatment;
@@ -22,55 +24,60 @@ pub struct Sockets {
     drop: Netlink,
     reset: Netlink,
     refuse: Netlink,
-    shaping: io::Result<shaping::Sockets>,
+    shaping: shaping::Sockets,
+    iptables: Option<Iptables>,
 }
 
 impl Sockets {
     /// Opens them in the calling thread's network namespace.
     ///
     /// # Errors
-    /// What the kernel refused. That there is no way to send copies of packets is told when links are to be shaped.
+    /// What the kernel refused. That there is no way to send copies of packets is told when some are to be sent.
     pub fn open() -> io::Result<Self> {
         let open = || Netlink::open(libc::NETLINK_NETFILTER as isize);
-        let sender = queue::sender();
-        let shaping = match sender {
-            Ok(sender) => Ok(shaping::Sockets { tables: [open()?, open()?], queue: open()?, sender }),
-            Err(error) => Err(error),
-        };
-        Ok(Sockets { drop: open()?, reset: open()?, refuse: open()?, shaping })
+        let shaping =
+            shaping::Sockets { tables: [open()?, open()?], queue: open()?, sender: queue::sender() };
+        Ok(Sockets { drop: open()?, reset: open()?, refuse: open()?, shaping, iptables: None })
+    }
+
+    /// Packets are chosen by this program in place of nftables. It has to be in the namespace itself.
+    pub fn choosing_by(self, iptables: Iptables) -> Self {
+        Sockets { iptables: Some(iptables), ..self }
     }
 }
 
 /// The links of one namespace.
 pub struct Matrix {
-    drop: Cuts,
-    reset: Later<Netlink, Cuts>,
-    refuse: Later<Netlink, Cuts>,
-    shaping: Later<io::Result<shaping::Sockets>, Shaping>,
+    drop: Chooser,
+    reset: Later<Netlink, Chooser>,
+    refuse: Later<Netlink, Chooser>,
+    shaping: Later<shaping::Sockets, Shaping>,
     place: Place,
     seed: u64,
+    iptables: Option<Iptables>,
 }
 
 impl Matrix {
     /// With all links well. The seed is that of the shaper's chance.
     ///
     /// # Errors
-    /// When the kernel has no nftables, or not for us.
+    /// When the kernel has no nftables (or what was chosen in its place), or not for us.
     pub fn create(sockets: Sockets, place: Place, seed: u64) -> Result<Self, BackendError> {
-        let Sockets { drop, reset, refuse, shaping } = sockets;
+        let Sockets { drop, reset, refuse, shaping, iptables } = sockets;
         Ok(Matrix {
-            drop: Cuts::create(drop, place.clone())?,
+            drop: Chooser::make(drop, iptables.as_ref(), place.clone(), Treatment::Drop)?,
             reset: Later::Not(reset),
             refuse: Later::Not(refuse),
             shaping: Later::Not(shaping),
             place,
             seed,
+            iptables,
         })
     }
 
-    /// How packets are dropped here.
-    pub fn mechanism(&self) -> Mechanism {
-        self.drop.mechanism()
+    /// What works less well here than it could, a sentence each.
+    pub fn lacks(&self) -> Vec<String> {
+        self.drop.lacks()
     }
 
     /// How links are shaped here, making it ready if it is not.
@@ -92,10 +99,11 @@ impl Matrix {
         self.drop.apply(&cut(Cut::Drop))?;
         for (how, treatment) in [(Cut::Reset, Treatment::Reset), (Cut::Refuse, Treatment::Refuse)] {
             let pairs = cut(how);
-            let place = &self.place;
+            let (place, iptables) = (&self.place, self.iptables.as_ref());
             let later = if how == Cut::Reset { &mut self.reset } else { &mut self.refuse };
             if !pairs.is_empty() || later.is_made() {
-                later.made(|netlink| Cuts::treating(netlink, place.clone(), treatment))?.apply(&pairs)?;
+                let make = |netlink| Chooser::make(netlink, iptables, place.clone(), treatment);
+                later.made(make)?.apply(&pairs)?;
             }
         }
         if self.shaping.is_made() || links.values().any(Link::is_shaped) {
@@ -130,14 +138,8 @@ impl Matrix {
     }
 
     fn shaping(&mut self) -> Result<&mut Shaping, BackendError> {
-        let (place, seed) = (&self.place, self.seed);
-        self.shaping.made(|sockets| {
-            let sockets = sockets.map_err(|error| BackendError::Unsupported {
-                problem: format!("links cannot be delayed, lossy or slow: no raw socket ({error})"),
-                remedy: "run with the capability NET_RAW, as root or in a sandbox".into(),
-            })?;
-            Shaping::start(sockets, place.clone(), seed)
-        })
+        let (place, seed, iptables) = (&self.place, self.seed, self.iptables.as_ref());
+        self.shaping.made(|sockets| Shaping::start(sockets, iptables, place.clone(), seed))
     }
 }
 

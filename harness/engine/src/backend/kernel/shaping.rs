@@ -12,15 +12,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::cuts::{Cuts, Place};
+use super::chooser::Chooser;
+use super::cuts::Place;
 use super::datagram::{Layout, flip, layout};
 use super::netlink::Netlink;
+use super::programs::Iptables;
 use super::queue::{self, Queue};
 use super::system::check;
 use super::treatment::Treatment;
 use crate::backend::BackendError;
 use crate::cluster::Pair;
-use crate::link::{Link, Traffic};
+use crate::link::{Link, Share, Traffic};
 use crate::shaper::{Fate, Packet, Shaper};
 
 /// How many packets are looked at before those that are due go out.
@@ -31,13 +33,14 @@ pub(super) struct Sockets {
     /// For the tables that choose packets, two of them, as the first may be refused.
     pub(super) tables: [Netlink; 2],
     pub(super) queue: Netlink,
-    pub(super) sender: OwnedFd,
+    /// For copies of packets, if we may have a raw socket.
+    pub(super) sender: io::Result<OwnedFd>,
 }
 
 /// Shapes the links of one network namespace until it is dropped.
 pub(super) struct Shaping {
-    choice: Cuts,
-    by_extension: bool,
+    choice: Chooser,
+    mechanism: &'static str,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -51,7 +54,7 @@ struct Shared {
 struct Work {
     shaper: Shaper<Ticket>,
     queue: Queue,
-    sender: OwnedFd,
+    sender: io::Result<OwnedFd>,
     place: Place,
     ended: bool,
     failed: Option<io::Error>,
@@ -68,18 +71,25 @@ impl Shaping {
     ///
     /// # Errors
     /// When the kernel has no packet queue, or no way to choose packets for it.
-    pub(super) fn start(sockets: Sockets, place: Place, seed: u64) -> Result<Self, BackendError> {
+    pub(super) fn start(
+        sockets: Sockets,
+        iptables: Option<&Iptables>,
+        place: Place,
+        seed: u64,
+    ) -> Result<Self, BackendError> {
         let unsupported = |why: &dyn std::fmt::Display| BackendError::Unsupported {
             problem: format!("links cannot be delayed, lossy or slow: {why}"),
             remedy: "sudo modprobe -a nfnetlink_queue xt_NFQUEUE, or nft_queue".into(),
         };
         let queue = Queue::open(sockets.queue).map_err(|error| unsupported(&error))?;
         let [first, second] = sockets.tables;
-        let (choice, by_extension) = match Cuts::treating(first, place.clone(), Treatment::Queue) {
-            Ok(choice) => (choice, false),
+        let (choice, mechanism) = match Chooser::make(first, iptables, place.clone(), Treatment::Queue) {
+            Ok(choice) if iptables.is_some() => (choice, "NFQUEUE by iptables"),
+            Ok(choice) => (choice, "NFQUEUE by nftables"),
             Err(_) => {
-                let choice = Cuts::treating(second, place.clone(), Treatment::QueueByExtension);
-                (choice.map_err(|error| unsupported(&error))?, true)
+                let choice = Chooser::make(second, iptables, place.clone(), Treatment::QueueByExtension);
+                let mechanism = "NFQUEUE by the iptables extension of nftables";
+                (choice.map_err(|error| unsupported(&error))?, mechanism)
             }
         };
         // SAFETY: the descriptor is new and nobody else's.
@@ -93,21 +103,20 @@ impl Shaping {
         let mine = shared.clone();
         let thread = thread::Builder::new().name("shaper".into()).spawn(move || attend(&mine));
         let thread = thread.map_err(BackendError::system("starting a thread"))?;
-        Ok(Shaping { choice, by_extension, shared, thread: Some(thread) })
+        Ok(Shaping { choice, mechanism, shared, thread: Some(thread) })
     }
 
     /// By which mechanism packets come here.
     pub(super) fn mechanism(&self) -> &'static str {
-        if self.by_extension {
-            "NFQUEUE by the iptables extension of nftables"
-        } else {
-            "NFQUEUE by nftables"
-        }
+        self.mechanism
     }
 
     /// Makes exactly these links as bad as this. When it returns, the next packet meets it, and of links that are well again
     /// none waits any more.
     pub(super) fn apply(&mut self, links: &BTreeMap<Pair, Link>) -> Result<(), BackendError> {
+        if links.values().any(|link| link.duplicate > Share::default()) {
+            self.shared.may_copy()?;
+        }
         let chosen: BTreeSet<Pair> =
             links.iter().filter(|(_, link)| link.is_shaped()).map(|(pair, _)| *pair).collect();
         // Who is chosen must be known before the first packet comes, and who is well again must not come any more before
@@ -149,6 +158,17 @@ impl Drop for Shaping {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Work> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is a way to send copies of packets.
+    fn may_copy(&self) -> Result<(), BackendError> {
+        match &self.lock().sender {
+            Ok(_) => Ok(()),
+            Err(error) => Err(BackendError::Unsupported {
+                problem: format!("packets cannot be sent twice: no raw socket ({error})"),
+                remedy: "run with the capability NET_RAW, as root or in a sandbox".into(),
+            }),
+        }
     }
 
     fn desire(&self, links: &BTreeMap<Pair, Link>) -> io::Result<()> {
@@ -211,7 +231,9 @@ impl Work {
             if let (true, Some((bytes, layout))) = (twice, &bytes) {
                 // The copy comes second: the original must be on its way.
                 self.queue.flush()?;
-                match queue::send(&self.sender, bytes, layout.destination) {
+                // Without it, no link that doubles packets was accepted.
+                let Ok(sender) = &self.sender else { continue };
+                match queue::send(sender, bytes, layout.destination) {
                     // A full buffer loses a copy as a full wire would.
                     Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS)) => {}
                     sent => sent?,

@@ -5,9 +5,10 @@ use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::agent::DATA;
+use super::command;
 use super::enter::Fabric;
 use super::links::{self, MOST_NODES, address};
 use super::matrix::Matrix;
@@ -217,6 +218,23 @@ impl Backend for Sandbox {
         deaths
     }
 
+    fn command(
+        &mut self,
+        node: Node,
+        words: &[String],
+        limit: Duration,
+    ) -> Result<Result<(), String>, BackendError> {
+        let (clients, address) = (&self.clients, self.specs[node.0].address);
+        // A thread of its own, since whoever enters a network stays there.
+        std::thread::scope(|scope| {
+            let ran = scope.spawn(|| {
+                clients.enter()?;
+                Ok(command::run(words, address, limit))
+            });
+            ran.join().expect("running a command does not panic")
+        })
+    }
+
     fn log(&self, node: Node) -> PathBuf {
         log(&self.folder, node)
     }
@@ -285,7 +303,7 @@ fn notes(matrix: &Matrix, heals_slowly: bool) -> Vec<String> {
     let slowly =
         "this kernel has no tcp_rto_max_ms: connections may take as long to recover as they were cut";
     let slowly = heals_slowly.then(|| slowly.to_owned());
-    matrix.mechanism().lacks().map(str::to_owned).chain(slowly).collect()
+    matrix.lacks().into_iter().chain(slowly).collect()
 }
 
 /// Makes the folders; the whole path is needed, as a node has its own idea of where it is.

@@ -21,6 +21,8 @@ mod agent;
 #[cfg(target_os = "linux")]
 mod cluster;
 #[cfg(target_os = "linux")]
+mod command;
+#[cfg(target_os = "linux")]
 pub(super) mod enter;
 #[cfg(target_os = "linux")]
 pub(super) mod links;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Capability, Options, Timings};
 use crate::backend::{Backend, BackendError, ClientNetwork};
@@ -96,6 +97,10 @@ impl Backend for Sandbox {
     }
 
     fn deaths(&mut self) -> Vec<Death> {
+        match *self {}
+    }
+
+    fn command(&mut self, _: Node, _: &[String], _: Duration) -> Result<Result<(), String>, BackendError> {
         match *self {}
     }
 

@@ -1,0 +1,89 @@
+//! Where clusters can run, and what a plan may set there.
+
+use schism_engine::backend::docker::{Limits, Way};
+use schism_engine::plan::{BackendEntry, BackendPlan, SettingEntry, Values, size};
+use schism_engine::target::Setting;
+
+/// Clusters in namespaces of this machine.
+pub const SANDBOX: &str = "sandbox";
+/// Clusters of containers.
+pub const DOCKER: &str = "docker";
+
+/// A backend as a plan may name it.
+pub struct Entry {
+    /// Its name in plans.
+    pub name: &'static str,
+    /// What it is, in a line.
+    pub about: &'static str,
+    /// What a plan may set.
+    pub settings: &'static [Setting],
+}
+
+const READY: Setting = Setting {
+    name: "ready",
+    about: "how a node is found to be ready: health (the target's own question), http:PORT/PATH, tcp:PORT, log:WORDS or \
+            command:PROGRAM ARGUMENTS (in docker inside the container; $NODE_ADDRESS is the node's); health by default",
+};
+
+/// Every backend.
+pub const ALL: &[Entry] = &[
+    Entry { name: SANDBOX, about: "namespaces of this machine; limits nothing", settings: &[READY] },
+    Entry {
+        name: DOCKER,
+        about: "containers, in the local engine or where DOCKER_HOST points",
+        settings: &[
+            READY,
+            Setting { name: "memory", about: "the most a node may use, swap included; 2GiB by default" },
+            Setting { name: "cpus", about: "processors a node may use, such as 1.5; all by default" },
+            Setting { name: "pids", about: "processes and threads a node may have; 8192 by default" },
+            Setting {
+                name: "cuts",
+                about: "by what sidecars choose packets: best, nftables, iptables-nft or iptables-legacy; best by \
+                        default, which is nftables, or iptables-legacy where the kernel has none",
+            },
+            Setting {
+                name: "foreign-users",
+                about: "whether a store that starts as root changes to another user: its sidecar then gets the \
+                        capability KILL; false by default",
+            },
+        ],
+    },
+];
+
+/// What the plan's reader needs to know of one.
+pub fn entry(backend: &Entry) -> BackendEntry {
+    let settings =
+        backend.settings.iter().map(|setting| SettingEntry::new(setting.name, values(setting.name)));
+    BackendEntry { name: backend.name.into(), settings: settings.collect() }
+}
+
+fn values(setting: &str) -> Values {
+    match setting {
+        "ready" => Values::Ready,
+        // Less than that no container is started with.
+        "memory" => Values::Size(8 << 20),
+        "cpus" => Values::Number(1024),
+        "pids" => Values::Whole(2, 4_000_000),
+        "cuts" => Values::words(&Way::ALL.map(|(word, _)| word)),
+        "foreign-users" => Values::Switch,
+        _ => Values::Any,
+    }
+}
+
+/// The limits of a plan that has been checked.
+pub fn limits(plan: &BackendPlan) -> Limits {
+    let usual = Limits::default();
+    let set = |name: &str| plan.settings.get(name);
+    Limits {
+        memory_bytes: set("memory").and_then(|text| size(text).ok()).unwrap_or(usual.memory_bytes),
+        cpus: set("cpus").and_then(|text| text.parse().ok()),
+        pids: set("pids").and_then(|text| text.parse().ok()).unwrap_or(usual.pids),
+    }
+}
+
+/// By what sidecars choose packets, by a plan that has been checked.
+pub fn cuts(plan: &BackendPlan) -> Way {
+    let word = plan.settings.get("cuts");
+    let found = word.and_then(|word| Way::ALL.into_iter().find(|(known, _)| known == word));
+    found.map(|(_, way)| way).unwrap_or_default()
+}
