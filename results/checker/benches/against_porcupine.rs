@@ -1,88 +1,31 @@
 //! The search beside porcupine-rs, in one process on the same histories: how long each takes, and how many times as long
-//! the other does. No test: nothing fails here when a machine is slow.
+//! the other does. Both are timed from the operations in memory to the verdict, what each makes of them first included.
+//! No test: nothing fails here when a machine is slow, only when the two disagree.
 //!
-//! `cargo bench -p schism-checker` runs the cases that porcupine-rs can do in seconds; with `-- large` also those that it
-//! cannot do, without it.
+//! `cargo bench -p schism-checker --bench against_porcupine` runs the cases that porcupine-rs can do in seconds; with
+//! `-- large` also those that it cannot do, without it. With `-- recorded DIR` it judges the recorded logs of etcd in that
+//! folder (`test_data/jepsen` of the crate porcupine-rs has all 102); the totals are of all logs.
 
+#[path = "shared/clock.rs"]
+mod clock;
+#[path = "shared/peer.rs"]
+mod peer;
+
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use porcupine_rs::{Model as PeerModel, Operation as PeerOperation};
+use clock::best;
+use peer::for_the_peer;
 use rand_pcg::Pcg64;
 use rand_pcg::rand_core::{Rng, SeedableRng};
 use schism_checker::Budget;
 use schism_checker::linear::{Allowance, Entry, Finding, search};
 use schism_checker::model::CasRegister;
 use schism_checker::synthetic::{self, Mix};
-use schism_history::{Call, History, Outcome, Ret, Value};
+use schism_history::{Format, History, Keys, Operation, read_any};
 
-/// A register with cas, as porcupine-rs wants it.
-#[derive(Clone, Debug)]
-struct PeerRegister;
-
-#[derive(Clone, Debug)]
-enum PeerOp {
-    Read(i64),
-    Write(i64),
-    Cas(i64, i64),
-}
-
-impl PeerModel for PeerRegister {
-    type State = i64;
-    type Op = PeerOp;
-    type Metadata = ();
-
-    fn init() -> i64 {
-        -1
-    }
-
-    fn step(state: &i64, op: &PeerOp) -> (bool, i64) {
-        match op {
-            PeerOp::Read(seen) => (seen == state, *state),
-            PeerOp::Write(value) => (true, *value),
-            PeerOp::Cas(from, to) => (from == state, *to),
-        }
-    }
-}
-
-fn number(value: &Value) -> i64 {
-    match value {
-        Value::Int(value) => *value,
-        _ => -1,
-    }
-}
-
-fn for_the_peer(history: &History) -> Vec<PeerOperation<PeerRegister>> {
-    let ok = history.rows().iter().filter(|operation| operation.outcome.is_ok());
-    ok.map(|operation| PeerOperation {
-        client_id: Some(operation.process.0),
-        call_time: i64::from(operation.invoke),
-        return_time: i64::from(operation.complete),
-        op: match (&operation.call, &operation.outcome) {
-            (Call::Read { .. }, Outcome::Ok(Ret::Value(seen))) => PeerOp::Read(number(seen)),
-            (Call::Write { value, .. }, _) => PeerOp::Write(number(value)),
-            (Call::Cas { from, to, .. }, _) => PeerOp::Cas(number(from), number(to)),
-            (other, _) => unreachable!("never generated: {other}"),
-        },
-        metadata: None,
-    })
-    .collect()
-}
-
-/// The shortest of so many runs; one that takes seconds is not repeated.
-fn best<T>(runs: usize, mut run: impl FnMut() -> T) -> (Duration, T) {
-    let mut fastest: Option<(Duration, T)> = None;
-    for _ in 0..runs {
-        let start = Instant::now();
-        let answer = run();
-        let took = start.elapsed();
-        if fastest.as_ref().is_none_or(|(before, _)| took < *before) {
-            fastest = Some((took, answer));
-        }
-        if took > Duration::from_secs(2) {
-            break;
-        }
-    }
-    fastest.expect("at least one run")
+fn entries(rows: &[Operation]) -> Vec<Entry<'_>> {
+    rows.iter().enumerate().filter_map(|(at, operation)| Entry::of(at, operation)).collect()
 }
 
 fn compare(name: &str, history: &History, with_peer: bool) {
@@ -90,11 +33,8 @@ fn compare(name: &str, history: &History, with_peer: bool) {
     let minute = || start.elapsed() > Duration::from_secs(60);
     let budget = Budget { bytes: 4 << 30, time: Duration::from_secs(60), over: &minute };
     let model = CasRegister::default();
-    let (ours, (finding, effort)) = best(5, || {
-        let entries: Vec<Entry<'_>> =
-            history.rows().iter().enumerate().filter_map(|(at, op)| Entry::of(at, op)).collect();
-        search(&model, &entries, &Allowance::new(budget), u64::MAX)
-    });
+    let (ours, (finding, effort)) =
+        best(5, || search(&model, &entries(history.rows()), &Allowance::new(budget), u64::MAX));
     let answer = match finding {
         Finding::Linearizable => "valid".to_string(),
         Finding::NotLinearizable => "invalid".to_string(),
@@ -108,8 +48,8 @@ fn compare(name: &str, history: &History, with_peer: bool) {
         ours.as_secs_f64() * 1e3,
     );
     if with_peer {
-        let operations = for_the_peer(history);
-        let (peer, valid) = best(1, || porcupine_rs::check_operations(&operations));
+        let (peer, valid) =
+            best(3, || porcupine_rs::check_operations(&for_the_peer(&entries(history.rows()))));
         let peer_answer = if valid { "valid" } else { "invalid" };
         assert_eq!(answer, peer_answer, "the two judges disagree on {name}");
         line += &format!(
@@ -121,7 +61,64 @@ fn compare(name: &str, history: &History, with_peer: bool) {
     println!("{line}");
 }
 
+/// Every log in a folder by both, and the sums.
+fn recorded(folder: &Path) {
+    let mut logs: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+        .collect();
+    logs.sort();
+    let model = CasRegister::default();
+    let (mut all_ours, mut all_theirs, mut valid) = (Duration::ZERO, Duration::ZERO, 0);
+    let mut ratios = Vec::new();
+    for path in &logs {
+        let text = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let history = read_any(text.as_slice(), Format::JepsenLog, Keys::One)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+            .history;
+        let budget = Budget { bytes: 4 << 30, time: Duration::from_secs(60), over: &|| false };
+        let (ours, finding) =
+            best(50, || search(&model, &entries(history.rows()), &Allowance::new(budget), u64::MAX).0);
+        let (theirs, legal) =
+            best(50, || porcupine_rs::check_operations(&for_the_peer(&entries(history.rows()))));
+        assert_eq!(finding == Finding::Linearizable, legal, "the two disagree on {}", path.display());
+        valid += usize::from(legal);
+        all_ours += ours;
+        all_theirs += theirs;
+        let ratio = theirs.as_secs_f64() / ours.as_secs_f64();
+        ratios.push(ratio);
+        println!(
+            "{:<16} {:>4} operations {:<8} {:>9.1} µs  porcupine-rs {:>10.1} µs  ratio {ratio:>8.1}",
+            path.file_name().unwrap_or_default().display(),
+            history.len(),
+            if legal { "valid" } else { "invalid" },
+            ours.as_secs_f64() * 1e6,
+            theirs.as_secs_f64() * 1e6,
+        );
+    }
+    ratios.sort_by(f64::total_cmp);
+    let [Some(least), Some(median)] = [ratios.first(), ratios.get(ratios.len() / 2)] else {
+        println!("no .log in {}", folder.display());
+        return;
+    };
+    println!(
+        "{} logs, {valid} valid: {:.3} ms, porcupine-rs {:.1} ms: ratio {:.0} in all, {least:.1} at least, {median:.1} in the \
+         middle",
+        logs.len(),
+        all_ours.as_secs_f64() * 1e3,
+        all_theirs.as_secs_f64() * 1e3,
+        all_theirs.as_secs_f64() / all_ours.as_secs_f64(),
+    );
+}
+
 fn main() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    if let [mode, folder] = &words[..]
+        && mode == "recorded"
+    {
+        return recorded(Path::new(folder));
+    }
     let large = std::env::args().any(|argument| argument == "large");
     let mut random = Pcg64::seed_from_u64(1);
     let mut next = || random.next_u64();
@@ -147,8 +144,7 @@ fn main() {
         let stale =
             (0..300).filter_map(|_| synthetic::with_stale_read(&history, &mut next)).find(|(stale, _)| {
                 let minute = Budget { bytes: 1 << 30, time: Duration::from_secs(60), over: &|| false };
-                let entries: Vec<Entry<'_>> =
-                    stale.rows().iter().enumerate().filter_map(|(at, op)| Entry::of(at, op)).collect();
+                let entries = entries(stale.rows());
                 search(&CasRegister::default(), &entries, &Allowance::new(minute), 100_000).0
                     != Finding::Linearizable
             });

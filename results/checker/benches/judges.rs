@@ -1,13 +1,18 @@
 //! The linear and near-linear judges on a million operations each, beside one plain pass over the same columns. No test:
 //! nothing fails here when a machine is slow.
 //!
-//! `cargo bench -p schism-checker --bench judges`. What is timed: the judge from columns that are loaded already (their
+//! `cargo bench -p schism-checker --bench judges`; with `-- stack 1000` only those whose names have all these words. What is timed: the judge from columns that are loaded already (their
 //! values numbers, nothing else known of them); the plain pass is the sum of all columns (kind and value, begin, end: every
 //! byte once, twelve an operation). Both in processor time, the fastest of several runs each, taken in turn. Half of the
 //! operations put in, half take out, and one in a thousand is of unknown fate where the object allows it.
 
+#[path = "shared/processor.rs"]
+mod processor;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
+
+use processor::processor_time;
 
 use rand_pcg::Pcg64;
 use rand_pcg::rand_core::{Rng, SeedableRng};
@@ -25,14 +30,6 @@ type Next<'a> = &'a mut dyn FnMut() -> u64;
 /// Passes at a time, since the kernel's account of processor time goes by milliseconds.
 const PASSES: u32 = 50;
 
-/// How long this thread had a processor: what other programs do at the same time hardly matters then.
-fn processor_time() -> Duration {
-    let account =
-        std::fs::read_to_string("/proc/thread-self/schedstat").expect("the kernel accounts for threads");
-    let nanoseconds = account.split(' ').next().and_then(|number| number.parse().ok());
-    Duration::from_nanos(nanoseconds.expect("the first number is the time on a processor"))
-}
-
 fn timed<T>(times: u32, run: impl Fn() -> T) -> (Duration, T) {
     let start = processor_time();
     for _ in 1..times {
@@ -42,8 +39,16 @@ fn timed<T>(times: u32, run: impl Fn() -> T) -> (Duration, T) {
     ((processor_time() - start) / times, answer)
 }
 
+/// Whether every word on the command line is in the name.
+fn wanted(name: &str) -> bool {
+    std::env::args().skip(1).filter(|word| !word.starts_with("--")).all(|word| name.contains(&word))
+}
+
 /// The judge and the plain pass in turn.
 fn beside(name: &str, operations: usize, judge: &dyn Fn() -> Answer, pass: &dyn Fn() -> u64) {
+    if !wanted(name) {
+        return;
+    }
     let (mut fastest, mut plain) = (Duration::MAX, Duration::MAX);
     for _ in 0..RUNS {
         let (took, answer) = timed(1, judge);

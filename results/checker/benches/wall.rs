@@ -7,12 +7,14 @@
 //! `-- cas 25` only cases whose names have all these words are run. No test: nothing fails here when a machine is slow,
 //! only when a verdict is wrong.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "shared/counting.rs"]
+mod counting;
+#[path = "shared/peer.rs"]
+mod peer;
+
 use std::process::{Child, Command};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use porcupine_rs::{Model as PeerModel, Operation as PeerOperation};
 use rand_pcg::Pcg64;
 use rand_pcg::rand_core::{Rng, SeedableRng};
 use schism_checker::Budget;
@@ -29,31 +31,6 @@ const PEER_TIME: Duration = Duration::from_secs(60);
 const PEER_KIB: u64 = 8 << 20;
 /// So many histories a case.
 const SEEDS: u64 = 3;
-
-/// Counts what is allocated, and the most there was.
-struct Counting;
-
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every request is handed to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = NOW.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        MOST.fetch_max(now, Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// What is done to a legal history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,60 +136,6 @@ fn changed(change: Change, history: &History, seed: u64) -> Option<(usize, Ret)>
     }
 }
 
-/// A register with cas, as porcupine-rs wants it; -1 stands for nil.
-#[derive(Clone, Debug)]
-struct PeerRegister;
-
-#[derive(Clone, Debug)]
-enum PeerOp {
-    Read(i64),
-    Write(i64),
-    Cas(i64, i64),
-}
-
-impl PeerModel for PeerRegister {
-    type State = i64;
-    type Op = PeerOp;
-    type Metadata = ();
-
-    fn init() -> i64 {
-        -1
-    }
-
-    fn step(state: &i64, op: &PeerOp) -> (bool, i64) {
-        match op {
-            PeerOp::Read(seen) => (seen == state, *state),
-            PeerOp::Write(value) => (true, *value),
-            PeerOp::Cas(from, to) => (from == state, *to),
-        }
-    }
-}
-
-fn number(value: &Value) -> i64 {
-    match value {
-        Value::Int(value) => *value,
-        _ => -1,
-    }
-}
-
-fn for_the_peer(entries: &[Entry<'_>]) -> Vec<PeerOperation<PeerRegister>> {
-    let known = entries.iter().enumerate().filter(|(_, entry)| entry.ret.is_some());
-    known
-        .map(|(at, entry)| PeerOperation {
-            client_id: Some(at as u32),
-            call_time: i64::from(entry.invoke),
-            return_time: i64::from(entry.complete),
-            op: match (entry.call, entry.ret) {
-                (Call::Read { .. }, Some(Ret::Value(seen))) => PeerOp::Read(number(seen)),
-                (Call::Write { value, .. }, _) => PeerOp::Write(number(value)),
-                (Call::Cas { from, to, .. }, _) => PeerOp::Cas(number(from), number(to)),
-                (other, _) => unreachable!("never generated: {other}"),
-            },
-            metadata: None,
-        })
-        .collect()
-}
-
 /// Judges one history; `None` if the case has none to judge.
 fn judge(case: &Case, seed: u64) -> Option<bool> {
     let mut random = Pcg64::seed_from_u64(seed);
@@ -226,12 +149,11 @@ fn judge(case: &Case, seed: u64) -> Option<bool> {
     if let Some((at, ret)) = &change {
         entries[*at].ret = Some(ret);
     }
-    let before = NOW.load(Ordering::Relaxed);
-    MOST.store(before, Ordering::Relaxed);
     let start = Instant::now();
     let over = || start.elapsed() > TIME;
     let budget = Budget { bytes: BYTES, time: TIME, over: &over };
-    let (finding, effort) = search(&CasRegister::default(), &entries, &Allowance::new(budget), u64::MAX);
+    let (bytes, (finding, effort)) =
+        counting::most_bytes(|| search(&CasRegister::default(), &entries, &Allowance::new(budget), u64::MAX));
     let took = start.elapsed();
     let answer = match finding {
         Finding::Linearizable => "valid".to_string(),
@@ -244,7 +166,7 @@ fn judge(case: &Case, seed: u64) -> Option<bool> {
         effort.concurrency,
         effort.optional,
         took.as_secs_f64() * 1e3,
-        (MOST.load(Ordering::Relaxed) - before) as f64 / 1e6,
+        bytes as f64 / 1e6,
         effort.configurations,
     );
     assert!(
@@ -256,7 +178,7 @@ fn judge(case: &Case, seed: u64) -> Option<bool> {
 }
 
 /// What porcupine-rs does with the same history, in this process.
-fn peer(case: &Case, seed: u64) {
+fn by_the_peer(case: &Case, seed: u64) {
     let mut random = Pcg64::seed_from_u64(seed);
     let history = synthetic::history(&case.mix, &mut || random.next_u64());
     let change = changed(case.change, &history, seed);
@@ -264,8 +186,10 @@ fn peer(case: &Case, seed: u64) {
     if let Some((at, ret)) = &change {
         entries[*at].ret = Some(ret);
     }
+    // It knows no calls of unknown fate.
+    entries.retain(|entry| entry.ret.is_some());
     let start = Instant::now();
-    let valid = porcupine_rs::check_operations(&for_the_peer(&entries));
+    let valid = porcupine_rs::check_operations(&peer::for_the_peer(&entries));
     let answer = if valid { "valid" } else { "invalid" };
     println!("    porcupine-rs: {answer} in {:.2} s", start.elapsed().as_secs_f64());
 }
@@ -302,7 +226,7 @@ fn main() -> std::io::Result<()> {
         let (Ok(number), Ok(seed)) = (number.parse::<usize>(), seed.parse()) else {
             unreachable!("this process started itself")
         };
-        peer(&cases[number], seed);
+        by_the_peer(&cases[number], seed);
         return Ok(());
     }
     let with_peer = words.iter().any(|word| word == "peer");

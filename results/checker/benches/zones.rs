@@ -5,11 +5,16 @@
 //! from the history's operations (values numbered, columns built, judged), `columns` from columns that are loaded
 //! already (their values numbers, nothing else known of them), `plain pass` the sum of the two columns of positions.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+#[path = "shared/clock.rs"]
+mod clock;
+#[path = "shared/counting.rs"]
+mod counting;
+#[path = "shared/peer.rs"]
+mod peer;
 
-use porcupine_rs::{Model as PeerModel, Operation as PeerOperation};
+use std::time::Duration;
+
+use peer::for_the_peer;
 use rand_pcg::Pcg64;
 use rand_pcg::rand_core::{Rng, SeedableRng};
 use schism_checker::Budget;
@@ -17,100 +22,12 @@ use schism_checker::linear::{Allowance, Entry, Finding, search};
 use schism_checker::model::Register;
 use schism_checker::synthetic::{self, Mix};
 use schism_checker::zones::{Columns, Zones};
-use schism_history::{Call, History, Outcome, Ret, Value};
-
-/// Counts the bytes in use, and the most there ever were.
-struct Counting;
-
-static USED: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is handed on to the system's allocator as it is; counting allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let used = USED.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        MOST.fetch_max(used, Ordering::Relaxed);
-        // SAFETY: the caller keeps the promises that the system's allocator asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        USED.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
-/// A register, as porcupine-rs wants it.
-#[derive(Clone, Debug)]
-struct PeerRegister;
-
-#[derive(Clone, Debug)]
-enum PeerOp {
-    Read(i64),
-    Write(i64),
-}
-
-impl PeerModel for PeerRegister {
-    type State = i64;
-    type Op = PeerOp;
-    type Metadata = ();
-
-    fn init() -> i64 {
-        -1
-    }
-
-    fn step(state: &i64, op: &PeerOp) -> (bool, i64) {
-        match op {
-            PeerOp::Read(seen) => (seen == state, *state),
-            PeerOp::Write(value) => (true, *value),
-        }
-    }
-}
-
-fn number(value: &Value) -> i64 {
-    match value {
-        Value::Int(value) => *value,
-        _ => -1,
-    }
-}
-
-fn for_the_peer(history: &History) -> Vec<PeerOperation<PeerRegister>> {
-    let ok = history.rows().iter().filter(|operation| operation.outcome.is_ok());
-    ok.map(|operation| PeerOperation {
-        client_id: Some(operation.process.0),
-        call_time: i64::from(operation.invoke),
-        return_time: i64::from(operation.complete),
-        op: match (&operation.call, &operation.outcome) {
-            (Call::Read { .. }, Outcome::Ok(Ret::Value(seen))) => PeerOp::Read(number(seen)),
-            (Call::Write { value, .. }, _) => PeerOp::Write(number(value)),
-            (other, _) => unreachable!("never generated: {other}"),
-        },
-        metadata: None,
-    })
-    .collect()
-}
+use schism_history::History;
 
 /// The shortest of so many runs, the most bytes one of them took, and its answer.
-fn best<T>(runs: usize, mut run: impl FnMut() -> T) -> (Duration, usize, T) {
-    let before = USED.load(Ordering::Relaxed);
-    MOST.store(before, Ordering::Relaxed);
-    let mut timed = || {
-        let start = Instant::now();
-        // Else the work might be moved behind the second look at the clock.
-        let answer = std::hint::black_box(run());
-        (start.elapsed(), answer)
-    };
-    let (mut fastest, mut answer) = timed();
-    for _ in 1..runs {
-        let (took, again) = timed();
-        fastest = fastest.min(took);
-        answer = again;
-    }
-    (fastest, MOST.load(Ordering::Relaxed) - before, answer)
+fn best<T>(runs: usize, run: impl FnMut() -> T) -> (Duration, usize, T) {
+    let (bytes, (fastest, answer)) = counting::most_bytes(|| clock::best(runs, run));
+    (fastest, bytes, answer)
 }
 
 /// The three judges on one history.
@@ -128,7 +45,7 @@ fn judges(name: &str, history: &History) {
     let (searching, search_bytes, (finding, _)) =
         best(10, || search(&model, &entries(), &Allowance::new(never), u64::MAX));
     assert_eq!(zones == Zones::Linearizable, finding == Finding::Linearizable, "zones and search disagree");
-    let operations = for_the_peer(history);
+    let operations = for_the_peer(&all);
     let (peer, peer_bytes, legal) = best(1, || porcupine_rs::check_operations(&operations));
     assert_eq!(zones == Zones::Linearizable, legal, "zones and porcupine-rs disagree");
     println!("{name}: {} operations, {zones:.40?}", history.len());

@@ -69,11 +69,12 @@ fn gave_up(
     };
     let reason = format!(
         "{what} was over while key {key} was searched: {far}; {} operations, up to {} pending at once, {} of unknown fate \
-         that matter, {} configurations explored",
+         that matter, {} configurations explored, up to {} side by side",
         entries.len(),
         effort.concurrency,
         effort.optional,
         effort.configurations,
+        effort.widest,
     );
     let hint = match spent {
         Spent::Memory => {

@@ -74,6 +74,16 @@ pub fn explain<M: Model>(
     }
 }
 
+/// Adds to an anomaly what the state could have been before the first of its operations that nobody can explain, and why
+/// that one and all others that could have come next were refused. Adds nothing if there is no such operation.
+pub fn add_states<M: Model>(model: &M, case: &Case<'_, '_>, anomaly: &mut Anomaly) {
+    if let Frontier::Stuck { culprit, possible } = frontier(model, case.entries, WIDEST) {
+        let known = anomaly.culprit;
+        note_states(model, case, case.entries, culprit, &possible, anomaly);
+        anomaly.culprit = known.or(anomaly.culprit);
+    }
+}
+
 fn unexplained<M: Model>(model: &M, case: &Case<'_, '_>, part: &[Entry<'_>]) -> String {
     let last = part.iter().filter(|entry| entry.ret.is_some()).max_by_key(|entry| entry.complete);
     let until = last.map_or(case.history.end, |entry| case.history.rows()[entry.operation].completed);
@@ -96,15 +106,7 @@ fn tell<M: Model>(
 ) {
     let operations = case.history.rows();
     let culprit_at = part[culprit].operation;
-    anomaly.culprit = Some(culprit_at);
-    for (state, _) in possible {
-        let shown = model.show(state);
-        if !anomaly.possible_states.contains(&shown) {
-            anomaly.possible_states.push(shown);
-        }
-    }
-    let refusal = refusal(model, &operations[culprit_at], &anomaly.possible_states);
-    anomaly.refused = refused(model, case, part, culprit, possible, refusal.clone());
+    let refusal = note_states(model, case, part, culprit, possible, anomaly);
     let shape = model.as_register().and_then(|initial| {
         shapes::recognise(&Scene {
             operations,
@@ -158,6 +160,28 @@ fn tell<M: Model>(
     anomaly.witness.extend(spoken_of.into_iter().filter(|at| operations[*at].outcome.word() == "fail"));
     anomaly.witness.sort_unstable();
     anomaly.witness.dedup();
+}
+
+/// Notes what the state could have been, and who could not come next. Answers why the culprit could not.
+fn note_states<M: Model>(
+    model: &M,
+    case: &Case<'_, '_>,
+    part: &[Entry<'_>],
+    culprit: usize,
+    possible: &[Configuration<M::State>],
+    anomaly: &mut Anomaly,
+) -> String {
+    let culprit_at = part[culprit].operation;
+    anomaly.culprit = Some(culprit_at);
+    for (state, _) in possible {
+        let shown = model.show(state);
+        if !anomaly.possible_states.contains(&shown) {
+            anomaly.possible_states.push(shown);
+        }
+    }
+    let refusal = refusal(model, &case.history.rows()[culprit_at], &anomaly.possible_states);
+    anomaly.refused = refused(model, case, part, culprit, possible, refusal.clone());
+    refusal
 }
 
 /// Why the culprit cannot be put in line: `the register could only hold 15 or 16 then`.

@@ -201,7 +201,9 @@ impl Objects {
             Answer::Legal => Ok(Known::Legal),
             Answer::Unfit(reason) => Err(reason.into()),
             Answer::Illegal(violation) => {
-                Ok(Known::Illegal(Box::new(told(history, of.key, &case, &violation))))
+                let mut anomaly = told(history, of.key, &case, &violation);
+                fallback::add_states(self.object, history, of.key, &mut anomaly);
+                Ok(Known::Illegal(Box::new(anomaly)))
             }
         }
     }

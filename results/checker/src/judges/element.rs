@@ -64,8 +64,10 @@ impl Element {
     };
 }
 
-/// What is known of one element, as positions: enough to see that nothing is wrong.
+/// What is known of one element, as positions: enough to see that nothing is wrong. None lies on two lines of the
+/// processor's cache: elements are met in no order.
 #[derive(Clone, Copy)]
+#[repr(align(32))]
 struct Summary {
     /// Where the first add began, and where the first add or proof of its presence was over.
     add: u32,

@@ -104,6 +104,22 @@ pub(super) fn explain(
     told.expect("only called with what was searched")
 }
 
+/// Adds to what a linear judge found what the state could have been before it, and who could not come next: by following
+/// its few operations alone, through all that is possible.
+pub(super) fn add_states(object: Object, history: &History, key: &Key, anomaly: &mut Anomaly) {
+    let witness: Vec<u32> = anomaly.witness.iter().map(|at| *at as u32).collect();
+    let rows = rows(history, &witness);
+    let entries = entries(&rows);
+    let case = Case { history, key, entries: &entries };
+    // Whoever holds a lock that only its holder gives back: that it is held is all there is to know.
+    let object = if object == Object::Mutex { Object::Semaphore } else { object };
+    with_model!(object, by_element(history, &witness), |model| {
+        if strange(model, &entries).is_none() {
+            explain::add_states(model, &case, anomaly);
+        }
+    });
+}
+
 fn searched<M: Model>(
     model: &M,
     history: &History,

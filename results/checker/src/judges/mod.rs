@@ -24,11 +24,12 @@ pub mod lock;
 pub mod log;
 mod object;
 mod pairs;
+mod peaks;
 pub mod priority;
 pub mod queue;
 pub mod semaphore;
+mod skyline;
 pub mod stack;
-mod trees;
 mod unknown;
 
 pub use checker::Objects;

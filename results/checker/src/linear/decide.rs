@@ -27,6 +27,8 @@ struct Decision<'a, 'b, 'h, M: Model> {
     configurations: u64,
     /// All that returned before this event is legal.
     furthest: u32,
+    /// The largest number of configurations kept at one event.
+    widest: usize,
     /// Where parts were already looked at in vain.
     looked_at: Option<u32>,
 }
@@ -38,7 +40,8 @@ pub(super) fn decide<M: Model, P: PendingSet>(
     allowance: &Allowance<'_>,
     steps: u64,
 ) -> (Finding, Effort) {
-    let mut decision = Decision { line, allowance, steps, configurations: 0, furthest: 0, looked_at: None };
+    let mut decision =
+        Decision { line, allowance, steps, configurations: 0, furthest: 0, widest: 0, looked_at: None };
     let finding = match way {
         Way::Turns => decision.take_turns::<P>(),
         Way::Depth if !decision.line.model.deterministic() => Finding::GaveUp(Spent::Steps),
@@ -57,6 +60,7 @@ pub(super) fn decide<M: Model, P: PendingSet>(
         reached,
         concurrency: decision.line.slots,
         optional: decision.line.optional,
+        widest: decision.widest,
     };
     (finding, effort)
 }
@@ -120,6 +124,7 @@ impl<M: Model> Decision<'_, '_, '_, M> {
         let (swept, sweep) = Sweep::<M, P>::new(self.line, self.allowance, limits).whole();
         let (configurations, narrowed) = (sweep.configurations, sweep.narrowed);
         self.configurations += configurations;
+        self.widest = self.widest.max(sweep.widest);
         match swept {
             Ok(Swept::Through) => Finding::Linearizable,
             Ok(Swept::Stuck(at)) => {

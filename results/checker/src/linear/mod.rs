@@ -89,6 +89,8 @@ pub struct Effort {
     pub concurrency: usize,
     /// Operations that may have happened or not, and could matter.
     pub optional: usize,
+    /// The largest number of configurations that were possible at one event, as far as they were looked at side by side.
+    pub widest: usize,
 }
 
 /// Searches for a legal order of the operations of one object. `steps` bounds the configurations visited; time and

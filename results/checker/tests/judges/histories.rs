@@ -136,6 +136,44 @@ fn queues() {
     unknown(Object::Queue, "1 10 20 write 5 -", "a queue has no rule for write(5)");
 }
 
+/// What the state could have been before the bad operation, and who could not come next, whichever judge it was.
+#[test]
+fn linear_judges_tell_of_states() {
+    let of = |object, text| {
+        let Judgement { anomalies, .. } = judged(object, text);
+        let [anomaly] = &anomalies[..] else { panic!("one anomaly, not {anomalies:#?}") };
+        let refused: Vec<(usize, String)> =
+            anomaly.refused.iter().map(|refused| (refused.operation, refused.because.clone())).collect();
+        (anomaly.possible_states.clone(), refused)
+    };
+    let overtaken = "
+        1 10 20 enqueue 5 -
+        2 30 40 enqueue 6 -
+        3 50 60 dequeue - 6
+        4 70 80 dequeue - 5";
+    let because = "the queue could only be [5 6] then, which refuses this".to_string();
+    assert_eq!(of(Object::Queue, overtaken), (vec!["[5 6]".to_string()], vec![(2, because)]));
+    let held = "
+        1 1000 2000 acquire - 1
+        2 3000 4000 acquire - 2
+        1 5000 6000 release - -";
+    let because = "the lock could only be held then, which refuses this".to_string();
+    assert_eq!(of(Object::Mutex, held), (vec!["held".to_string()], vec![(1, because)]));
+    let missing = "
+        1 10 20 add 5 true
+        3 25 45 remove 6 -
+        2 30 40 contains 5 false";
+    let because = "the element could only be there then, which refuses this".to_string();
+    assert_eq!(of(Object::Elements, missing), (vec!["there".to_string()], vec![(2, because)]));
+    let counted = "
+        1 10 20 increment 1 -
+        3 25 45 increment 1 -
+        2 30 40 read - 0";
+    let (states, refused) = of(Object::Counter, counted);
+    assert_eq!(states.first().map(String::as_str), Some("1"));
+    assert_eq!(refused[0].0, 2, "{refused:?}");
+}
+
 /// A key whose elements are equal is searched, others are not; the verdict says so.
 #[test]
 fn what_is_not_put_in_once_is_searched() {

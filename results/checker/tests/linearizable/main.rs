@@ -7,6 +7,9 @@ mod judge;
 mod laws;
 mod models;
 mod objects;
+#[path = "../../benches/shared/peer.rs"]
+mod peer;
+mod planted;
 mod script;
 mod search;
 mod second_opinion;

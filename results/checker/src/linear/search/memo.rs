@@ -57,9 +57,9 @@ impl<M: Model, P: PendingSet> Search<'_, '_, '_, M, P> {
         let entry = size_of::<((u32, StateId, P), Tried)>() + 1;
         // The table is at most 7/8 full.
         let old = self.memo.capacity() / 7 * 8 * entry;
-        let new = (2 * old).max(1024 * entry);
+        let new = (2 * old).max(64 * entry);
         self.holding.grow(new)?;
-        self.memo.reserve(self.memo.capacity().max(512));
+        self.memo.reserve(self.memo.capacity().max(28));
         self.holding.shrink(old);
         Ok(())
     }
