@@ -1,6 +1,7 @@
 //! What goes wrong: one file a nemesis. To add one, copy `none.rs`, the nemesis that breaks nothing, and write it into
 //! [`ALL`].
 
+mod clock;
 mod corrupt;
 mod delay;
 mod duplicate;
@@ -79,6 +80,7 @@ pub const ALL: &[Entry] = &[
     mtu::ENTRY,
     kill::ENTRY,
     pause::ENTRY,
+    clock::ENTRY,
     membership::ENTRY,
 ];
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::{Clock, Reading, Skew};
 use crate::link::{Cut, Link, Traffic, Wrong};
 
 /// A node of the cluster, by its position; people see `n1`, `n2`, ….
@@ -112,6 +113,13 @@ pub enum Change {
         /// In which state.
         run: Run,
     },
+    /// A node's clock is wrong.
+    Clock {
+        /// Which node's.
+        node: Node,
+        /// How.
+        skew: Skew,
+    },
     /// A node is no member of the cluster: taken out by request to the others, its daemon ended. It comes back empty.
     Removed {
         /// Which node.
@@ -126,6 +134,8 @@ pub struct Desired {
     pub links: BTreeMap<Pair, Link>,
     /// Nodes that are not simply up.
     pub runs: BTreeMap<Node, Run>,
+    /// Nodes whose clocks are wrong, and how.
+    pub clocks: BTreeMap<Node, Clock>,
 }
 
 impl Desired {
@@ -139,6 +149,7 @@ impl Desired {
                     let state = desired.runs.entry(node).or_default();
                     *state = run.max(*state);
                 }
+                Change::Clock { node, skew } => desired.clocks.entry(node).or_default().join(skew),
                 Change::Removed { node } => drop(desired.runs.insert(node, Run::Down)),
             }
         }
@@ -155,6 +166,11 @@ impl Desired {
     /// The state wanted of a node.
     pub fn run(&self, node: Node) -> Run {
         self.runs.get(&node).copied().unwrap_or_default()
+    }
+
+    /// The clock wanted of a node.
+    pub fn clock(&self, node: Node) -> Clock {
+        self.clocks.get(&node).copied().unwrap_or_default()
     }
 }
 
@@ -178,6 +194,8 @@ pub struct Daemon {
     pub cpu: Duration,
     /// Whether the kernel says that it is stopped.
     pub stopped: bool,
+    /// Its own clock, if that was ever skewed and can be read.
+    pub clock: Option<Reading>,
 }
 
 /// A daemon that ended although it was wanted up.
@@ -209,6 +227,10 @@ mod tests {
         assert_eq!(both.links[&pair].rate, Some(1000));
         assert!(Desired::of([&slow]).cut(Cut::Drop).is_empty());
         assert_eq!(Desired::of([&cut, &pause]).run(Node(0)), Run::Paused);
+        let (ahead, further) = (Skew::Jump(5), Skew::Jump(9));
+        let skew = |skew| Change::Clock { node: Node(1), skew };
+        let both = Desired::of([&skew(ahead), &skew(further), &pause]);
+        assert_eq!((both.clock(Node(1)).jump_ns, both.clock(Node(0))), (9, Clock::default()));
         assert_eq!(Desired::of([]), Desired::default());
     }
 }

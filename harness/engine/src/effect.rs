@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schism_history::Effect;
 
+use crate::clock::{Skew, shown};
 use crate::cluster::{Change, Daemon, Node, Observation, Pair, Run};
 use crate::link::{Cut, Traffic, Wrong};
 
@@ -30,6 +31,7 @@ pub struct Around {
 pub fn effect(changes: &[Change], around: &Around) -> Effect {
     let mut links: BTreeMap<Kind, BTreeSet<Pair>> = BTreeMap::new();
     let mut runs: BTreeMap<Node, Run> = BTreeMap::new();
+    let mut clocks: Vec<(Node, Skew)> = Vec::new();
     let mut removed: Vec<Node> = Vec::new();
     for change in changes {
         match *change {
@@ -39,12 +41,14 @@ pub fn effect(changes: &[Change], around: &Around) -> Effect {
             Change::Run { node, run } => {
                 runs.insert(node, run);
             }
+            Change::Clock { node, skew } => clocks.push((node, skew)),
             Change::Removed { node } => removed.push(node),
         }
     }
     let mut proofs: Vec<Effect> = removed.into_iter().map(|node| of_removal(node, around)).collect();
     proofs.extend(links.iter().map(|(kind, pairs)| of_links(*kind, pairs, around)));
     proofs.extend(runs.into_iter().map(|(node, run)| of_run(node, run, around)));
+    proofs.extend(clocks.into_iter().map(|(node, skew)| of_clock(node, skew, around)));
     Effect {
         bit: !proofs.is_empty() && proofs.iter().all(|proof| proof.bit),
         evidence: proofs.into_iter().map(|proof| proof.evidence).collect::<Vec<_>>().join("; "),
@@ -127,6 +131,13 @@ fn of_links(kind: Kind, pairs: &BTreeSet<Pair>, around: &Around) -> Effect {
     Effect { bit: number > 0, evidence }
 }
 
+/// Its own clock showed it.
+fn of_clock(node: Node, skew: Skew, around: &Around) -> Effect {
+    let clock = |observation: &Observation| observation.daemons.get(node.0).copied().flatten()?.clock;
+    let (bit, evidence) = shown(skew, clock(&around.begun), clock(&around.ending));
+    Effect { bit, evidence: format!("{node}: {evidence}") }
+}
+
 /// It was a member, was none, and is one again with another daemon.
 fn of_removal(node: Node, around: &Around) -> Effect {
     let [before, meanwhile, after] = &around.members;
@@ -195,6 +206,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::clock::Reading;
     use crate::cluster::Endpoint;
     use crate::link::{Delay, Loss, Reorder, Share};
 
@@ -204,7 +216,7 @@ mod tests {
         let cpu = Duration::from_millis(cpu_ms);
         Observation {
             dropped: BTreeMap::from([(PAIR, dropped)]),
-            daemons: vec![pid.map(|pid| Daemon { pid, cpu, stopped })],
+            daemons: vec![pid.map(|pid| Daemon { pid, cpu, stopped, clock: None })],
             ..Observation::default()
         }
     }
@@ -300,6 +312,24 @@ mod tests {
         assert_eq!(bit, Effect { bit: true, evidence: "n1: pid 7 → 9".into() });
         assert!(!effect(&kill, &around([pid(Some(7)), pid(Some(7)), pid(Some(7)), pid(Some(7))])).bit);
         assert!(!effect(&kill, &around([pid(None), pid(None), pid(None), pid(Some(9))])).bit);
+    }
+
+    #[test]
+    fn a_skew_must_show_in_the_daemon_that_it_struck() {
+        let jump = [Change::Clock { node: Node(0), skew: Skew::Jump(1_000_000_000) }];
+        let at = |ahead_ns| {
+            let mut seen = seen(0, Some(7), false, 0);
+            let (host, least_ns, most_ns) = (Duration::ZERO, ahead_ns, ahead_ns);
+            let clock = Some(Reading { host, ahead_ns, least_ns, most_ns });
+            seen.daemons[0].as_mut().expect("it runs").clock = clock;
+            seen
+        };
+        let bit = effect(&jump, &around([at(0), at(1_000_000_000), at(1_000_000_000), at(0)]));
+        let evidence = "n1: own clock 1.000 s ahead, then 1.000 s ahead".into();
+        assert_eq!(bit, Effect { bit: true, evidence });
+        assert!(!effect(&jump, &around([at(0), at(0), at(0), at(0)])).bit);
+        let unread = seen(0, Some(7), false, 0);
+        assert!(!effect(&jump, &around([unread.clone(), unread.clone(), unread.clone(), unread])).bit);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod backend;
 pub mod client;
+pub mod clock;
 pub mod cluster;
 pub mod disruption;
 pub mod effect;

@@ -40,6 +40,7 @@ pub fn run(name: &str) -> ExitCode {
     let (_, case) = CASES
         .iter()
         .chain(crate::links::CASES)
+        .chain(crate::clocks::CASES)
         .find(|(known, _)| *known == name)
         .expect("the runner knows its cases");
     case();
@@ -402,7 +403,7 @@ fn too_late() {
 
 fn probed() {
     let found = probe();
-    assert_eq!(found.len(), 10);
+    assert_eq!(found.len(), 11);
     // This case runs only where a cluster can be made: then nothing of it may be missing.
     for one in
         found.iter().filter(|one| one.name != "fast heal of connections" && one.name != "user namespace")

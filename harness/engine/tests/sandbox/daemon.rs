@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub const COMMAND: &str = "daemon";
 pub const PORT: u16 = 7000;
@@ -19,6 +19,10 @@ pub fn main() -> ExitCode {
         loop {
             thread::park();
         }
+    }
+    if std::env::args().nth(2).as_deref() == Some("clock") {
+        println!("{}", clock());
+        return ExitCode::SUCCESS;
     }
     println!("daemon {} is here", std::process::id());
     let descriptors = list("/proc/self/fd");
@@ -81,6 +85,14 @@ fn converse(stream: &TcpStream, socket: &UdpSocket, datagrams: &Datagrams, descr
                 });
                 "spinning".into()
             }
+            ["clock"] => clock(),
+            ["swing", milliseconds] => swing(milliseconds),
+            ["back"] => back(),
+            ["new", "program"] => new_program(Command::new("/proc/self/exe").args([COMMAND, "clock"])),
+            // Searched for in every folder of the path: most attempts fail.
+            ["found", "program"] => new_program(Command::new("date").arg("+%s%N")),
+            ["shell"] => new_program(Command::new("sh").args(["-c", "exec sh -c 'sh -c \"date +%s%N\"'"])),
+            ["ticking", threads] => ticking(threads),
             ["environment"] => {
                 std::env::vars().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
             }
@@ -93,6 +105,66 @@ fn converse(stream: &TcpStream, socket: &UdpSocket, datagrams: &Datagrams, descr
             return;
         }
     }
+}
+
+/// The time of day, in nanoseconds since 1970, as this process has it.
+fn clock() -> String {
+    now().to_string()
+}
+
+fn now() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos())
+}
+
+/// How far the time of day gets away from the monotonic clock in so many milliseconds, least and most, from now on.
+fn swing(milliseconds: &str) -> String {
+    let (begun, start) = (Instant::now(), now() as i128);
+    let lasts = Duration::from_millis(milliseconds.parse().expect("milliseconds"));
+    let (mut least, mut most) = (0, 0);
+    while begun.elapsed() < lasts {
+        let off = now() as i128 - start - begun.elapsed().as_nanos() as i128;
+        (least, most) = (off.min(least), off.max(most));
+    }
+    format!("{least},{most}")
+}
+
+/// Waits until the time of day is earlier than it was a moment ago, and says by how much.
+fn back() -> String {
+    let mut last = now();
+    loop {
+        let next = now();
+        if next < last {
+            return (last - next).to_string();
+        }
+        last = next;
+    }
+}
+
+/// What another program says.
+fn new_program(command: &mut Command) -> String {
+    let output = command.output().expect("running a program");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Threads that look at the clock all the time, by every function there is for it, and make others that do.
+fn ticking(threads: &str) -> String {
+    for _ in 0..threads.parse().expect("a number") {
+        thread::spawn(|| {
+            loop {
+                for _ in 0..1000 {
+                    std::hint::black_box(now());
+                    // SAFETY: the first takes a null pointer, the second a live timeval and no time zone.
+                    unsafe {
+                        libc::time(std::ptr::null_mut());
+                        let mut time: libc::timeval = std::mem::zeroed();
+                        libc::gettimeofday(&raw mut time, std::ptr::null_mut());
+                    }
+                }
+                thread::spawn(now).join().expect("no panic");
+            }
+        });
+    }
+    "ticking".into()
 }
 
 /// Starts a process that does nothing for ever, and says its id.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use schism_engine::backend::sandbox::{Sandbox, enter};
 use schism_engine::backend::{Backend, BackendError};
+use schism_engine::clock::Skew;
 use schism_engine::cluster::{Change, Desired, Node, Run};
 use schism_engine::link::{Cut, Delay, Loss, Share, Wrong};
 
@@ -45,6 +46,7 @@ pub fn victim() -> ExitCode {
         cut(node(0), node(1)),
         run(1, Run::Paused),
         run(2, Run::Down),
+        Change::Clock { node: Node(0), skew: Skew::Jump(3_600_000_000_000) },
         link(slow),
         link(Wrong::Loss(Loss::Random(Share::percent(10)))),
         link(Wrong::Cut(Cut::Reset)),

@@ -83,7 +83,12 @@ pub fn main(filters: &[&str]) -> ExitCode {
             skipped += 1;
             continue;
         }
-        for (name, _) in CASES.iter().chain(crate::links::CASES).filter(|(name, _)| wanted(name)) {
+        for (name, _) in CASES
+            .iter()
+            .chain(crate::links::CASES)
+            .chain(crate::clocks::CASES)
+            .filter(|(name, _)| wanted(name))
+        {
             note(user, name, judge(&runner.command(user, &[CASE, name]).output().expect("running a case")));
         }
         if wanted(killed::NAME) {

@@ -103,6 +103,14 @@ impl Stage {
         self.connect(index).ask(question)
     }
 
+    /// The head of a node's answer to a request by HTTP, once; nothing while it does not answer.
+    pub fn http_head(&self, index: usize) -> Option<String> {
+        let mut talk = self.try_connect(index, LONG).ok()?;
+        talk.stream.get_mut().write_all(b"GET /version HTTP/1.0\r\n\r\n").ok()?;
+        let lines = talk.stream.lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+        Some(lines.map(|line| line + "\n").collect())
+    }
+
     /// Whether one node's daemon gets an answer from another's.
     pub fn reaches(&self, from: usize, to: &str, patience: Duration) -> bool {
         self.ask(from, &format!("visit {to} {}", patience.as_millis())) == "hello"

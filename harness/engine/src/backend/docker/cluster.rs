@@ -283,6 +283,12 @@ impl Backend for Docker {
 
     fn apply(&mut self, desired: &Desired) -> Result<(), BackendError> {
         self.look();
+        if let Some(node) = desired.clocks.keys().next() {
+            return Err(BackendError::Unsupported {
+                problem: format!("{node}: clocks cannot be skewed in docker yet"),
+                remedy: "run it with --backend sandbox".into(),
+            });
+        }
         let mut commands = Vec::new();
         for (index, member) in self.members.iter().enumerate() {
             let links = links_at(Node(index), desired);
@@ -331,6 +337,7 @@ impl Backend for Docker {
                 pid: one.pid,
                 cpu: Duration::from_nanos(one.cpu_ns),
                 stopped: one.stopped,
+                clock: None,
             }));
         }
         Ok(observation)

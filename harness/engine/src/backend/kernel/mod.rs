@@ -1,11 +1,17 @@
 //! What backends ask of the kernel inside namespaces that are their own: faults of links, signals to a whole
-//! node, netlink.
+//! node, clocks of processes, netlink.
 
 pub mod chain;
 pub mod children;
 mod chooser;
+#[cfg(target_arch = "x86_64")]
+pub mod clock;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "clock/elsewhere.rs"]
+pub mod clock;
 pub mod cuts;
 mod datagram;
+pub mod execs;
 pub mod matrix;
 pub mod netlink;
 pub mod processes;

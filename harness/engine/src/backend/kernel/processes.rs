@@ -91,8 +91,14 @@ fn all_stopped() -> io::Result<bool> {
     Ok(true)
 }
 
+/// Whether a process has ended, waited for or not.
+pub fn is_dead(pid: i32) -> bool {
+    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    matches!(state(&stat), None | Some(b'Z' | b'X'))
+}
+
 /// The letter after the name in parentheses; the name itself may contain anything.
-fn state(stat: &[u8]) -> Option<u8> {
+pub fn state(stat: &[u8]) -> Option<u8> {
     let end = stat.iter().rposition(|byte| *byte == b')')?;
     stat.get(end + 2).copied()
 }

@@ -2,22 +2,26 @@
 //!
 //! It furnishes the node (own `/proc`, `/run`, data directory, host name), starts the daemon, kills, stops and continues
 //! it on command, reaps what ends, and measures. It ends when its controller does, and the kernel then kills everything
-//! in the node. It has one thread and keeps no state that a restart of the daemon would need.
+//! in the node. It has one thread (ptrace wants that) but for the moment of a start, and keeps no
+//! state but the clock that its node is to have.
 //!
 //! Apart from what is mounted here, a daemon sees the machine's own files: this separates nodes from one another and
 //! keeps the machine's network, processes and clock out of reach; it is no jail for hostile programs.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Stdio};
+use std::process::{Child, ExitCode, Stdio};
+use std::thread;
 
 use super::AGENT_COMMAND;
+use super::clock::Clocks;
+use super::execs::{self, Execs};
 use super::processes;
 use super::protocol::{Command, Exit, Furniture, Message, Reply, receive, send};
-use super::system::{check, die_with_parent, mount};
+use super::system::{check, die_with_parent, mount, socket_pair};
 
 /// Where the agent finds its end of the lifeline.
 pub(super) const LIFELINE: i32 = 3;
@@ -50,6 +54,8 @@ struct Agent {
     children: OwnedFd,
     daemon: Option<u32>,
     starts: u32,
+    clocks: Clocks,
+    execs: Option<Execs>,
 }
 
 fn serve() -> io::Result<()> {
@@ -66,7 +72,9 @@ fn serve() -> io::Result<()> {
         Ok(log) => log,
         Err(error) => return send(&lifeline, &Message::Reply(Err(error.to_string()))),
     };
-    let mut agent = Agent { name: furniture.name, lifeline, log, children, daemon: None, starts: 0 };
+    let name = furniture.name;
+    let clocks = Clocks::default();
+    let mut agent = Agent { name, lifeline, log, children, daemon: None, starts: 0, clocks, execs: None };
     send(&agent.lifeline, &Message::Reply(Ok(Reply::Done)))?;
     agent.run()
 }
@@ -74,18 +82,23 @@ fn serve() -> io::Result<()> {
 impl Agent {
     fn run(&mut self) -> io::Result<()> {
         loop {
-            let wait = |fd: &OwnedFd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-            let mut both = [wait(&self.lifeline), wait(&self.children)];
-            // SAFETY: the pointer and the count are those of a live array.
-            let polled = check(unsafe { libc::poll(both.as_mut_ptr(), 2, -1) });
-            if polled.is_err_and(|error| error.kind() != io::ErrorKind::Interrupted) {
-                return Err(io::Error::last_os_error());
-            }
-            if both[1].revents != 0 {
+            // Rounded up: waking too early would mean waking twice.
+            let patience = self.clocks.until_due().map_or(-1, |due| due.as_millis() as i32 + 1);
+            let mut fds =
+                [self.lifeline.as_raw_fd(), self.children.as_raw_fd(), self.listener()].map(readable);
+            poll(&mut fds, patience)?;
+            if fds[1].revents != 0 {
                 self.forget_signals();
             }
             self.reap()?;
-            if both[0].revents != 0 {
+            self.clocks.renew();
+            match fds[2].revents {
+                0 => {}
+                revents if revents & libc::POLLIN != 0 => self.new_program()?,
+                // Nobody is left who could execute anything.
+                _ => self.execs = None,
+            }
+            if fds[0].revents != 0 {
                 let Some(command) = receive::<Command>(&self.lifeline, true)? else { return Ok(()) };
                 let reply = self.obey(command).map_err(|error| error.to_string());
                 send(&self.lifeline, &Message::Reply(reply))?;
@@ -103,9 +116,13 @@ impl Agent {
             Command::Kill => self.kill_all()?,
             Command::Pause => processes::stop_all()?,
             Command::Resume => processes::signal_all(libc::SIGCONT)?,
+            Command::Clock(clock) => self.clocks.set(clock)?,
             Command::Measure => {
                 let measured = self.daemon.map(processes::measure).transpose()?;
-                return Ok(Reply::Measured(measured));
+                // One that is stopped cannot look at its clock.
+                let clock = measured.as_ref().filter(|one| !one.stopped);
+                let clock = clock.and_then(|one| self.clocks.read(one.pid as i32));
+                return Ok(Reply::Measured(measured, clock));
             }
         }
         Ok(Reply::Done)
@@ -130,9 +147,7 @@ impl Agent {
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(self.log.try_clone()?).stderr(self.log.try_clone()?);
-        // SAFETY: between fork and exec only system calls are made, none of which allocates.
-        unsafe { command.pre_exec(leave_agent) };
-        let child = command.spawn().map_err(|error| {
+        let child = self.spawn(command).map_err(|error| {
             let missing = file.is_some() && error.kind() == io::ErrorKind::NotFound;
             let hint = if missing { " (is it installed on this machine?)" } else { "" };
             io::Error::other(format!("cannot start {shown}: {error}{hint}"))
@@ -140,6 +155,51 @@ impl Agent {
         // Its id in the node, as the daemon itself knows it; the kernel counts upwards, so every start has another.
         self.daemon = Some(child.id());
         Ok(())
+    }
+
+    /// Starts a process of whose new programs we hear, its first one included: who starts it waits until it is a program, so
+    /// that is done by another thread.
+    fn spawn(&mut self, mut command: std::process::Command) -> io::Result<Child> {
+        let (ours, theirs) = socket_pair()?;
+        let to = theirs.as_raw_fd();
+        // SAFETY: between fork and exec only system calls are made, none of which allocates.
+        unsafe { command.pre_exec(move || execs::tell(to).and_then(|()| leave_agent())) };
+        thread::scope(|scope| {
+            let spawned = scope.spawn(move || {
+                let spawned = command.spawn();
+                // The child's copy closes when it is another program: then nobody can write any more.
+                drop(theirs);
+                spawned
+            });
+            loop {
+                let mut fds = [ours.as_raw_fd(), self.listener()].map(readable);
+                poll(&mut fds, -1)?;
+                if fds[1].revents & libc::POLLIN != 0 {
+                    self.new_program()?;
+                } else if fds[0].revents != 0 {
+                    match Execs::receive(&ours)? {
+                        Some(execs) => self.execs = Some(execs),
+                        None => break,
+                    }
+                }
+            }
+            spawned.join().expect("starting a process does not panic")
+        })
+    }
+
+    /// Somebody wants to be another program: where clocks are wrong he is followed, to be given his again.
+    fn new_program(&self) -> io::Result<()> {
+        let Some(execs) = &self.execs else { return Ok(()) };
+        let Some(waiting) = execs.next()? else { return Ok(()) };
+        if !self.clocks.is_right() {
+            execs::follow(waiting.thread);
+        }
+        execs.allow(&waiting)
+    }
+
+    fn listener(&self) -> RawFd {
+        // The kernel ignores negative descriptors.
+        self.execs.as_ref().map_or(-1, AsRawFd::as_raw_fd)
     }
 
     /// Kills everybody and waits until they are gone. A daemon that had ended before is reported as such first.
@@ -157,9 +217,16 @@ impl Agent {
         loop {
             let mut status = 0;
             // SAFETY: `status` is a live integer.
-            let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG) };
+            let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG | libc::__WALL) };
             if pid <= 0 {
                 return Ok(());
+            }
+            if libc::WIFSTOPPED(status) {
+                if execs::stopped(pid, status) && (self.clocks.is_right() || self.clocks.follow(pid).is_err())
+                {
+                    execs::forget(pid);
+                }
+                continue;
             }
             if self.daemon == Some(pid as u32) {
                 self.daemon = None;
@@ -178,6 +245,20 @@ impl Agent {
         let mut signals = [0u8; 4096];
         // SAFETY: the pointer and the length are those of a live array. How often we were told does not matter.
         unsafe { libc::read(self.children.as_raw_fd(), signals.as_mut_ptr().cast(), signals.len()) };
+    }
+}
+
+fn readable(fd: RawFd) -> libc::pollfd {
+    libc::pollfd { fd, events: libc::POLLIN, revents: 0 }
+}
+
+/// Waits for one of these, for at most so many milliseconds; -1 is for ever.
+fn poll(fds: &mut [libc::pollfd], patience_ms: i32) -> io::Result<()> {
+    // SAFETY: the pointer and the count are those of a live slice.
+    let polled = check(unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, patience_ms) });
+    match polled {
+        Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -19,6 +19,7 @@ use super::system::enter_network;
 use super::warden::{Made, Warden};
 use super::{Options, Timings};
 use crate::backend::{Backend, BackendError, ClientNetwork};
+use crate::clock::Clock;
 use crate::cluster::{Daemon, Death, Desired, Endpoint, Node, NodeSpec, Observation, Program, Run};
 
 /// A cluster in namespaces of this machine. Dropping it takes everything down but the folder.
@@ -39,6 +40,7 @@ struct Member {
     agent: Agent,
     program: Option<Program>,
     run: Run,
+    clock: Clock,
     deaths: Vec<Exit>,
 }
 
@@ -91,7 +93,13 @@ impl Sandbox {
         }
         let clients = networks.pop().expect("the clients' network is made last").namespace;
         let notes = notes(&matrix, options.fast_heal && !heals_fast);
-        let member = |agent| Member { agent, program: None, run: Run::Down, deaths: Vec::new() };
+        let member = |agent| Member {
+            agent,
+            program: None,
+            run: Run::Down,
+            clock: Clock::default(),
+            deaths: Vec::new(),
+        };
         Ok(Sandbox {
             specs: specs(options.nodes),
             folder,
@@ -158,23 +166,30 @@ impl Backend for Sandbox {
         for (index, member) in self.members.iter_mut().enumerate() {
             let wanted = desired.run(Node(index));
             let Some(program) = &member.program else { continue };
-            for command in commands(member.run, wanted, program) {
+            // Before it is started again: then its clock is wrong from its first instruction on. Before it is paused: who is
+            // stopped already can still be changed.
+            let clock = desired.clock(Node(index));
+            let clock = (clock != member.clock).then(|| Command::Clock(clock));
+            for command in clock.into_iter().chain(commands(member.run, wanted, program)) {
                 match member.agent.send(&command) {
-                    Ok(()) => open.push((index, state_after(&command))),
+                    Ok(()) => open.push((index, After::of(&command))),
                     Err(error) => drop(failed.get_or_insert(error)),
                 }
             }
         }
         let mut refusing = None;
-        for (index, [done, refused]) in open {
+        for (index, after) in open {
             let member = &mut self.members[index];
-            match member.agent.reply() {
+            match (member.agent.reply(), after) {
                 // What came after a refusal had nothing to act on.
-                Ok(_) if refusing == Some(index) => {}
-                Ok(_) => member.run = done,
-                Err(error) => {
-                    member.run = refused;
-                    refusing = Some(index);
+                (Ok(_), After::Run { .. }) if refusing == Some(index) => {}
+                (Ok(_), After::Run { done, .. }) => member.run = done,
+                (Ok(_), After::Clock(clock)) => member.clock = clock,
+                (Err(error), after) => {
+                    if let After::Run { refused, .. } = after {
+                        member.run = refused;
+                        refusing = Some(index);
+                    }
                     failed.get_or_insert(error);
                 }
             }
@@ -196,10 +211,10 @@ impl Backend for Sandbox {
         let mut daemons = Vec::new();
         for answer in answers {
             daemons.push(match answer? {
-                Reply::Measured(Some(one)) => {
-                    Some(Daemon { pid: one.pid, cpu: one.cpu, stopped: one.stopped })
+                Reply::Measured(Some(one), clock) => {
+                    Some(Daemon { pid: one.pid, cpu: one.cpu, stopped: one.stopped, clock })
                 }
-                Reply::Measured(None) | Reply::Done => None,
+                Reply::Measured(None, _) | Reply::Done => None,
             });
         }
         Ok(Observation { dropped, traffic, daemons })
@@ -274,15 +289,28 @@ fn commands(from: Run, to: Run, program: &Program) -> Vec<Command> {
     }
 }
 
-/// In which state a daemon is after a command: when it was done, and when it was refused.
-fn state_after(command: &Command) -> [Run; 2] {
-    match command {
-        Command::Start { .. } => [Run::Up, Run::Down],
-        Command::Kill => [Run::Down, Run::Down],
-        // Some processes may be stopped: the way back is the same.
-        Command::Pause => [Run::Paused, Run::Paused],
-        Command::Resume => [Run::Up, Run::Paused],
-        Command::Measure => unreachable!("measuring changes nothing and is not part of a change of state"),
+/// How a node is after a command.
+enum After {
+    /// In which state its daemon is when that was done, and when it was refused.
+    Run { done: Run, refused: Run },
+    /// What its clock is when that was done. When it was refused, it is asked again next time.
+    Clock(Clock),
+}
+
+impl After {
+    fn of(command: &Command) -> Self {
+        let (done, refused) = match command {
+            Command::Start { .. } => (Run::Up, Run::Down),
+            Command::Kill => (Run::Down, Run::Down),
+            // Some processes may be stopped: the way back is the same.
+            Command::Pause => (Run::Paused, Run::Paused),
+            Command::Resume => (Run::Up, Run::Paused),
+            Command::Clock(clock) => return After::Clock(*clock),
+            Command::Measure => {
+                unreachable!("measuring changes nothing and is not part of a change of state")
+            }
+        };
+        After::Run { done, refused }
     }
 }
 

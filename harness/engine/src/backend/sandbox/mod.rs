@@ -7,14 +7,14 @@
 //!
 //! A program that wants sandboxes does three things: hand over to [`agent_main`] when its first argument is
 //! [`AGENT_COMMAND`], call [`enter`] before it starts a thread, and then [`Sandbox::create`].
-//! What it cannot do: skew clocks, or hold a hostile program.
+//! What it cannot do: hold a hostile program.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 // What its files ask of the kernel, under short names.
 #[cfg(target_os = "linux")]
-use super::kernel::{cuts, matrix, netlink, processes, system};
+use super::kernel::{clock, cuts, execs, matrix, netlink, processes, system};
 
 #[cfg(target_os = "linux")]
 mod agent;

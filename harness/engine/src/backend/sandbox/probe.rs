@@ -13,6 +13,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::Capability;
+use super::clock;
 use super::cuts::Cuts;
 use super::enter::{isolate, refused};
 use super::links;
@@ -56,6 +57,7 @@ const ATTEMPTS: &[(&str, Needed, Attempt)] = &[
     ("refusing links", Needed::Nobody, refusing),
     ("slow, lossy and garbling links", Needed::Nobody, shaping),
     ("pause", Needed::Everybody, pause),
+    ("skewed clocks", Needed::Nobody, clocks),
     ("fast heal of connections", Needed::Nobody, fast_heal),
 ];
 
@@ -240,6 +242,32 @@ fn pause() -> Result<Found, BackendError> {
         libc::WIFSTOPPED(status)
     };
     Ok(if stopped { works("SIGSTOP") } else { fails("a process did not stop", OTHERWISE) })
+}
+
+fn clocks() -> Result<Found, BackendError> {
+    let failed = |error| BackendError::system("making a process")(error);
+    // SAFETY: the child makes only system calls; it is killed and waited for.
+    let tried = unsafe {
+        let pid = check(libc::fork()).map_err(failed)?;
+        if pid == 0 {
+            loop {
+                libc::pause();
+            }
+        }
+        let tried = clock::attempt(pid);
+        check(libc::kill(pid, libc::SIGKILL)).map_err(failed)?;
+        check(libc::waitpid(pid, std::ptr::null_mut(), 0)).map_err(failed)?;
+        tried
+    };
+    Ok(match tried {
+        Ok(()) => {
+            works("jump, drift, strobe and leap second by a patch of the process's vDSO; ends by its lease")
+        }
+        Err(error) => fails(
+            format!("the clock of a process of our own cannot be changed: {error}"),
+            "sudo sysctl -w kernel.yama.ptrace_scope=1, or run as root",
+        ),
+    })
 }
 
 fn fast_heal() -> Result<Found, BackendError> {

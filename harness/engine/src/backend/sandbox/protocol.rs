@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::kernel::processes::Measured;
+use crate::clock::{Clock, Reading};
 
 /// The longest packet: what a socket's default buffer holds, so arguments and environment are far below.
 const LONGEST: usize = 192 * 1024;
@@ -40,6 +41,8 @@ pub(super) enum Command {
     Pause,
     /// Let them go on.
     Resume,
+    /// Make everybody's clock this wrong, or right.
+    Clock(Clock),
     /// Say how the daemon is.
     Measure,
 }
@@ -58,8 +61,8 @@ pub(super) enum Message {
 pub(super) enum Reply {
     /// It is done.
     Done,
-    /// How the daemon is; `None` where none runs.
-    Measured(Option<Measured>),
+    /// How the daemon is, `None` where none runs, and what its own clock shows.
+    Measured(Option<Measured>, Option<Reading>),
 }
 
 /// How a daemon ended.

@@ -1,0 +1,187 @@
+//! Keeps the clock of a whole node wrong: of everything that runs in it now and of what comes later.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::{Block, mend, now_ns, read, renew, skew};
+use crate::backend::kernel::processes;
+use crate::clock::{Clock, Reading};
+
+/// How often leases are renewed: well before they are over. Also when a process is found that has lost its skew.
+const RENEWAL: Duration = Duration::from_secs(1);
+const SECOND_NS: u64 = 1_000_000_000;
+/// How long a strobe is watched for both of its states. A nemesis turns at least once a second.
+const STROBE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The clock of a node.
+#[derive(Default)]
+pub struct Clocks {
+    wanted: Clock,
+    block: Block,
+    due: Option<Instant>,
+    /// It was wrong at some time: there may be something to read.
+    touched: bool,
+}
+
+impl Clocks {
+    /// Makes the clock of everybody in the node this wrong, or right. Safe to repeat.
+    ///
+    /// # Errors
+    /// When a process cannot be given another clock, and why.
+    pub fn set(&mut self, wanted: Clock) -> io::Result<()> {
+        self.block = after(&self.block, &self.wanted, &wanted, now_ns());
+        self.wanted = wanted;
+        if self.is_right() {
+            self.due = None;
+            return each(mend);
+        }
+        self.touched = true;
+        self.due = Some(Instant::now() + RENEWAL);
+        each(|pid| skew(pid, &self.block))
+    }
+
+    /// Whether nobody's clock is wanted wrong.
+    pub fn is_right(&self) -> bool {
+        self.wanted == Clock::default()
+    }
+
+    /// How long until leases have to be renewed; `None` where there are none.
+    pub fn until_due(&self) -> Option<Duration> {
+        self.due.map(|due| due.saturating_duration_since(Instant::now()))
+    }
+
+    /// Renews every lease, if it is time to. Whoever has slipped through gets his skew now.
+    pub fn renew(&mut self) {
+        if self.due.is_none_or(|due| Instant::now() < due) {
+            return;
+        }
+        self.due = Some(Instant::now() + RENEWAL);
+        // A process that refuses now has taken the skew before or was reported then; its own clock is read as the proof.
+        let _ = each(|pid| renew(pid, &self.block));
+    }
+
+    /// Gives a process that has just become another program the node's clock.
+    ///
+    /// # Errors
+    /// When it cannot be given.
+    pub fn follow(&self, pid: i32) -> io::Result<()> {
+        if self.is_right() { Ok(()) } else { ended_is_fine(skew(pid, &self.block)) }
+    }
+
+    /// Reads a process's own clock, if it was ever wrong; while it strobes, in both of its states.
+    pub fn read(&self, pid: i32) -> Option<Reading> {
+        if !self.touched {
+            return None;
+        }
+        let mut last = read(pid).ok()??;
+        let (mut least_ns, mut most_ns) = (last.ahead_ns, last.ahead_ns);
+        let begun = Instant::now();
+        // Until both states were seen: a look may come too late, when there is little processor time.
+        while most_ns - least_ns < self.wanted.strobe_ns.abs() / 2 && begun.elapsed() < STROBE_PATIENCE {
+            std::thread::sleep(until_turned(&self.block, now_ns()));
+            last = read(pid).ok()??;
+            (least_ns, most_ns) = (least_ns.min(last.ahead_ns), most_ns.max(last.ahead_ns));
+        }
+        let host = Duration::from_nanos(last.host_ns);
+        Some(Reading { host, ahead_ns: last.ahead_ns, least_ns, most_ns })
+    }
+}
+
+/// The parameters for a clock, coming from another: what has not changed goes on from its own beginning.
+fn after(block: &Block, before: &Clock, wanted: &Clock, now_ns: u64) -> Block {
+    let strobe = |clock: &Clock| (clock.strobe_ns, clock.strobe_every);
+    let begun = |is_on: bool, same: bool, from: u64| match (is_on, same) {
+        (false, _) => 0,
+        (true, true) => from,
+        (true, false) => now_ns,
+    };
+    let every_ns = wanted.strobe_every.as_nanos().min(u128::from(u64::MAX)) as u64;
+    Block {
+        jump_ns: wanted.jump_ns,
+        drift_ppb: wanted.drift_ppb,
+        drift_from_ns: begun(
+            wanted.drift_ppb != 0,
+            wanted.drift_ppb == before.drift_ppb,
+            block.drift_from_ns,
+        ),
+        strobe_ns: wanted.strobe_ns,
+        strobe_every_ns: if wanted.strobe_ns == 0 { 0 } else { every_ns },
+        strobe_from_ns: begun(wanted.strobe_ns != 0, strobe(wanted) == strobe(before), block.strobe_from_ns),
+        leap_at_ns: match (wanted.leap, before.leap) {
+            (false, _) => 0,
+            (true, true) => block.leap_at_ns,
+            (true, false) => (now_ns / SECOND_NS + 1) * SECOND_NS,
+        },
+    }
+}
+
+/// How long until a strobe is in its other state for half of its while.
+fn until_turned(block: &Block, now_ns: u64) -> Duration {
+    let every = block.strobe_every_ns.max(1);
+    let into = now_ns.saturating_sub(block.strobe_from_ns) % every;
+    Duration::from_nanos(every - into + every / 2).min(STROBE_PATIENCE)
+}
+
+/// Does this to everybody in the node, and to those that were born meanwhile by somebody to whom it had not been done yet.
+fn each(act: impl Fn(i32) -> io::Result<()>) -> io::Result<()> {
+    let mut done = BTreeSet::new();
+    loop {
+        let new: Vec<i32> = processes::everybody()?.into_iter().filter(|pid| done.insert(*pid)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        for pid in new {
+            if processes::is_dead(pid) {
+                continue;
+            }
+            if let Err(error) = ended_is_fine(act(pid))
+                && !processes::is_dead(pid)
+            {
+                let why = format!("the clock of process {pid} cannot be changed: {error}");
+                return Err(io::Error::new(error.kind(), why));
+            }
+        }
+    }
+}
+
+/// Who has ended has no clock.
+fn ended_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error)
+            // The last is what the memory of a process says that has just ended.
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::WriteZero | io::ErrorKind::UnexpectedEof) || error.raw_os_error() == Some(libc::ESRCH) =>
+        {
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_not_changed_goes_on_from_its_own_beginning() {
+        let drift = Clock { drift_ppb: 5, ..Clock::default() };
+        let first = after(&Block::default(), &Clock::default(), &drift, 3 * SECOND_NS);
+        assert_eq!(first, Block { drift_ppb: 5, drift_from_ns: 3 * SECOND_NS, ..Block::default() });
+        let every = Duration::from_millis(10);
+        let more = Clock { jump_ns: 7, leap: true, strobe_ns: 1, strobe_every: every, ..drift };
+        let second = after(&first, &drift, &more, 5 * SECOND_NS + 1);
+        let wanted = Block {
+            jump_ns: 7,
+            strobe_ns: 1,
+            strobe_every_ns: 10_000_000,
+            strobe_from_ns: 5 * SECOND_NS + 1,
+            leap_at_ns: 6 * SECOND_NS,
+            ..first
+        };
+        assert_eq!(second, wanted);
+        assert_eq!(after(&second, &more, &more, 9 * SECOND_NS), second, "repeated");
+        assert_eq!(after(&second, &more, &Clock::default(), 9 * SECOND_NS), Block::default());
+        let turned = until_turned(&second, second.strobe_from_ns + 4_000_000);
+        assert_eq!(turned, Duration::from_millis(11), "the middle of the next while");
+    }
+}

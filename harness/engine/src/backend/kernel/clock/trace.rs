@@ -1,0 +1,288 @@
+//! Holding a process still by ptrace, and running something in one of its threads.
+//!
+//! A process that is held goes on by itself when the holder dies: that is the kernel's promise to tracees.
+//! A signal that was on its way to a thread when it was stopped is delivered when it goes on.
+
+use std::fs;
+use std::io;
+use std::ptr;
+use std::time::{Duration, Instant};
+
+use super::arch::{BEHIND_TRAP, Registers, SYSTEM_CALL};
+
+/// How long a thread may take to stop: it may be waiting for its disk.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often it is looked at before the looking gets slower.
+const EAGER: u32 = 200;
+const GLANCE: Duration = Duration::from_micros(100);
+/// Steps that a thread may need for one instruction: another stop may come between.
+const STEPS: u32 = 64;
+
+const GET_SIGNAL_MASK: libc::c_uint = 0x420a;
+const SET_SIGNAL_MASK: libc::c_uint = 0x420b;
+/// Everything waits while we run something, but the trap that ends it: a blocked one would reset its handler.
+const ALL_BUT_TRAP: u64 = !(1 << (libc::SIGTRAP - 1));
+
+/// A process, or one thread of it, that is held. Dropping it lets it go on.
+pub(super) struct Held {
+    threads: Vec<Thread>,
+}
+
+/// A thread that is held.
+struct Thread {
+    id: i32,
+    /// To be delivered when it goes on.
+    signal: i32,
+}
+
+/// What a thread that was waited for did.
+enum Stop {
+    Signal(i32),
+    Event(i32),
+    Gone,
+}
+
+impl Held {
+    /// All threads of a process.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or a thread does not stop in time.
+    pub(super) fn process(pid: i32) -> io::Result<Self> {
+        let mut held = Held { threads: Vec::new() };
+        loop {
+            // A thread may have made another before it was stopped.
+            let known = |id: &i32| held.threads.iter().any(|thread| thread.id == *id);
+            let new: Vec<i32> = threads(pid)?.into_iter().filter(|id| !known(id)).collect();
+            let before = held.threads.len();
+            for id in new {
+                held.threads.extend(hold(pid, id)?);
+            }
+            if held.threads.len() == before {
+                return if before == 0 { Err(io::ErrorKind::NotFound.into()) } else { Ok(held) };
+            }
+        }
+    }
+
+    /// One thread of a process: its first, or another if that has ended.
+    pub(super) fn thread(pid: i32) -> io::Result<Self> {
+        for id in threads(pid)? {
+            if let Some(thread) = hold(pid, id)? {
+                return Ok(Held { threads: vec![thread] });
+            }
+        }
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    /// Lets every thread that is in the middle of one of these ranges of addresses run until it is out.
+    pub(super) fn leave(&self, ranges: &[(u64, u64)]) -> io::Result<()> {
+        for thread in &self.threads {
+            let inside = |registers: &Registers| {
+                let at = registers.instruction();
+                ranges.iter().any(|(start, end)| (start + 1..*end).contains(&at))
+            };
+            if !inside(&Registers::of(thread.id)?) {
+                continue;
+            }
+            undisturbed(thread.id, || {
+                for _ in 0..STEPS {
+                    step(thread.id)?;
+                    if !inside(&Registers::of(thread.id)?) {
+                        return Ok(());
+                    }
+                }
+                Err(io::Error::other("a thread does not leave the code that is to be changed"))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Makes a system call in the process, by the instruction for it at this address.
+    pub(super) fn system_call(&self, instruction: u64, number: i64, arguments: [u64; 6]) -> io::Result<u64> {
+        let result = self.run(|thread, registers| {
+            registers.system_call(instruction, number, arguments).give(thread)?;
+            for _ in 0..STEPS {
+                step(thread)?;
+                let now = Registers::of(thread)?;
+                if now.instruction() == instruction + SYSTEM_CALL.len() as u64 {
+                    return Ok(now.result());
+                }
+            }
+            Err(io::Error::other("an injected system call did not return"))
+        })?;
+        if result < 0 { Err(io::Error::from_raw_os_error(-result as i32)) } else { Ok(result as u64) }
+    }
+
+    /// Calls a function in the process, on a stack whose top holds the address of a breakpoint.
+    pub(super) fn call(&self, function: u64, top: u64, trap: u64, arguments: [u64; 2]) -> io::Result<i64> {
+        self.run(|thread, registers| {
+            registers.call(function, top, trap, arguments).give(thread)?;
+            for _ in 0..STEPS {
+                request(libc::PTRACE_CONT, thread, 0)?;
+                match wait(thread)? {
+                    Stop::Gone => return Err(io::ErrorKind::NotFound.into()),
+                    Stop::Signal(libc::SIGTRAP) => {
+                        let now = Registers::of(thread)?;
+                        if now.instruction() == trap + BEHIND_TRAP {
+                            return Ok(now.result());
+                        }
+                    }
+                    Stop::Signal(signal @ (libc::SIGSEGV | libc::SIGBUS | libc::SIGILL)) => {
+                        return Err(io::Error::other(format!("an injected call ended by signal {signal}")));
+                    }
+                    Stop::Signal(_) | Stop::Event(_) => {}
+                }
+            }
+            Err(io::Error::other("an injected call did not return"))
+        })
+    }
+
+    /// Runs something in a thread, preferably in one to which no signal is on its way, and gives it its registers back.
+    fn run<T>(&self, act: impl FnOnce(i32, Registers) -> io::Result<T>) -> io::Result<T> {
+        let thread = self.threads.iter().find(|thread| thread.signal == 0).unwrap_or(&self.threads[0]).id;
+        let registers = Registers::of(thread)?;
+        let result = undisturbed(thread, || act(thread, registers));
+        registers.give(thread)?;
+        result
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        for thread in &self.threads {
+            // It may have been killed meanwhile.
+            let _ = request(libc::PTRACE_DETACH, thread.id, thread.signal);
+        }
+    }
+}
+
+fn threads(pid: i32) -> io::Result<Vec<i32>> {
+    let names = fs::read_dir(format!("/proc/{pid}/task"))?;
+    Ok(names.flatten().filter_map(|name| name.file_name().to_str()?.parse().ok()).collect())
+}
+
+/// Stops a thread; nothing if it has ended.
+fn hold(pid: i32, id: i32) -> io::Result<Option<Thread>> {
+    match seize(pid, id) {
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(None),
+        seized => seized?,
+    }
+    // From here on it is ours, and let go if it does not stop.
+    let stopped = request(libc::PTRACE_INTERRUPT, id, 0).and_then(|()| until_stopped(id));
+    match stopped {
+        Ok(Some(signal)) => Ok(Some(Thread { id, signal })),
+        Ok(None) => Ok(None),
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(None),
+        Err(error) => {
+            let _ = request(libc::PTRACE_DETACH, id, 0);
+            Err(error)
+        }
+    }
+}
+
+fn seize(pid: i32, id: i32) -> io::Result<()> {
+    let Err(error) = request(libc::PTRACE_SEIZE, id, 0) else { return Ok(()) };
+    // It may be ours already: one that is followed into a new program.
+    if error.raw_os_error() == Some(libc::EPERM) && tracer(pid, id) == Some(std::process::id()) {
+        return Ok(());
+    }
+    // Of a dead thread the kernel says that it may not be traced.
+    if error.raw_os_error() == Some(libc::EPERM) && is_dead(pid, id) {
+        return Err(io::Error::from_raw_os_error(libc::ESRCH));
+    }
+    Err(error)
+}
+
+/// The process that traces a thread, if one does.
+fn tracer(pid: i32, id: i32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/task/{id}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?.trim().parse().ok()
+}
+
+fn is_dead(pid: i32, id: i32) -> bool {
+    let stat = fs::read(format!("/proc/{pid}/task/{id}/stat")).unwrap_or_default();
+    matches!(super::super::processes::state(&stat), None | Some(b'Z' | b'X'))
+}
+
+/// Waits until an interrupted thread stands at the border of its own code. Returns the signal that it is about to get.
+fn until_stopped(id: i32) -> io::Result<Option<i32>> {
+    loop {
+        match wait(id)? {
+            Stop::Gone => return Ok(None),
+            // It is inside the call that makes it another program: the stop that was asked for comes at its first instruction.
+            Stop::Event(libc::PTRACE_EVENT_EXEC) => request(libc::PTRACE_CONT, id, 0)?,
+            Stop::Event(_) => return Ok(Some(0)),
+            Stop::Signal(signal) => return Ok(Some(signal)),
+        }
+    }
+}
+
+/// Lets a thread run one instruction, or hold before it once more.
+fn step(thread: i32) -> io::Result<()> {
+    request(libc::PTRACE_SINGLESTEP, thread, 0)?;
+    match wait(thread)? {
+        Stop::Gone => Err(io::ErrorKind::NotFound.into()),
+        Stop::Signal(_) | Stop::Event(_) => Ok(()),
+    }
+}
+
+/// Does this while no signal can reach the thread.
+fn undisturbed<T>(thread: i32, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let mask = |request: libc::c_uint, mask: &mut u64| {
+        // SAFETY: the kernel reads or writes exactly the eight bytes it is told of, those of a live number.
+        let done = unsafe { libc::ptrace(request, thread, size_of::<u64>(), ptr::from_mut(mask)) };
+        if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    };
+    let mut before = 0;
+    mask(GET_SIGNAL_MASK, &mut before)?;
+    mask(SET_SIGNAL_MASK, &mut ALL_BUT_TRAP.clone())?;
+    let result = act();
+    mask(SET_SIGNAL_MASK, &mut before)?;
+    result
+}
+
+/// Waits for the next stop of a tracee. The end of a process is left for whoever has started it.
+fn wait(thread: i32) -> io::Result<Stop> {
+    let begun = Instant::now();
+    let mut looks = 0;
+    loop {
+        // SAFETY: all zero is a valid siginfo; both pointers are those of live values.
+        unsafe {
+            let mut seen: libc::siginfo_t = std::mem::zeroed();
+            let look = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+            if libc::waitid(libc::P_PID, thread as u32, &raw mut seen, look) == -1 {
+                let error = io::Error::last_os_error();
+                return if error.raw_os_error() == Some(libc::ECHILD) { Ok(Stop::Gone) } else { Err(error) };
+            }
+            match seen.si_code {
+                _ if seen.si_pid() == 0 => {}
+                libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED => return Ok(Stop::Gone),
+                _ => {
+                    let mut status = 0;
+                    if libc::waitpid(thread, &raw mut status, libc::__WALL | libc::WNOHANG) == thread {
+                        return Ok(stop(status));
+                    }
+                }
+            }
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "a thread does not stop"));
+        }
+        looks += 1;
+        if looks > EAGER { std::thread::sleep(GLANCE) } else { std::thread::yield_now() }
+    }
+}
+
+fn stop(status: i32) -> Stop {
+    match status >> 16 {
+        _ if !libc::WIFSTOPPED(status) => Stop::Gone,
+        0 => Stop::Signal(libc::WSTOPSIG(status)),
+        event => Stop::Event(event),
+    }
+}
+
+/// A request without an address.
+pub(super) fn request(request: libc::c_uint, thread: i32, data: i32) -> io::Result<()> {
+    // SAFETY: none of our requests by this way has the kernel write to our memory.
+    let done = unsafe { libc::ptrace(request, thread, ptr::null_mut::<u8>(), data as usize) };
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -1,0 +1,240 @@
+//! The payload for x86-64: what a patched process runs instead of the vDSO's functions, and its registers.
+//!
+//! The code is copied into a page of the process, so it finds its parameters by its own address, rounded down to the page.
+//! It asks the kernel (one system call, where the vDSO needs none), and adds what the parameters say. It uses only
+//! registers that a called function may change.
+
+use std::io;
+use std::ptr;
+
+use super::page::{BLOCKS_AT, CODE_AT, EXPIRES_AT, LEASE_NS, WHICH_AT};
+
+/// The functions of the vDSO that tell the time of day, and where in the payload each one's replacement is.
+pub(super) const FUNCTIONS: [(&str, fn() -> u64); 3] = [
+    ("__vdso_clock_gettime", || 0),
+    ("__vdso_gettimeofday", || at(&raw const schism_clock_gettimeofday)),
+    ("__vdso_time", || at(&raw const schism_clock_time)),
+];
+
+/// The instruction that makes a system call; the vDSO has one.
+pub(super) const SYSTEM_CALL: [u8; 2] = [0x0f, 0x05];
+
+/// The breakpoint on which a call ends.
+pub(super) const TRAP: [u8; 1] = [0xcc];
+
+/// How far behind the breakpoint a process stands that has run into it.
+pub(super) const BEHIND_TRAP: u64 = 1;
+
+/// `movabs rax, target; jmp rax`
+pub(super) const JUMP_BYTES: usize = 12;
+
+/// The jump that replaces the first bytes of a function.
+pub(super) fn jump(target: u64) -> [u8; JUMP_BYTES] {
+    let mut code = [0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xe0];
+    code[2..10].copy_from_slice(&target.to_le_bytes());
+    code
+}
+
+/// Where such a jump leads; nothing if it is none.
+pub(super) fn target(code: &[u8; JUMP_BYTES]) -> Option<u64> {
+    let target = u64::from_le_bytes(code[2..10].try_into().expect("eight bytes"));
+    (jump(target) == *code).then_some(target)
+}
+
+/// The payload's bytes.
+pub(super) fn payload() -> &'static [u8] {
+    let length = at(&raw const schism_clock_end) as usize;
+    // SAFETY: the assembler put exactly that many bytes between the two labels, and nobody writes to code.
+    unsafe { std::slice::from_raw_parts(&raw const schism_clock_gettime, length) }
+}
+
+fn at(label: *const u8) -> u64 {
+    label as u64 - (&raw const schism_clock_gettime) as u64
+}
+
+/// A thread's registers.
+#[derive(Clone, Copy)]
+pub(super) struct Registers(libc::user_regs_struct);
+
+impl Registers {
+    pub(super) fn of(thread: i32) -> io::Result<Self> {
+        // SAFETY: registers are plain numbers, and the kernel fills them all; the pointer is that of a live value.
+        unsafe {
+            let mut registers: libc::user_regs_struct = std::mem::zeroed();
+            let done = libc::ptrace(libc::PTRACE_GETREGS, thread, ptr::null_mut::<u8>(), &raw mut registers);
+            if done == -1 { Err(io::Error::last_os_error()) } else { Ok(Registers(registers)) }
+        }
+    }
+
+    pub(super) fn give(&self, thread: i32) -> io::Result<()> {
+        // SAFETY: the kernel reads the registers from a live value and checks them.
+        let done =
+            unsafe { libc::ptrace(libc::PTRACE_SETREGS, thread, ptr::null_mut::<u8>(), &raw const self.0) };
+        if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// The address of the next instruction.
+    pub(super) fn instruction(&self) -> u64 {
+        self.0.rip
+    }
+
+    /// What a call gave.
+    pub(super) fn result(&self) -> i64 {
+        self.0.rax as i64
+    }
+
+    /// About to make a system call by the instruction at this address.
+    #[must_use]
+    pub(super) fn system_call(mut self, instruction: u64, number: i64, arguments: [u64; 6]) -> Self {
+        let registers = &mut self.0;
+        // Whatever call the thread was in is not to be made again now; it is when the registers are given back.
+        (registers.rip, registers.rax, registers.orig_rax) = (instruction, number as u64, u64::MAX);
+        [registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9] = arguments;
+        self
+    }
+
+    /// About to call a function that returns to the address on top of this stack.
+    #[must_use]
+    pub(super) fn call(mut self, function: u64, top: u64, _end: u64, arguments: [u64; 2]) -> Self {
+        let registers = &mut self.0;
+        (registers.rip, registers.rsp, registers.orig_rax) = (function, top, u64::MAX);
+        [registers.rdi, registers.rsi] = arguments;
+        self
+    }
+}
+
+unsafe extern "C" {
+    static schism_clock_gettime: u8;
+    static schism_clock_gettimeofday: u8;
+    static schism_clock_time: u8;
+    static schism_clock_end: u8;
+}
+
+std::arch::global_asm!(
+    ".pushsection .text.schism_clock, \"ax\"",
+    ".balign 16",
+    ".globl schism_clock_gettime, schism_clock_gettimeofday, schism_clock_time, schism_clock_end",
+    // int clock_gettime(clock: edi, time: rsi)
+    "schism_clock_gettime:",
+    "mov eax, {CLOCK_GETTIME}",
+    "syscall",
+    "test eax, eax",
+    "jnz 9f",
+    "test edi, edi", // CLOCK_REALTIME
+    "jz 2f",
+    "cmp edi, 5", // CLOCK_REALTIME_COARSE
+    "je 2f",
+    "cmp edi, 11", // CLOCK_TAI
+    "jne 9f",
+    "2:",
+    "imul rcx, [rsi], 1000000000",
+    "add rcx, [rsi + 8]",
+    "call 50f",
+    "mov ecx, 1000000000",
+    "xor edx, edx",
+    "div rcx",
+    "mov [rsi], rax",
+    "mov [rsi + 8], rdx",
+    "xor eax, eax",
+    "9: ret",
+    // int gettimeofday(time: rdi, zone: rsi)
+    ".balign 16",
+    "schism_clock_gettimeofday:",
+    "mov eax, {GETTIMEOFDAY}",
+    "syscall",
+    "test eax, eax",
+    "jnz 9f",
+    "test rdi, rdi",
+    "jz 9f",
+    "imul rcx, [rdi], 1000000000",
+    "imul rdx, [rdi + 8], 1000",
+    "add rcx, rdx",
+    "call 50f",
+    "mov ecx, 1000000000",
+    "xor edx, edx",
+    "div rcx",
+    "mov [rdi], rax",
+    "mov eax, edx",
+    "mov ecx, 1000",
+    "xor edx, edx",
+    "div ecx",
+    "mov [rdi + 8], rax",
+    "xor eax, eax",
+    "9: ret",
+    // long time(seconds: rdi)
+    ".balign 16",
+    "schism_clock_time:",
+    "push rdi",
+    "sub rsp, 16",
+    "xor edi, edi",
+    "mov rsi, rsp",
+    "call schism_clock_gettime",
+    "mov rax, [rsp]",
+    "add rsp, 16",
+    "pop rdi",
+    "test rdi, rdi",
+    "jz 9f",
+    "mov [rdi], rax",
+    "9: ret",
+    // The nanoseconds in rcx as the parameters have them, in rax. Changes rdx and r8 to r11.
+    ".balign 16",
+    "50:",
+    "lea r8, [rip]",
+    "and r8, -4096",
+    "mov r11, rcx",
+    // Beyond the lease, and before it (the machine's own clock went back): as it is.
+    "mov r9, [r8 + {EXPIRES_AT}]",
+    "sub r9, rcx",
+    "movabs r10, {LEASE_NS}",
+    "cmp r9, r10",
+    "ja 8f",
+    "mov r9, [r8 + {WHICH_AT}]",
+    "shl r9, 6",
+    "lea r9, [r8 + r9 + {BLOCKS_AT}]",
+    // Jump.
+    "add r11, [r9]",
+    // Drift: nanoseconds since it began, times parts per billion.
+    "mov rax, rcx",
+    "sub rax, [r9 + 16]",
+    "mov r10d, 1000000000",
+    "imul qword ptr [r9 + 8]",
+    "idiv r10",
+    "add r11, rax",
+    // Strobe: every other while.
+    "mov r10, [r9 + 32]",
+    "test r10, r10",
+    "jz 3f",
+    "mov rax, rcx",
+    "sub rax, [r9 + 40]",
+    "xor edx, edx",
+    "div r10",
+    "test al, 1",
+    "jnz 3f",
+    "add r11, [r9 + 24]",
+    "3:",
+    // Leap second: from then on one second less.
+    "mov r10, [r9 + 48]",
+    "test r10, r10",
+    "jz 4f",
+    "cmp rcx, r10",
+    "jb 4f",
+    "sub r11, 1000000000",
+    "4:",
+    // There is no time before 1970.
+    "xor eax, eax",
+    "test r11, r11",
+    "cmovs r11, rax",
+    "8:",
+    "mov rax, r11",
+    "ret",
+    "schism_clock_end:",
+    ".popsection",
+    CLOCK_GETTIME = const libc::SYS_clock_gettime,
+    GETTIMEOFDAY = const libc::SYS_gettimeofday,
+    EXPIRES_AT = const EXPIRES_AT,
+    WHICH_AT = const WHICH_AT,
+    BLOCKS_AT = const BLOCKS_AT,
+    LEASE_NS = const LEASE_NS,
+);
+
+const _: () = assert!(CODE_AT % 16 == 0, "the assembler counts on it");
