@@ -314,6 +314,10 @@ demos! {
     demo_lease_on_wall_clock "lease-on-wall-clock"
     demo_votes_for_anyone "votes-for-anyone"
     demo_dirty_reads "dirty-reads"
+    demo_reads_one "reads-one"
+    demo_writes_one "writes-one"
+    demo_repair_overwrites "repair-overwrites"
+    demo_stamps_by_wall_clock "stamps-by-wall-clock"
 }
 
 /// What of the host a run must not change.

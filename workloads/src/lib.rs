@@ -29,7 +29,7 @@ pub struct Entry {
 pub type Settings = BTreeMap<String, String>;
 
 /// Every workload there is.
-pub const ALL: &[Entry] = &[register::ENTRY, set::ENTRY, lock::ENTRY, watch::ENTRY];
+pub const ALL: &[Entry] = &[register::ENTRY, register::READ_WRITE, set::ENTRY, lock::ENTRY, watch::ENTRY];
 
 /// The workload of that name.
 pub fn named(name: &str) -> Option<&'static Entry> {

@@ -15,19 +15,27 @@ use schism_history::{Call, CallKind, Key, Outcome, Ret, Value};
 
 use crate::{Entry, Settings, number};
 
+const SETTINGS: &[Setting] = &[
+    Setting { name: "keys", about: "how many keys; 20 by default" },
+    Setting { name: "clients-per-key", about: "how many clients work a key at a time; 5 by default" },
+    Setting { name: "calls-per-visit", about: "calls before a group moves to its next key; 100 by default" },
+];
+
 pub(crate) const ENTRY: Entry = Entry {
     name: "register",
     about: "reads, writes and cas on many keys, each linearizable; every value is written once",
     calls: &[CallKind::Read, CallKind::Write, CallKind::Cas],
-    settings: &[
-        Setting { name: "keys", about: "how many keys; 20 by default" },
-        Setting { name: "clients-per-key", about: "how many clients work a key at a time; 5 by default" },
-        Setting {
-            name: "calls-per-visit",
-            about: "calls before a group moves to its next key; 100 by default",
-        },
-    ],
-    make: |settings| make(settings),
+    settings: SETTINGS,
+    make: |settings| make(settings, &ENTRY, WRITES),
+};
+
+/// For stores that cannot compare and set.
+pub(crate) const READ_WRITE: Entry = Entry {
+    name: "read-write",
+    about: "the same without cas, for stores that have none",
+    calls: &[CallKind::Read, CallKind::Write],
+    settings: SETTINGS,
+    make: |settings| make(settings, &READ_WRITE, 100 - READS),
 };
 
 /// Of a hundred calls so many are reads, so many writes; the rest are cas.
@@ -37,17 +45,18 @@ const WRITES: u64 = 30;
 /// A cas expects one of so many values seen last: some succeed, some find that they come late.
 const REMEMBERED: usize = 2;
 
-fn make(settings: &Settings) -> Workload {
+fn make(settings: &Settings, entry: &Entry, writes: u64) -> Workload {
     let keys = number(settings, "keys", 20) as i64;
     let group = number(settings, "clients-per-key", 5) as usize;
     let visit = number(settings, "calls-per-visit", 100);
-    let own =
-        (0..keys).map(|key| (Key::Int(key), Box::new(OneKey::new(key)) as Box<dyn Generator>)).collect();
+    let own = (0..keys)
+        .map(|key| (Key::Int(key), Box::new(OneKey::new(key, writes)) as Box<dyn Generator>))
+        .collect();
     let reads = move |_| -> Box<dyn Generator> {
         Box::new(Calls::new((0..keys).map(|key| Call::Read { key: key.into() })))
     };
     Workload {
-        calls: ENTRY.calls,
+        calls: entry.calls,
         load: Box::new(PerKey::new(group, visit, own)),
         finale: Box::new(EachThread::new(reads)),
         checkers: vec![Box::new(Linearizable { model: CasRegister::default() })],
@@ -58,13 +67,15 @@ fn make(settings: &Settings) -> Workload {
 /// Calls on one key, for ever.
 struct OneKey {
     key: Key,
+    /// Of a hundred calls so many.
+    writes: u64,
     last_written: i64,
     seen: VecDeque<Value>,
 }
 
 impl OneKey {
-    fn new(key: i64) -> Self {
-        OneKey { key: key.into(), last_written: 0, seen: VecDeque::new() }
+    fn new(key: i64, writes: u64) -> Self {
+        OneKey { key: key.into(), writes, last_written: 0, seen: VecDeque::new() }
     }
 
     fn fresh(&mut self) -> Value {
@@ -88,7 +99,7 @@ impl Generator for OneKey {
         let drawn = context.random.below(100);
         let call = if drawn < READS {
             Call::Read { key }
-        } else if drawn < READS + WRITES || self.seen.is_empty() {
+        } else if drawn < READS + self.writes || self.seen.is_empty() {
             Call::Write { key, value: self.fresh() }
         } else {
             let from = self.seen[context.random.index(self.seen.len())].clone();
@@ -119,7 +130,7 @@ mod tests {
 
     #[test]
     fn every_value_is_written_once_a_key_and_every_kind_is_called() {
-        let made = Rehearsal::new(20).run(Limit::new(20_000, make(&Settings::new()).load));
+        let made = Rehearsal::new(20).run(Limit::new(20_000, (ENTRY.make)(&Settings::new()).load));
         let mut written: BTreeMap<&Key, BTreeSet<&Value>> = BTreeMap::new();
         let mut kinds: BTreeMap<CallKind, usize> = BTreeMap::new();
         for made in &made {
@@ -133,8 +144,19 @@ mod tests {
     }
 
     #[test]
+    fn without_cas_there_are_as_many_reads_as_writes() {
+        let made = Rehearsal::new(20).run(Limit::new(2_000, (READ_WRITE.make)(&Settings::new()).load));
+        let reads = made.iter().filter(|made| made.call.kind() == CallKind::Read).count();
+        let writes = made.iter().filter(|made| made.call.kind() == CallKind::Write).count();
+        assert!(
+            reads + writes == made.len() && reads.abs_diff(writes) < 200,
+            "{reads} reads, {writes} writes"
+        );
+    }
+
+    #[test]
     fn in_the_end_every_thread_reads_every_key() {
-        let made = Rehearsal::new(5).run(make(&Settings::new()).finale);
+        let made = Rehearsal::new(5).run((ENTRY.make)(&Settings::new()).finale);
         assert_eq!(made.len(), 5 * 20);
         assert!(made.iter().all(|made| made.call.kind() == CallKind::Read));
     }

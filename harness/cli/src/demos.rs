@@ -143,8 +143,13 @@ pub const ALL: &[Demo] = &[
             habit: Habit::Registers,
         },
     },
-    simulated("primary", "ack-unreplicated", "partitions", "no plan for a real cluster has been tried yet"),
-    simulated("primary", "no-fencing", "partitions", "no plan for a real cluster has been tried yet"),
+    real!("primary", "ack-unreplicated"),
+    simulated(
+        "primary",
+        "no-fencing",
+        "partitions",
+        "a leader that is thought dead has to ship before it hears of the next",
+    ),
     simulated(
         "primary",
         "lease-unchecked",
@@ -168,5 +173,19 @@ pub const ALL: &[Demo] = &[
         "dirty-reads",
         "partitions",
         "a client has to read a write in the moment before its leader is lost",
+    ),
+    real!("quorum", "reads-one"),
+    simulated(
+        "quorum",
+        "writes-one",
+        "crashing-voters",
+        "a read has to overtake a write on its way to each of the homes it asks",
+    ),
+    simulated("quorum", "repair-overwrites", "partitions", "a repair has to arrive after a later write"),
+    simulated(
+        "quorum",
+        "stamps-by-wall-clock",
+        "clocks-and-pauses",
+        "the clock of one coordinator has to jump",
     ),
 ];

@@ -5,6 +5,7 @@ use schism_history::CallKind;
 
 use crate::primary::Primary;
 use crate::protocol::{Bug, Protocol};
+use crate::quorum::Quorum;
 use crate::raft::Raft;
 use crate::runtime::{self, Arguments, NodeError, arguments};
 use crate::settings::{Setting, Settings};
@@ -38,6 +39,10 @@ pub const FAMILIES: &[Family] = &[
         "primary",
         "leader and followers, failover by lease: linearizable with sync replication and reads at the leader; async loses \
          acknowledged writes",
+    ),
+    Family::of::<Quorum>(
+        "quorum",
+        "no leader: n homes a key, a write waits for w and a read for r; atomic registers if w + r > n and reads write back",
     ),
 ];
 

@@ -5,6 +5,7 @@ mod family;
 mod keys;
 pub mod primary;
 pub mod protocol;
+pub mod quorum;
 pub mod raft;
 pub mod random;
 pub mod runtime;
