@@ -14,6 +14,9 @@ use crate::plan::Complaint;
 /// The lines by which backends separate the starts of a node in its log.
 pub const START: &str = "--- schism: ";
 
+/// How long a command may take: an engine has to start it in a container first.
+const COMMAND: Duration = Duration::from_secs(5);
+
 /// How a node is found to be ready.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Ready {
@@ -83,11 +86,10 @@ impl Ready {
         &self,
         node: &NodeSpec,
         backend: &mut dyn Backend,
-        limit: Duration,
     ) -> Result<Option<Result<(), String>>, BackendError> {
         match self {
             Ready::Log(words) => Ok(Some(logged(&backend.log(node.node), words))),
-            Ready::Command(command) => backend.command(node.node, command, limit).map(Some),
+            Ready::Command(command) => backend.command(node.node, command, COMMAND).map(Some),
             Ready::Health | Ready::Http(..) | Ready::Tcp(_) => Ok(None),
         }
     }

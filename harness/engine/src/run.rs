@@ -269,7 +269,7 @@ fn first_unready(
     ready: &Ready,
 ) -> Result<Option<(Node, String)>, BackendError> {
     for spec in specs {
-        if let Some(Err(why)) = ready.at_backend(spec, backend, HEALTH)? {
+        if let Some(Err(why)) = ready.at_backend(spec, backend)? {
             return Ok(Some((spec.node, why)));
         }
     }
