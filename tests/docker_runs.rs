@@ -13,7 +13,7 @@ use crate::binary::{Ended, alone, folder, run, schism, skipped, start, wait_unti
 use crate::engine_between::Between;
 
 /// Whether there is an engine here, with an image of etcd. Where not, the test is skipped by name, and in CI that is a failure.
-fn docker(test: &str) -> bool {
+pub fn docker(test: &str) -> bool {
     let listed = run(Path::new("."), &["images", "list"]);
     if listed.code != Some(0) {
         return skipped(test, &format!("no docker engine here: {}", listed.err));
@@ -29,7 +29,7 @@ fn engine(words: &[&str]) -> String {
 }
 
 /// Everything in the engine that carries our labels.
-fn ours() -> Vec<String> {
+pub fn ours() -> Vec<String> {
     let label = "--filter=label=schism.run";
     let lists = [
         engine(&["ps", "-aq", label]),
@@ -53,7 +53,7 @@ fn verdict(folder: &Path) -> Value {
 }
 
 /// There were faults of each kind, and every one of them had a measured effect.
-fn all_faults_bit(folder: &Path, kinds: &[&str]) {
+pub fn all_faults_bit(folder: &Path, kinds: &[&str]) {
     let verdict = verdict(folder);
     let faults = verdict["measured"]["faults"].as_array().expect("faults are measured");
     for kind in kinds {
@@ -273,11 +273,20 @@ fn a_clean_leaves_a_live_run_alone() {
         return;
     }
     let (_alone, folder) = (alone(), folder());
-    let line = "run --backend docker --nodes 3 --time-limit 60s --nemesis none --out a";
+    let line = "run --backend docker --nodes 3 --time-limit 60s --nemesis none --out a \
+                --set backend.memory=300MiB --set backend.cpus=0.5 --set backend.pids=300";
     let child = start(folder.path(), &words(line));
     let history = folder.path().join("a/history.jsonl");
     wait_until("the load has begun", || fs::read(&history).is_ok_and(|bytes| bytes.len() > 50_000));
     let there = ours();
+    let told = |kind: &str, format: &str| {
+        let containers = engine(&["ps", "-q", &format!("--filter=label=schism.kind={kind}")]);
+        containers.lines().map(|one| engine(&["inspect", format, one])).collect::<Vec<_>>()
+    };
+    let limits = "--format={{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}}";
+    assert_eq!(told("node", limits), ["314572800 500000000 300\n"; 3]);
+    let rights = "--format={{.HostConfig.CapAdd}} {{.HostConfig.CapDrop}} {{.HostConfig.Privileged}}";
+    assert_eq!(told("sidecar", rights), ["[NET_ADMIN] [ALL] false\n"; 3]);
     run(folder.path(), &["clean"]).expect(0).prints("left alone: run").prints("is still at it");
     assert_eq!(ours(), there, "everything is where it was");
     // SAFETY: a plain system call; the process is our child and has not been waited for.

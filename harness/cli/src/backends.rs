@@ -1,6 +1,6 @@
 //! Where clusters can run, and what a plan may set there.
 
-use schism_engine::backend::docker::{Limits, Way};
+use schism_engine::backend::docker::{Limits, Reach, Way};
 use schism_engine::plan::{BackendEntry, BackendPlan, SettingEntry, Values, size};
 use schism_engine::target::Setting;
 
@@ -37,6 +37,11 @@ pub const ALL: &[Entry] = &[
             Setting { name: "cpus", about: "processors a node may use, such as 1.5; all by default" },
             Setting { name: "pids", about: "processes and threads a node may have; 8192 by default" },
             Setting {
+                name: "reach",
+                about: "how clients reach nodes: found (at their own addresses if the engine's network is one of this \
+                        machine's, else published) or published (at ports of the engine's machine); found by default",
+            },
+            Setting {
                 name: "cuts",
                 about: "by what sidecars choose packets: best, nftables, iptables-nft or iptables-legacy; best by \
                         default, which is nftables, or iptables-legacy where the kernel has none",
@@ -64,6 +69,7 @@ fn values(setting: &str) -> Values {
         "memory" => Values::Size(8 << 20),
         "cpus" => Values::Number(1024),
         "pids" => Values::Whole(2, 4_000_000),
+        "reach" => Values::words(&["found", "published"]),
         "cuts" => Values::words(&Way::ALL.map(|(word, _)| word)),
         "foreign-users" => Values::Switch,
         _ => Values::Any,
@@ -86,4 +92,12 @@ pub fn cuts(plan: &BackendPlan) -> Way {
     let word = plan.settings.get("cuts");
     let found = word.and_then(|word| Way::ALL.into_iter().find(|(known, _)| known == word));
     found.map(|(_, way)| way).unwrap_or_default()
+}
+
+/// How clients reach nodes, by a plan that has been checked.
+pub fn reach(plan: &BackendPlan) -> Reach {
+    match plan.settings.get("reach").map(String::as_str) {
+        Some("published") => Reach::Published,
+        _ => Reach::Found,
+    }
 }

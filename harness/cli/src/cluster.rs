@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use schism_engine::backend::docker::{self, Docker, Engine, Reach};
+use schism_engine::backend::docker::{self, Docker, Engine};
 use schism_engine::backend::sandbox::{self, Fabric, Sandbox};
 use schism_engine::backend::{Backend, BackendError};
 use schism_engine::plan::Plan;
@@ -97,7 +97,7 @@ impl Ground {
                     image: *image,
                     own: *own,
                     client_ports: ports.to_vec(),
-                    reach: Reach::Found,
+                    reach: backends::reach(&plan.backend),
                     limits: backends::limits(&plan.backend),
                     cuts: backends::cuts(&plan.backend),
                     shapes: plan.nemeses.iter().any(|one| schism_nemeses::shapes(&one.name, &one.settings)),

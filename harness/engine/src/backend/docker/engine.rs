@@ -50,6 +50,16 @@ impl Engine {
     /// # Errors
     /// As [`Engine::connect`].
     pub fn connect_to(host: &str) -> Result<Self, BackendError> {
+        // The client would take the port for a part of the name.
+        if let Some((name, port)) = host.strip_prefix("ssh://").and_then(|rest| rest.rsplit_once(':')) {
+            let name = name.rsplit_once('@').map_or(name, |(_, name)| name);
+            return Err(BackendError::Unsupported {
+                problem: format!("the docker engine at {host} cannot be reached: no port can stand there"),
+                remedy: format!(
+                    "write `Port {port}` below `Host {name}` into ~/.ssh/config, and leave it out here"
+                ),
+            });
+        }
         let failed = BackendError::system("starting the docker client");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let handle = runtime.handle().clone();

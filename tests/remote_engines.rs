@@ -1,0 +1,148 @@
+//! Engines that are reached over tcp and over ssh, with nodes' ports published as from another machine: the same run, the
+//! same faults, the same verdict. Both ways lead to this machine's engine in the end; what is shown is that nothing of a
+//! run needs the controller's files or network where the engine is.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::binary::{Ended, alone, folder, schism, skipped, wait_until};
+use crate::docker_runs::{all_faults_bit, docker, ours};
+use crate::engine_between::Between;
+
+/// Where a debian package puts it: not on the path of ordinary users.
+const SSHD: &str = "/usr/sbin/sshd";
+
+/// A run of etcd with cuts, also between clients and nodes, and kills, against that engine.
+fn a_whole_run(host: &str, path: Option<&Path>) {
+    let folder = folder();
+    let line = "run --backend docker --set backend.reach=published --target etcd --nodes 3 --time-limit 16s --seed 3 \
+                --nemesis partition:shape=clients:every=6s:lasts=2s,kill:every=6s:lasts=2s --out a";
+    let mut command = schism();
+    command.current_dir(folder.path()).env("DOCKER_HOST", host);
+    if let Some(path) = path {
+        let usual = std::env::var_os("PATH").unwrap_or_default();
+        let all = [path.to_owned()].into_iter().chain(std::env::split_paths(&usual));
+        command.env("PATH", std::env::join_paths(all).expect("no colon is in it"));
+    }
+    let ended: Ended = command.args(line.split_whitespace()).output().expect("the binary starts").into();
+    ended.expect(0).prints("VALID");
+    all_faults_bit(&folder.path().join("a"), &["partition", "kill"]);
+    for node in 1..=3 {
+        let log = fs::read_to_string(folder.path().join(format!("a/nodes/n{node}/node.log")));
+        assert!(
+            log.is_ok_and(|log| log.contains("start 1: etcd ") && log.lines().count() > 5),
+            "n{node} has a log"
+        );
+    }
+    let plan = fs::read_to_string(folder.path().join("a/plan.toml")).expect("a run leaves plan.toml");
+    assert!(plan.contains(&format!(" at {host}")), "{host} is not in\n{plan}");
+    assert_eq!(ours(), [""; 0], "nothing is left in the engine");
+}
+
+#[test]
+fn an_engine_over_tcp_does_the_same() {
+    if !docker("engine over tcp") {
+        return;
+    }
+    let _alone = alone();
+    a_whole_run(&Between::new(&[]).host(), None);
+}
+
+#[test]
+fn an_engine_over_ssh_does_the_same() {
+    if !docker("engine over ssh") {
+        return;
+    }
+    if !Path::new(SSHD).exists()
+        && !skipped("engine over ssh", "no sshd here: apt-get install openssh-server")
+    {
+        return;
+    }
+    let _alone = alone();
+    let server = Server::start();
+    a_whole_run(&server.host(), Some(&server.client()));
+}
+
+#[test]
+fn a_port_behind_ssh_is_told_where_to_stand() {
+    let folder = folder();
+    let mut command = schism();
+    command.current_dir(folder.path()).env("DOCKER_HOST", "ssh://me@127.0.0.1:2222");
+    let words = ["run", "--backend", "docker", "--out", "a"];
+    let ended: Ended = command.args(words).output().expect("the binary starts").into();
+    ended.expect(3).says("ssh://me@127.0.0.1:2222").says("Port 2222");
+}
+
+/// An ssh server of the test's own on this machine, with keys that nobody else has.
+struct Server {
+    folder: TempDir,
+    child: Child,
+}
+
+impl Server {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        for key in ["host", "user"] {
+            let made =
+                Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &at(key)]).status();
+            assert!(made.expect("ssh-keygen is there").success(), "a key is made");
+        }
+        fs::copy(at("user.pub"), at("authorized")).expect("the key is there");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let port = listener.local_addr().expect("it is bound").port();
+        drop(listener);
+        // StrictModes would ask whose the temporary folder's parents are.
+        let settings = format!(
+            "ListenAddress 127.0.0.1\nPort {port}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\n\
+             PasswordAuthentication no\nPermitRootLogin prohibit-password\nStrictModes no\n",
+            at("host"),
+            at("authorized")
+        );
+        fs::write(at("sshd_config"), settings).expect("the folder is writable");
+        let client = format!(
+            "Host 127.0.0.1\nPort {port}\nIdentityFile {}\nIdentitiesOnly yes\nUserKnownHostsFile {}\n",
+            at("user"),
+            at("known")
+        );
+        fs::write(at("ssh_config"), client).expect("the folder is writable");
+        let child = Command::new(SSHD)
+            .args(["-D", "-e", "-f", &at("sshd_config")])
+            .stdin(Stdio::null())
+            .stderr(fs::File::create(at("log")).expect("the folder is writable"))
+            .spawn()
+            .expect("sshd is there");
+        let server = Server { folder, child };
+        wait_until("sshd listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+        server
+    }
+
+    fn host(&self) -> String {
+        let user = Command::new("id").arg("-un").output().expect("there is an id").stdout;
+        format!("ssh://{}@127.0.0.1", String::from_utf8_lossy(&user).trim())
+    }
+
+    /// A folder with an `ssh` that knows the keys, and touches nothing of whoever runs the test.
+    fn client(&self) -> PathBuf {
+        let folder = self.folder.path().join("bin");
+        fs::create_dir_all(&folder).expect("the folder is writable");
+        let config = self.folder.path().join("ssh_config");
+        let file = folder.join("ssh");
+        let script = format!("#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n", config.display());
+        fs::write(&file, script).expect("the folder is writable");
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        folder
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().expect("it is our child");
+        self.child.wait().expect("it is our child");
+    }
+}
