@@ -108,6 +108,8 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
     pub(super) fn new(line: &'a mut Timeline<'h, M>, allowance: &'a Allowance<'b>, steps: u64) -> Self {
         let classes = line.classes.len();
         let states = line.states.len();
+        // Enough for most keys, so that little grows.
+        let room = line.ops.len().min(64);
         let mut search = Search {
             holding: Holding::new(allowance),
             steps,
@@ -119,8 +121,8 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
             used: UsedSets::new(),
             memo: FxHashMap::default(),
             chains: Vec::new(),
-            stack: Vec::new(),
-            trail: Vec::new(),
+            stack: Vec::with_capacity(room),
+            trail: Vec::with_capacity(room),
             offer_stack: Vec::new(),
             wanted: Vec::new(),
             configurations: 0,

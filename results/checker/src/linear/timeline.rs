@@ -203,6 +203,7 @@ impl<'h, M: Model> Timeline<'h, M> {
     fn classify(&mut self, entries: &[Entry<'h>]) -> Vec<ClassId> {
         let mut ids: FxHashMap<(&Call, Option<&Ret>), ClassId> = FxHashMap::default();
         ids.reserve(entries.len() / 2);
+        self.classes.reserve(entries.len() / 2);
         entries
             .iter()
             .map(|entry| {
@@ -286,6 +287,7 @@ impl<'h, M: Model> Timeline<'h, M> {
     fn lay_out(&mut self, entries: &[Entry<'h>], class_of: &[ClassId], idle: &[bool]) {
         // (position, where it goes): an operation begins and ends at different positions, so no two are equal.
         let mut ends: Vec<(u32, Event)> = Vec::with_capacity(entries.len() * 2);
+        self.ops.reserve(entries.len());
         for (entry, class) in entries.iter().zip(class_of) {
             if entry.ret.is_none() {
                 if !idle[*class as usize] {
@@ -324,8 +326,25 @@ impl<'h, M: Model> Timeline<'h, M> {
 
     /// When each state is asked for, and when it may be brought about.
     fn line_up(&mut self) {
-        self.giver_calls = vec![Vec::new(); self.states.len()];
-        self.askers = vec![Vec::new(); self.states.len()];
+        // Counted first: of small histories, growing these lists would be most of the work.
+        let (mut gives, mut asks) = (vec![0; self.states.len()], vec![0; self.states.len()]);
+        for event in &self.events {
+            let (class, required) = match event {
+                Event::Call(op) => (self.ops[*op as usize].class, true),
+                Event::Offer(class) => (*class, false),
+                Event::Return(_) => continue,
+            };
+            let class = &self.classes[class as usize];
+            if let (true, Asks::State(state)) = (required, class.asks) {
+                asks[state as usize] += 1;
+            }
+            if let Leaves::State(state) = class.leaves {
+                gives[state as usize] += 1;
+            }
+            class.might_leave.iter().for_each(|state| gives[*state as usize] += 1);
+        }
+        self.giver_calls = gives.into_iter().map(Vec::with_capacity).collect();
+        self.askers = asks.into_iter().map(Vec::with_capacity).collect();
         for (at, event) in self.events.iter().enumerate() {
             let class = match event {
                 Event::Call(op) => self.ops[*op as usize].class,
