@@ -26,7 +26,7 @@ pub use judge::{By, Chooses, Judge};
 pub use linearizable::Linearizable;
 pub use session::{Guarantee, Session, Sessions};
 pub use set::SetFull;
-pub use staleness::{KeyStaleness, ReadStaleness, Spread, Staleness};
+pub use staleness::{Freshness, KeyStaleness, LeastK, ReadStaleness, Spread, Staleness, freshness};
 pub use verdict::{Anomaly, Budget, Checker, Doubt, Judgement, Refused, Verdict};
 pub use watch::Watches;
 pub use weak::Weak;

@@ -3,17 +3,23 @@
 //! *Time staleness* of a history is the least Δ such that it becomes linearizable when every read may begin Δ earlier
 //! (Golab, Li, Shah: Analyzing consistency properties for fun and profit, PODC 2011). *Version staleness* of a read is
 //! the number of writes that wholly fit between the write of what it saw and the read; k-atomicity, where every read sees
-//! one of the last k versions, fails for every k up to the largest of these, so one more is a lower bound of k.
+//! one of the last k versions, fails for every k up to the largest of these. The least k itself is found where it is 1 or 2;
+//! beyond, it is bounded.
 //!
 //! It finds both, their distribution over all reads and the share of fresh reads. Without a bound these are facts and
 //! nothing else; with one, what is beyond it is an anomaly. It needs values that are written once, and one clock for all
-//! clients: the error of that clock is an error of Δ. It cannot find the least k itself, and a failed cas is no read here.
+//! clients: the error of that clock is an error of Δ. It cannot find the least k beyond 2, and a failed cas is no read here.
 //! A single read can be fresh by what is known of it alone and still be too old beside another read: Δ knows, the
 //! distribution does not. O(n log n) for the reads, 64 linear passes over the versions for Δ.
 
+mod atomic;
 mod delta;
+mod freshness;
 mod reads;
 mod tell;
+
+pub use self::atomic::LeastK;
+pub use self::freshness::{Freshness, freshness};
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -42,6 +48,8 @@ pub struct KeyStaleness {
     pub key: Key,
     /// The least Δ; none if no Δ is enough, since writes themselves are out of order.
     pub delta: Option<Duration>,
+    /// The least k for which it is k-atomic.
+    pub k: LeastK,
     /// Every read that can be judged, in the order of invocation.
     pub reads: Vec<ReadStaleness>,
 }
@@ -55,13 +63,8 @@ pub struct ReadStaleness {
     pub time: Duration,
     /// How many writes wholly fit between the write of what it saw and the read; zero if it is fresh.
     pub versions: u64,
-}
-
-impl KeyStaleness {
-    /// A lower bound of the least k for which the register is k-atomic.
-    pub fn at_least_k(&self) -> u64 {
-        1 + self.reads.iter().map(|read| read.versions).max().unwrap_or(0)
-    }
+    /// How long before it began a write had last been acknowledged, or was first seen; none if none had been.
+    pub since: Option<Duration>,
 }
 
 /// How a quantity is spread: the value that half, nine tenths, 99 of a hundred and all stay within.
@@ -131,10 +134,12 @@ impl Staleness {
 
 fn measured(history: &History, register: &Register<'_>) -> (KeyStaleness, Delta) {
     let delta = delta::least(history, register);
+    let reads = reads::staleness(history, register);
     let measured = KeyStaleness {
         key: register.key.clone(),
         delta: delta.nanos.map(Duration::from_nanos),
-        reads: reads::staleness(history, register),
+        k: atomic::least(history, register, &reads, delta.nanos == Some(0)),
+        reads,
     };
     (measured, delta)
 }
@@ -190,7 +195,13 @@ fn facts(judgement: Judgement, all: &[KeyStaleness]) -> Judgement {
         0 => "no reads".into(),
         reads => format!("{:.2} %", 100.0 * fresh as f64 / reads as f64),
     };
-    let k = all.iter().map(KeyStaleness::at_least_k).max().unwrap_or(1);
+    let at_least = all.iter().map(|key| key.k.at_least).max().unwrap_or(1);
+    let at_most = all.iter().map(|key| key.k.at_most.unwrap_or(u64::MAX)).max().unwrap_or(1);
+    let k = match at_most {
+        u64::MAX => format!("{at_least} or more"),
+        at_most if at_most == at_least => at_least.to_string(),
+        at_most => format!("between {at_least} and {at_most}"),
+    };
     let times = Spread::of(reads.iter().map(|read| read.time).collect());
     let versions = Spread::of(reads.iter().map(|read| read.versions).collect());
     judgement
@@ -198,7 +209,8 @@ fn facts(judgement: Judgement, all: &[KeyStaleness]) -> Judgement {
         .with_fact("reads", reads.len())
         .with_fact("fresh reads", share)
         .with_fact("least Δ", delta)
-        .with_fact("k at least", k)
+        .with_fact("least k", k)
         .with_fact("time staleness p50 / p90 / p99 / max", times.line())
         .with_fact("version staleness p50 / p90 / p99 / max", versions.line())
+        .with_fact("fresh by time since an acknowledgement", freshness::line(&freshness(&reads)))
 }

@@ -61,11 +61,13 @@ pub(super) fn staleness(history: &History, register: &Register<'_>) -> Vec<ReadS
             counts.add(by_done[added]);
             added += 1;
         }
+        let acknowledged = added.checked_sub(1).map(|last| versions[by_done[last]].1);
         let newer = versions.partition_point(|(call, _)| *call <= seen);
         ReadStaleness {
             operation,
             time: Duration::from_nanos(began.nanos_after(first_done[newer])),
             versions: added as u64 - counts.below(newer),
+            since: acknowledged.map(|last| Duration::from_nanos(began.nanos_after(last))),
         }
     };
     reads.into_iter().map(stale).collect()

@@ -1,4 +1,7 @@
 //! The judge of staleness: against the definitions, by laws, and what it says of a read that is too old.
+//!
+//! `SCHISM_LONG=1000000 cargo test --release -p schism-checker --test staleness -- --nocapture` compares that many random
+//! histories with the definitions.
 
 mod by_definition;
 #[path = "../linearizable/dice.rs"]
@@ -11,7 +14,9 @@ mod weak;
 
 use std::time::Duration;
 
-use schism_checker::{Budget, Checker, Judgement, Staleness, Verdict, synthetic};
+use schism_checker::{
+    Budget, Checker, Judgement, LeastK, ReadStaleness, Staleness, Verdict, freshness, synthetic,
+};
 use schism_history::{History, Position};
 
 use self::dice::Dice;
@@ -29,8 +34,9 @@ fn nanos(nanos: u64) -> Duration {
 fn the_measures_are_those_of_the_definitions() {
     let (mut dice, judge) = (Dice::new(1), Staleness::default());
     let (mut agreed, mut without, mut above_zero, mut above_reads) = (0, 0, 0, 0);
-    let mut impossible = 0;
-    while agreed < 60_000 {
+    let (mut impossible, mut least_k) = (0, [0; 4]);
+    let many = std::env::var("SCHISM_LONG").map_or(100_000, |many| many.parse().expect("a number"));
+    while agreed < many {
         let history = weak::history(&mut dice, &TINY);
         let judgement = judge.check(&history, BUDGET);
         let bad = history.rows().iter().any(|operation| values::impossible(&history, operation));
@@ -46,9 +52,18 @@ fn the_measures_are_those_of_the_definitions() {
             let (versions, time) = by_definition::of_read(&history, &history.rows()[read.operation]);
             assert_eq!((read.versions, read.time), (versions, nanos(time)), "{read:?} of {history:#?}");
         }
-        if let Some(k) = by_definition::least_k(&history) {
-            assert!(of_key.at_least_k() <= k as u64, "{k} is enough: {history:#?}");
+        let k = by_definition::least_k(&history).map(|k| k as u64);
+        match (k, of_key.k) {
+            (Some(k @ (1 | 2)), LeastK { at_least, at_most }) => {
+                assert_eq!((at_least, at_most), (k, Some(k)), "{history:#?}");
+            }
+            (Some(k), LeastK { at_least, at_most }) => {
+                assert!(at_least > 2 && at_least <= k, "{k} is enough, not {at_least}: {history:#?}");
+                assert!(at_most.is_none_or(|most| most >= k), "{k}, not {at_most:?}: {history:#?}");
+            }
+            (None, LeastK { at_most, .. }) => assert_eq!(at_most, None, "{history:#?}"),
         }
+        least_k[k.map_or(0, |k| k.min(3)) as usize] += 1;
         let of_reads = of_key.reads.iter().map(|read| read.time).max().unwrap_or_default();
         assert!(of_key.delta.is_none_or(|delta| delta >= of_reads), "{history:#?}");
         agreed += 1;
@@ -58,9 +73,39 @@ fn the_measures_are_those_of_the_definitions() {
     }
     println!(
         "{agreed} agreed: no Δ for {without}, above zero for {above_zero}, above that of every read for \
-         {above_reads}; {impossible} with impossible reads"
+         {above_reads}; least k: {} none, {} one, {} two, {} more; {impossible} with impossible reads",
+        least_k[0], least_k[1], least_k[2], least_k[3],
     );
+    assert!(least_k.iter().all(|count| *count > 1_000), "{least_k:?}");
     assert!(without > 1_000 && above_zero > 1_000 && above_reads > 300 && impossible > 1_000);
+}
+
+#[test]
+fn the_curve_of_freshness_counts_every_read_after_an_acknowledgement() {
+    let mut dice = Dice::new(4);
+    for _ in 0..2_000 {
+        let history = weak::history(&mut dice, &TINY);
+        for of_key in Staleness::default().measure(&history) {
+            let (mut counted, mut fresh) = (0, 0);
+            for span in freshness(&of_key.reads) {
+                counted += span.reads;
+                fresh += span.fresh;
+            }
+            let after = |read: &&ReadStaleness| {
+                let begins = history.rows()[read.operation].invoke;
+                history.rows().iter().any(|write| {
+                    let value = values::writes(write);
+                    value.is_some_and(|value| {
+                        let shown = values::done(&history, &of_key.key, value);
+                        shown.is_some_and(|(at, _)| at < i64::from(begins))
+                    })
+                })
+            };
+            let all: Vec<_> = of_key.reads.iter().filter(after).collect();
+            assert_eq!(counted, all.len() as u64, "{history:#?}");
+            assert_eq!(fresh, all.iter().filter(|read| read.versions == 0).count() as u64);
+        }
+    }
 }
 
 #[test]
