@@ -290,6 +290,8 @@ pub struct Demo {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     #[command(flatten)]
+    /// Registers, sets of elements, counters: all nodes end with the same, and with all that was acknowledged
+    Convergence,
     pub output: Output,
 }
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use schism_checker::judges::{Object, Objects};
 use schism_checker::model::{CasRegister, FencedLock, MultiRegister, Register, TextRegister};
-use schism_checker::{By, Checker, Chooses, Linearizable, Sessions, SetFull, Staleness, Weak, weak};
+use schism_checker::{
+    By, Checker, Chooses, Convergence, Linearizable, Sessions, SetFull, Staleness, Weak, weak,
+};
 use schism_history::Value;
 
 use crate::args::{Judge, Model};
@@ -49,6 +51,7 @@ pub fn checker(model: Model, judge: Judge, parameters: &Parameters) -> Result<Bo
         Model::TotalQueue => object(Object::TotalQueue),
         Model::PriorityQueue => object(Object::PriorityQueue),
         Model::Stack => object(Object::Stack),
+        Model::Convergence => plain(judge, Convergence { initial }),
         Model::Counter => object(Object::Counter),
         Model::UniqueIds => object(Object::Ids),
         Model::Mutex => object(Object::Mutex),

@@ -1,6 +1,7 @@
 //! Pure judgement: what a history proves about the store that produced it. One file a property.
 
 mod by_search;
+mod convergence;
 mod evidence;
 mod explain;
 mod fencing;
@@ -21,6 +22,7 @@ pub mod weak;
 pub mod zones;
 
 pub use evidence::{Enough, Evidence};
+pub use convergence::Convergence;
 pub use fencing::Fencing;
 pub use judge::{By, Chooses, Judge};
 pub use linearizable::Linearizable;

@@ -65,6 +65,7 @@ const CHECKERS: &[(&str, &str)] = &[
     ("linearizable", "every object's operations have a legal order that agrees with real time"),
     ("set", "of the elements of a set, none is lost, late, doubled or made up"),
     ("staleness", "how far reads lag behind what was written, by time and by versions"),
+    ("convergence", "whether all nodes end with the same, and with all that was acknowledged"),
     (
         "sessions",
         "each client sees its own writes, and time never runs back for it: the four session guarantees",
