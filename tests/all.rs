@@ -6,6 +6,7 @@ mod docker_runs;
 mod engine_between;
 mod engine_trouble;
 mod etcd_runs;
+mod hostile;
 mod judges;
 mod readiness;
 mod real_runs;

@@ -11,6 +11,7 @@ mod commands;
 mod demos;
 mod failure;
 mod folder;
+mod input;
 mod judge;
 mod models;
 mod progress;

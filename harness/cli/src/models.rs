@@ -22,6 +22,14 @@ pub struct Parameters {
     pub clock_error: Duration,
 }
 
+/// A value as flags say it.
+pub fn initial(word: &str) -> Value {
+    match word {
+        "nil" => Value::Nil,
+        text => text.parse().map_or_else(|_| Value::text(text), Value::Int),
+    }
+}
+
 /// The checker of a model.
 ///
 /// # Errors
@@ -43,6 +51,7 @@ pub fn checker(model: Model, judge: Judge, parameters: &Parameters) -> Result<Bo
         Model::Causal => weakly(weak::Model::Causal),
         Model::CausalConvergent => weakly(weak::Model::Convergent),
         Model::Sequential => weakly(weak::Model::Sequential),
+        Model::Convergence => plain(judge, Convergence { initial }),
         Model::SetElements => object(Object::Elements),
         Model::GrowingSet => object(Object::GrowingSet),
         Model::Log => object(Object::Log),
@@ -51,7 +60,6 @@ pub fn checker(model: Model, judge: Judge, parameters: &Parameters) -> Result<Bo
         Model::TotalQueue => object(Object::TotalQueue),
         Model::PriorityQueue => object(Object::PriorityQueue),
         Model::Stack => object(Object::Stack),
-        Model::Convergence => plain(judge, Convergence { initial }),
         Model::Counter => object(Object::Counter),
         Model::UniqueIds => object(Object::Ids),
         Model::Mutex => object(Object::Mutex),

@@ -1,13 +1,10 @@
 //! `schism check`: judges recorded histories again, ours or a peer's. Never writes to them.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use schism_checker::{Checker, Verdict};
 use schism_engine::plan::{Complaint, Plan, duration, size};
-use schism_history::Value;
-use schism_history::format::{Format, read_any};
+use schism_history::format::Format;
 use schism_history::jepsen::Keys;
 use schism_report::{About, Summary, terminal};
 
@@ -16,7 +13,7 @@ use crate::args::{self, Judge, Model};
 use crate::failure::{Exit, Failure};
 use crate::judge::{Allowance, judge};
 use crate::models::{self, Parameters};
-use crate::screen;
+use crate::{input, screen};
 
 /// What the flags say, understood.
 struct Request {
@@ -87,10 +84,7 @@ fn request(args: &args::Check) -> Result<Request, Failure> {
         model: args.model,
         judge: args.judge,
         parameters: Parameters {
-            initial: match args.initial.as_str() {
-                "nil" => Value::Nil,
-                text => text.parse().map_or_else(|_| Value::text(text), Value::Int),
-            },
+            initial: models::initial(&args.initial),
             ttl: duration(&args.ttl).map_err(flag("--ttl"))?,
             clock_error: duration(&args.clock_error).map_err(flag("--clock-error"))?,
         },
@@ -108,14 +102,8 @@ fn request(args: &args::Check) -> Result<Request, Failure> {
 fn check(file: &Path, request: &Request) -> Result<Summary, Failure> {
     let path = if file.is_dir() { file.join("history.jsonl") } else { file.to_path_buf() };
     let (judges, about) = judges(file, &path, request)?;
-    let open = File::open(&path).map_err(|error| Failure::file(&path, &error))?;
-    let recorded =
-        read_any(BufReader::with_capacity(1 << 18, open), request.format, request.keys).map_err(|error| {
-            Failure::harness(
-                format!("{}: {error}", path.display()),
-                "nothing was judged; --format names the form, if it was taken for another one",
-            )
-        })?;
+    let lost = "nothing was judged; --format names the form, if it was taken for another one";
+    let recorded = input::recorded(&path, request.format, request.keys, lost)?;
     if let Some(line) = recorded.cut.filter(|_| !request.cut) {
         let problem =
             format!("{}: line {line}: the file is cut off here, as a killed run leaves it", path.display());

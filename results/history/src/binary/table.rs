@@ -58,8 +58,20 @@ impl Table<'_> {
 
     /// The values, each of which must stand there once.
     pub(super) fn values(&self) -> Result<Vec<Value>, String> {
-        let (mut list, mut numbers) = (Vec::with_capacity(self.tags.len()), Values::default());
+        let mut list = self.counted();
+        if list.len() == self.tags.len() && list.len() == self.words.len() {
+            return Ok(list);
+        }
+        let (counted, mut numbers) = (list.len(), Values::default());
+        // What comes in no such order, or after it, is held against all that stands there.
+        let mut known: Vec<Value> = Vec::new();
         for (place, value) in self.each().enumerate() {
+            if place < counted {
+                if counted < self.tags.len() {
+                    numbers.of(&mut known, &list[place]);
+                }
+                continue;
+            }
             let value = match value? {
                 (LIST, _, inside) => match serde_json::from_slice(inside) {
                     Ok(Value::List(items)) => Value::List(items),
@@ -71,11 +83,33 @@ impl Table<'_> {
                 (BOOL, word @ (0 | 1), _) => Value::Bool(word == 1),
                 (tag, ..) => return Err(format!("value {place} has the tag {tag}, which there is not")),
             };
-            if numbers.of(&mut list, &value) as usize != place {
+            if numbers.of(&mut known, &value) as usize != place {
                 return Err(format!("the value {value} stands there twice"));
             }
+            list.push(value);
         }
         Ok(list)
+    }
+
+    /// The values up to the first that is neither the nil before all nor a larger integer than the one before: no two of them
+    /// are equal. Most histories write what a counter gives out, and nothing else.
+    fn counted(&self) -> Vec<Value> {
+        let mut list = Vec::with_capacity(self.tags.len());
+        if self.tags.len() != self.words.len() {
+            return list;
+        }
+        let mut last = None;
+        for (tag, word) in self.tags.iter().zip(self.words.iter()) {
+            match (*tag, *word, word.cast_signed()) {
+                (NIL, 0, _) if list.is_empty() => list.push(Value::Nil),
+                (INT, _, int) if last.is_none_or(|last| last < int) => {
+                    last = Some(int);
+                    list.push(Value::Int(int));
+                }
+                _ => break,
+            }
+        }
+        list
     }
 
     /// The texts, each of which must stand there once.
