@@ -12,4 +12,5 @@ mod readiness;
 mod real_runs;
 mod remote_engines;
 mod second_engine;
+mod shrinking;
 mod tidy;

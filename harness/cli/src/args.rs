@@ -34,6 +34,8 @@ pub enum Command {
     Run(Box<Run>),
     /// Judge recorded histories again, ours or a peer's
     Check(Check),
+    /// The smallest part of an invalid history that is still invalid
+    Shrink(Shrink),
     /// A recorded history in another form
     Export(Export),
     /// A known bug, found and explained in under a minute
@@ -181,6 +183,47 @@ pub struct Check {
     pub json: bool,
 }
 
+const SHRINK_HELP: &str = "\
+Whole keys and values are left out while the rest stays invalid, then single reads and other observers; never what the rest \
+depends on. What is left is judged again, and written as a history of its own beside the file: history.shrunk.jsonl. The exit \
+code is 1, since it is invalid; that of a history with nothing wrong is that of its verdict, and nothing is written.
+
+  schism shrink history.jsonl --model register
+  schism shrink queue.edn --model queue --out smallest.jsonl";
+
+/// `schism shrink`
+#[derive(Args, Debug)]
+#[command(after_help = SHRINK_HELP)]
+pub struct Shrink {
+    /// A recorded history, or the folder of a run
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// What each object should do
+    #[arg(long, value_enum)]
+    pub model: Model,
+    /// The file to write, which must not be there yet [default: FILE.shrunk.jsonl, without FILE's own ending]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// What an object holds at first: nil, or a number
+    #[arg(long, value_name = "VALUE", default_value = "nil")]
+    pub initial: String,
+    /// Values are [key value] pairs, as of Jepsen's independent workloads
+    #[arg(long)]
+    pub independent: bool,
+    /// How long a lease is held at least, from when it is granted
+    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    pub ttl: String,
+    /// How far the clock of whoever grants leases may be off over that time
+    #[arg(long, value_name = "DURATION", default_value = "0s")]
+    pub clock_error: String,
+    /// How long to look for a smaller part
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub time: String,
+    /// How much memory the judge may use
+    #[arg(long, value_name = "SIZE", default_value = "2GiB")]
+    pub memory: String,
+}
+
 /// `schism export`
 #[derive(Args, Debug)]
 pub struct Export {
@@ -203,6 +246,8 @@ pub struct Export {
 pub enum ExportForm {
     /// All of it, in the form that is read fastest
     Binary,
+    /// All of it, as runs are recorded
+    Jsonl,
     /// Operations as Jepsen writes them
     Edn,
     /// A table, a line an operation
@@ -245,6 +290,8 @@ pub enum Model {
     CausalConvergent,
     /// The same: one order of all operations that keeps each client's own
     Sequential,
+    /// Registers, sets of elements, counters: all nodes end with the same, and with all that was acknowledged
+    Convergence,
     /// A set under adds, removals and questions for one element
     SetElements,
     /// A set under adds and reads of the whole: linearizable
@@ -290,8 +337,6 @@ pub struct Demo {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     #[command(flatten)]
-    /// Registers, sets of elements, counters: all nodes end with the same, and with all that was acknowledged
-    Convergence,
     pub output: Output,
 }
 

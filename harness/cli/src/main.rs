@@ -48,6 +48,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Run(run) => commands::run::run(&run),
         Command::Check(check) => commands::check::run(&check),
+        Command::Shrink(shrink) => commands::shrink::run(&shrink),
         Command::Export(export) => commands::export::run(&export),
         Command::Demo(demo) => commands::demo::run(&demo),
         Command::List(list) => commands::list::run(&list),

@@ -12,6 +12,7 @@ mod linearizable;
 pub mod model;
 mod session;
 mod set;
+pub mod shrink;
 mod side_by_side;
 mod staleness;
 pub mod synthetic;
@@ -21,8 +22,8 @@ mod watch;
 pub mod weak;
 pub mod zones;
 
-pub use evidence::{Enough, Evidence};
 pub use convergence::Convergence;
+pub use evidence::{Enough, Evidence};
 pub use fencing::Fencing;
 pub use judge::{By, Chooses, Judge};
 pub use linearizable::Linearizable;

@@ -1,22 +1,26 @@
-//! Histories written for other tools: Jepsen's EDN, and a table of comma-separated values.
+//! Histories written again: in our own text form, and for other tools as Jepsen's EDN and as a table of comma-separated
+//! values.
 //!
-//! Neither form has a place for all of a history. EDN has none for faults, phases and notes, nor for what an `add`, `remove`,
-//! `append` or `increment` was answered; where a history has more keys than `nil`, each value is a pair `[key value]`, as of
-//! Jepsen's independent workloads. The table has one line an operation, values as JSON.
+//! Ours has a place for all of a history; the others have not. EDN has none for faults, phases and notes, nor for what an
+//! `add`, `remove`, `append` or `increment` was answered; where a history has more keys than `nil`, each value is a pair
+//! `[key value]`, as of Jepsen's independent workloads. The table has one line an operation, values as JSON.
 
 use std::io::{self, Write};
 
+use rustc_hash::FxHashMap;
+
 use crate::call::{Call, CallKind, Outcome, Ret, Step};
+use crate::event::{Edge, Event, FaultEvent, Process, Time, What};
 use crate::history::{History, Operation, Position};
+use crate::jsonl::write_event;
 use crate::value::Value;
 
-/// Writes the operations as Jepsen does: a map for each invocation and each completion, in the order of time.
-///
-/// # Errors
-/// When `out` does.
-pub fn edn(out: &mut impl Write, history: &History) -> io::Result<()> {
-    let keyed = history.columns().keys().iter().any(|key| *key != Value::Nil);
-    let mut ends: Vec<(u64, u64, u32, bool)> = Vec::with_capacity(2 * history.len());
+/// An invocation or a completion: when, where among all of that time, of which operation, and whether it completes it.
+type End = (u64, u64, u32, bool);
+
+/// All of them, in the order of time.
+fn ends(history: &History) -> Vec<End> {
+    let mut ends: Vec<End> = Vec::with_capacity(2 * history.len());
     let columns = history.columns();
     for at in 0..history.len() {
         let (invoke, complete) = (u64::from(columns.invoke()[at]), columns.complete()[at]);
@@ -31,7 +35,102 @@ pub fn edn(out: &mut impl Write, history: &History) -> io::Result<()> {
         }
     }
     ends.sort_unstable();
-    for (index, (time, _, at, completed)) in ends.into_iter().enumerate() {
+    ends
+}
+
+/// Writes the history in our own text form ([`crate::jsonl`]), with faults, phases and notes. A process that comes back after
+/// an `info`, as some peers have it, goes on under another number, the next free one.
+///
+/// # Errors
+/// When `out` does.
+pub fn jsonl(out: &mut impl Write, history: &History) -> io::Result<()> {
+    let mut others = others(history).into_iter().peekable();
+    let mut processes = Renumbered::new(history);
+    let mut index = 0;
+    let mut write = |event: &Event| {
+        index += 1;
+        write_event(out, index - 1, event)
+    };
+    for (time, _, at, completed) in ends(history) {
+        while let Some(other) = others.next_if(|other| other.time.0 <= time) {
+            write(&other)?;
+        }
+        let Operation { process, node, call, outcome, .. } = history.operation(at as usize);
+        let process = processes.of(process, !completed);
+        let what = if completed {
+            if history.columns().status()[at as usize].is_info() {
+                processes.retire(history.columns().process()[at as usize]);
+            }
+            What::Complete { process, call, outcome }
+        } else {
+            What::Invoke { process, node: node.as_deref().map(String::from), call }
+        };
+        write(&Event { time: Time(time), what })?;
+    }
+    others.try_for_each(|other| write(&other))
+}
+
+/// Numbers of processes none of which comes back after an `info`.
+struct Renumbered {
+    retired: FxHashMap<u32, bool>,
+    now: FxHashMap<u32, u32>,
+    next: u32,
+}
+
+impl Renumbered {
+    fn new(history: &History) -> Self {
+        let most = history.columns().process().iter().max().map_or(0, |most| most.saturating_add(1));
+        Renumbered { retired: FxHashMap::default(), now: FxHashMap::default(), next: most }
+    }
+
+    fn retire(&mut self, process: u32) {
+        self.retired.insert(process, true);
+    }
+
+    /// What the process is called now; another name if it comes back.
+    fn of(&mut self, process: Process, invokes: bool) -> Process {
+        if invokes && self.retired.insert(process.0, false) == Some(true) {
+            self.now.insert(process.0, self.next);
+            self.next = self.next.saturating_add(1);
+        }
+        Process(*self.now.get(&process.0).unwrap_or(&process.0))
+    }
+}
+
+/// Faults, phases and notes as events, in the order of time.
+fn others(history: &History) -> Vec<Event> {
+    let mut others = Vec::new();
+    for window in &history.faults {
+        let edge = |edge, effect| {
+            What::Fault(FaultEvent {
+                id: window.id,
+                fault: window.fault.clone(),
+                edge,
+                detail: window.detail.clone(),
+                nodes: window.nodes.clone(),
+                effect,
+            })
+        };
+        others.push(Event { time: window.began, what: edge(Edge::Begin, None) });
+        if let Some(time) = window.ended {
+            others.push(Event { time, what: edge(Edge::End, window.effect.clone()) });
+        }
+    }
+    let phases = history.phases.iter().cloned();
+    others.extend(phases.map(|(time, phase)| Event { time, what: What::Phase(phase) }));
+    let notes = history.notes.iter().cloned();
+    others.extend(notes.map(|(time, note)| Event { time, what: What::Note(note) }));
+    others.sort_by_key(|event| event.time);
+    others
+}
+
+/// Writes the operations as Jepsen does: a map for each invocation and each completion, in the order of time.
+///
+/// # Errors
+/// When `out` does.
+pub fn edn(out: &mut impl Write, history: &History) -> io::Result<()> {
+    let keyed = history.columns().keys().iter().any(|key| *key != Value::Nil);
+    for (index, (time, _, at, completed)) in ends(history).into_iter().enumerate() {
         let operation = history.operation(at as usize);
         write!(out, "{{:index {index}, :time {time}, :process {}, ", operation.process.0)?;
         let kind = if completed { operation.outcome.word() } else { "invoke" };

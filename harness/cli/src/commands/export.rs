@@ -1,23 +1,22 @@
 //! `schism export`: a recorded history in another form, for other tools or for reading it again faster.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufWriter, Write};
 
-use schism_history::format::{Format, read_any};
+use schism_history::format::Format;
 use schism_history::jepsen::Keys;
 use schism_history::{binary, export};
 
 use crate::args::{self, ExportForm};
 use crate::failure::{Exit, Failure};
+use crate::input;
 
 /// Writes a history in another form, to a file that was not there before or to the standard output.
 pub fn run(args: &args::Export) -> Result<Exit, Failure> {
     let file = &args.file;
     let path = if file.is_dir() { file.join("history.jsonl") } else { file.clone() };
-    let open = File::open(&path).map_err(|error| Failure::file(&path, &error))?;
     let keys = if args.independent { Keys::Tuple } else { Keys::One };
-    let recorded = read_any(BufReader::with_capacity(1 << 18, open), Format::Auto, keys)
-        .map_err(|error| Failure::harness(format!("{}: {error}", path.display()), "nothing was exported"))?;
+    let recorded = input::recorded(&path, Format::Auto, keys, "nothing was exported")?;
     if let Some(line) = recorded.cut {
         eprintln!(
             "{}: line {line}: the file is cut off here; what stands before is exported",
@@ -29,6 +28,7 @@ pub fn run(args: &args::Export) -> Result<Exit, Failure> {
         let mut out = BufWriter::with_capacity(1 << 18, out);
         match args.to {
             ExportForm::Binary => binary::write(&mut out, history)?,
+            ExportForm::Jsonl => export::jsonl(&mut out, history)?,
             ExportForm::Edn => export::edn(&mut out, history)?,
             ExportForm::Csv => export::csv(&mut out, history)?,
         }

@@ -9,3 +9,4 @@ pub mod images;
 pub mod list;
 pub mod node;
 pub mod run;
+pub mod shrink;
