@@ -15,6 +15,7 @@ mod partition;
 mod pause;
 mod rate;
 mod reorder;
+mod starve;
 mod who;
 
 use std::collections::BTreeMap;
@@ -80,6 +81,7 @@ pub const ALL: &[Entry] = &[
     mtu::ENTRY,
     kill::ENTRY,
     pause::ENTRY,
+    starve::ENTRY,
     clock::ENTRY,
     membership::ENTRY,
 ];

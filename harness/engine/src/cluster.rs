@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Clock, Reading, Skew};
-use crate::link::{Cut, Link, Traffic, Wrong};
+use crate::link::{Cut, Link, Share, Traffic, Wrong};
 
 /// A node of the cluster, by its position; people see `n1`, `n2`, ….
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -113,6 +113,13 @@ pub enum Change {
         /// In which state.
         run: Run,
     },
+    /// A node's processes get no more than this share of the time.
+    Starve {
+        /// Which node's.
+        node: Node,
+        /// What is left to them.
+        left: Share,
+    },
     /// A node's clock is wrong.
     Clock {
         /// Which node's.
@@ -134,6 +141,8 @@ pub struct Desired {
     pub links: BTreeMap<Pair, Link>,
     /// Nodes that are not simply up.
     pub runs: BTreeMap<Node, Run>,
+    /// Nodes that get too little time, and what is left to them.
+    pub starved: BTreeMap<Node, Share>,
     /// Nodes whose clocks are wrong, and how.
     pub clocks: BTreeMap<Node, Clock>,
 }
@@ -148,6 +157,10 @@ impl Desired {
                 Change::Run { node, run } => {
                     let state = desired.runs.entry(node).or_default();
                     *state = run.max(*state);
+                }
+                Change::Starve { node, left } => {
+                    let share = desired.starved.entry(node).or_insert(left);
+                    *share = left.min(*share);
                 }
                 Change::Clock { node, skew } => desired.clocks.entry(node).or_default().join(skew),
                 Change::Removed { node } => drop(desired.runs.insert(node, Run::Down)),
@@ -194,6 +207,8 @@ pub struct Daemon {
     pub cpu: Duration,
     /// Whether the kernel says that it is stopped.
     pub stopped: bool,
+    /// For how long it was kept from running because it was to starve, in all its lives.
+    pub starved: Duration,
     /// Its own clock, if that was ever skewed and can be read.
     pub clock: Option<Reading>,
 }
@@ -231,6 +246,9 @@ mod tests {
         let skew = |skew| Change::Clock { node: Node(1), skew };
         let both = Desired::of([&skew(ahead), &skew(further), &pause]);
         assert_eq!((both.clock(Node(1)).jump_ns, both.clock(Node(0))), (9, Clock::default()));
+        let starve = |percent| Change::Starve { node: Node(0), left: Share::percent(percent) };
+        let both = Desired::of([&starve(5), &starve(20)]);
+        assert_eq!(both.starved, [(Node(0), Share::percent(5))].into());
         assert_eq!(Desired::of([]), Desired::default());
     }
 }

@@ -32,6 +32,7 @@ pub fn effect(changes: &[Change], around: &Around) -> Effect {
     let mut links: BTreeMap<Kind, BTreeSet<Pair>> = BTreeMap::new();
     let mut runs: BTreeMap<Node, Run> = BTreeMap::new();
     let mut clocks: Vec<(Node, Skew)> = Vec::new();
+    let mut starved: Vec<Node> = Vec::new();
     let mut removed: Vec<Node> = Vec::new();
     for change in changes {
         match *change {
@@ -41,6 +42,7 @@ pub fn effect(changes: &[Change], around: &Around) -> Effect {
             Change::Run { node, run } => {
                 runs.insert(node, run);
             }
+            Change::Starve { node, .. } => starved.push(node),
             Change::Clock { node, skew } => clocks.push((node, skew)),
             Change::Removed { node } => removed.push(node),
         }
@@ -48,6 +50,7 @@ pub fn effect(changes: &[Change], around: &Around) -> Effect {
     let mut proofs: Vec<Effect> = removed.into_iter().map(|node| of_removal(node, around)).collect();
     proofs.extend(links.iter().map(|(kind, pairs)| of_links(*kind, pairs, around)));
     proofs.extend(runs.into_iter().map(|(node, run)| of_run(node, run, around)));
+    proofs.extend(starved.into_iter().map(|node| of_starving(node, around)));
     proofs.extend(clocks.into_iter().map(|(node, skew)| of_clock(node, skew, around)));
     Effect {
         bit: !proofs.is_empty() && proofs.iter().all(|proof| proof.bit),
@@ -129,6 +132,19 @@ fn of_links(kind: Kind, pairs: &BTreeSet<Pair>, around: &Around) -> Effect {
         Kind::Mtu => of_all(traffic.oversized, "too long"),
     };
     Effect { bit: number > 0, evidence }
+}
+
+/// It was kept from running for some of the time.
+fn of_starving(node: Node, around: &Around) -> Effect {
+    let kept = |observation: &Observation| {
+        observation.daemons.get(node.0).copied().flatten().map(|daemon| daemon.starved)
+    };
+    let (Some(begun), Some(ending)) = (kept(&around.begun), kept(&around.ending)) else {
+        return Effect { bit: false, evidence: format!("{node}: was down") };
+    };
+    let kept = ending.saturating_sub(begun);
+    let evidence = format!("{node}: kept from running for {:.2} s", kept.as_secs_f64());
+    Effect { bit: !kept.is_zero(), evidence }
 }
 
 /// Its own clock showed it.
@@ -216,7 +232,7 @@ mod tests {
         let cpu = Duration::from_millis(cpu_ms);
         Observation {
             dropped: BTreeMap::from([(PAIR, dropped)]),
-            daemons: vec![pid.map(|pid| Daemon { pid, cpu, stopped, clock: None })],
+            daemons: vec![pid.map(|pid| Daemon { pid, cpu, stopped, starved: Duration::ZERO, clock: None })],
             ..Observation::default()
         }
     }
@@ -312,6 +328,21 @@ mod tests {
         assert_eq!(bit, Effect { bit: true, evidence: "n1: pid 7 → 9".into() });
         assert!(!effect(&kill, &around([pid(Some(7)), pid(Some(7)), pid(Some(7)), pid(Some(7))])).bit);
         assert!(!effect(&kill, &around([pid(None), pid(None), pid(None), pid(Some(9))])).bit);
+    }
+
+    #[test]
+    fn who_starves_must_have_been_kept_from_running() {
+        let starve = [Change::Starve { node: Node(0), left: Share::percent(10) }];
+        let at = |ms| {
+            let mut seen = seen(0, Some(7), false, 0);
+            seen.daemons[0].as_mut().expect("it runs").starved = Duration::from_millis(ms);
+            seen
+        };
+        let bit = effect(&starve, &around([at(5), at(5), at(4505), at(4505)]));
+        assert_eq!(bit, Effect { bit: true, evidence: "n1: kept from running for 4.50 s".into() });
+        assert!(!effect(&starve, &around([at(5), at(5), at(5), at(5)])).bit);
+        let down = || seen(0, None, false, 0);
+        assert!(!effect(&starve, &around([at(5), down(), down(), at(5)])).bit);
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use schism_engine::backend::sandbox::{Sandbox, enter, probe};
 use schism_engine::backend::{Backend, BackendError};
-use schism_engine::cluster::{Desired, Endpoint, Node, Program, Run};
+use schism_engine::cluster::{Change, Desired, Endpoint, Node, Program, Run};
+use schism_engine::link::Share;
 
 use crate::stage::{LONG, Stage, cut, folder, node, options, program, run as set, until};
 
@@ -25,6 +26,7 @@ pub const CASES: &[(&str, fn())] = &[
     ("kill keeps data and other nodes, restart has another pid", kill_and_restart),
     ("kill takes what the daemon has started", kill_takes_offspring),
     ("pause uses no processor time, and resumes", pause_and_resume),
+    ("who starves runs for a fraction of the time", starved),
     ("states follow one another in any order", any_order),
     ("a death is reported, a wanted kill is not", deaths_are_reported),
     ("a node whose agent dies is reported, others go on", agent_dies),
@@ -245,6 +247,41 @@ fn pause_and_resume() {
     until("it gets time again", || observe(&mut stage)[0].cpu > before.cpu);
     assert_eq!(observe(&mut stage)[0].pid, awake.pid, "it is the same process");
     assert_eq!(stage.ask(0, "echo awake"), "awake");
+    assert!(stage.sandbox.deaths().is_empty());
+}
+
+fn starved() {
+    let mut stage = Stage::new(2);
+    stage.ask(0, "spin");
+    stage.ask(0, "offspring");
+    let starve = Change::Starve { node: Node(0), left: Share::percent(10) };
+    let look = |stage: &mut Stage| stage.sandbox.observe().expect("observing").daemons[0].expect("it runs");
+    stage.apply(&[starve]);
+    let (begun, first) = (Instant::now(), look(&mut stage));
+    // It goes on answering, and looking at it is no pause.
+    until("it has starved for a second", || {
+        let now = look(&mut stage);
+        assert!(!now.stopped && now.pid == first.pid);
+        std::thread::sleep(Duration::from_millis(200));
+        now.starved > first.starved + Duration::from_secs(1)
+    });
+    assert_eq!(stage.ask(0, "echo slowly"), "slowly");
+    let (last, lasted) = (look(&mut stage), begun.elapsed());
+    assert!(last.cpu - first.cpu < lasted / 2, "it ran for {:?} of {lasted:?}", last.cpu - first.cpu);
+    // Another fault comes and goes meanwhile.
+    stage.apply(&[starve, set(0, Run::Paused)]);
+    let paused = look(&mut stage);
+    std::thread::sleep(SHORT);
+    assert_eq!(look(&mut stage), paused, "a paused node does not starve");
+    stage.apply(&[starve, set(0, Run::Down)]);
+    stage.apply(&[starve]);
+    let again = look(&mut stage);
+    until("it starves after its restart", || look(&mut stage).starved > again.starved);
+    stage.apply(&[]);
+    let healed = look(&mut stage);
+    assert_eq!(stage.ask(0, "spin"), "spinning");
+    until("it runs again", || look(&mut stage).cpu > healed.cpu + Duration::from_millis(50));
+    assert_eq!(look(&mut stage).starved, healed.starved, "nobody keeps it from running any more");
     assert!(stage.sandbox.deaths().is_empty());
 }
 

@@ -47,6 +47,7 @@ pub fn victim() -> ExitCode {
         run(1, Run::Paused),
         run(2, Run::Down),
         Change::Clock { node: Node(0), skew: Skew::Jump(3_600_000_000_000) },
+        Change::Starve { node: Node(4), left: Share::percent(10) },
         link(slow),
         link(Wrong::Loss(Loss::Random(Share::percent(10)))),
         link(Wrong::Cut(Cut::Reset)),

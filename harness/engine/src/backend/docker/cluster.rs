@@ -283,9 +283,9 @@ impl Backend for Docker {
 
     fn apply(&mut self, desired: &Desired) -> Result<(), BackendError> {
         self.look();
-        if let Some(node) = desired.clocks.keys().next() {
+        if let Some(node) = desired.clocks.keys().chain(desired.starved.keys()).next() {
             return Err(BackendError::Unsupported {
-                problem: format!("{node}: clocks cannot be skewed in docker yet"),
+                problem: format!("{node}: clocks cannot be skewed in docker yet, nor nodes starved"),
                 remedy: "run it with --backend sandbox".into(),
             });
         }
@@ -337,6 +337,7 @@ impl Backend for Docker {
                 pid: one.pid,
                 cpu: Duration::from_nanos(one.cpu_ns),
                 stopped: one.stopped,
+                starved: Duration::ZERO,
                 clock: None,
             }));
         }

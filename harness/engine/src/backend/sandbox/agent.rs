@@ -21,6 +21,7 @@ use super::clock::Clocks;
 use super::execs::{self, Execs};
 use super::processes;
 use super::protocol::{Command, Exit, Furniture, Message, Reply, receive, send};
+use super::starving::Starving;
 use super::system::{check, die_with_parent, mount, socket_pair};
 
 /// Where the agent finds its end of the lifeline.
@@ -55,6 +56,7 @@ struct Agent {
     daemon: Option<u32>,
     starts: u32,
     clocks: Clocks,
+    starving: Starving,
     execs: Option<Execs>,
 }
 
@@ -73,8 +75,9 @@ fn serve() -> io::Result<()> {
         Err(error) => return send(&lifeline, &Message::Reply(Err(error.to_string()))),
     };
     let name = furniture.name;
-    let clocks = Clocks::default();
-    let mut agent = Agent { name, lifeline, log, children, daemon: None, starts: 0, clocks, execs: None };
+    let (clocks, starving) = (Clocks::default(), Starving::default());
+    let mut agent =
+        Agent { name, lifeline, log, children, daemon: None, starts: 0, clocks, starving, execs: None };
     send(&agent.lifeline, &Message::Reply(Ok(Reply::Done)))?;
     agent.run()
 }
@@ -83,7 +86,8 @@ impl Agent {
     fn run(&mut self) -> io::Result<()> {
         loop {
             // Rounded up: waking too early would mean waking twice.
-            let patience = self.clocks.until_due().map_or(-1, |due| due.as_millis() as i32 + 1);
+            let patience = self.clocks.until_due().into_iter().chain(self.starving.until_due()).min();
+            let patience = patience.map_or(-1, |due| due.as_millis() as i32 + 1);
             let mut fds =
                 [self.lifeline.as_raw_fd(), self.children.as_raw_fd(), self.listener()].map(readable);
             poll(&mut fds, patience)?;
@@ -92,6 +96,7 @@ impl Agent {
             }
             self.reap()?;
             self.clocks.renew();
+            self.starving.turn()?;
             match fds[2].revents {
                 0 => {}
                 revents if revents & libc::POLLIN != 0 => self.new_program()?,
@@ -114,15 +119,20 @@ impl Agent {
                 self.start(file, &arguments, &environment)?;
             }
             Command::Kill => self.kill_all()?,
-            Command::Pause => processes::stop_all()?,
-            Command::Resume => processes::signal_all(libc::SIGCONT)?,
+            Command::Pause => {
+                self.starving.pause();
+                processes::stop_all()?;
+            }
+            Command::Resume => self.starving.resume()?,
+            Command::Starve(left) => self.starving.set(left)?,
             Command::Clock(clock) => self.clocks.set(clock)?,
             Command::Measure => {
+                self.starving.interrupt()?;
                 let measured = self.daemon.map(processes::measure).transpose()?;
                 // One that is stopped cannot look at its clock.
                 let clock = measured.as_ref().filter(|one| !one.stopped);
                 let clock = clock.and_then(|one| self.clocks.read(one.pid as i32));
-                return Ok(Reply::Measured(measured, clock));
+                return Ok(Reply::Measured(measured, self.starving.kept(), clock));
             }
         }
         Ok(Reply::Done)
@@ -206,6 +216,7 @@ impl Agent {
     fn kill_all(&mut self) -> io::Result<()> {
         self.reap()?;
         self.daemon = None;
+        self.starving.end();
         processes::signal_all(libc::SIGKILL)?;
         // SAFETY: a null status is allowed. Whoever has no parent left is our child, so this ends only when all are gone.
         while unsafe { libc::waitpid(-1, std::ptr::null_mut(), 0) } > 0 {}

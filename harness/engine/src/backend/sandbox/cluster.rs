@@ -21,6 +21,7 @@ use super::{Options, Timings};
 use crate::backend::{Backend, BackendError, ClientNetwork};
 use crate::clock::Clock;
 use crate::cluster::{Daemon, Death, Desired, Endpoint, Node, NodeSpec, Observation, Program, Run};
+use crate::link::Share;
 
 /// A cluster in namespaces of this machine. Dropping it takes everything down but the folder.
 pub struct Sandbox {
@@ -41,6 +42,7 @@ struct Member {
     program: Option<Program>,
     run: Run,
     clock: Clock,
+    left: Option<Share>,
     deaths: Vec<Exit>,
 }
 
@@ -98,6 +100,7 @@ impl Sandbox {
             program: None,
             run: Run::Down,
             clock: Clock::default(),
+            left: None,
             deaths: Vec::new(),
         };
         Ok(Sandbox {
@@ -169,8 +172,10 @@ impl Backend for Sandbox {
             // Before it is started again: then its clock is wrong from its first instruction on. Before it is paused: who is
             // stopped already can still be changed.
             let clock = desired.clock(Node(index));
-            let clock = (clock != member.clock).then(|| Command::Clock(clock));
-            for command in clock.into_iter().chain(commands(member.run, wanted, program)) {
+            let clock = (clock != member.clock).then_some(Command::Clock(clock));
+            let left = desired.starved.get(&Node(index)).copied();
+            let starve = (left != member.left).then_some(Command::Starve(left));
+            for command in clock.into_iter().chain(starve).chain(commands(member.run, wanted, program)) {
                 match member.agent.send(&command) {
                     Ok(()) => open.push((index, After::of(&command))),
                     Err(error) => drop(failed.get_or_insert(error)),
@@ -185,6 +190,7 @@ impl Backend for Sandbox {
                 (Ok(_), After::Run { .. }) if refusing == Some(index) => {}
                 (Ok(_), After::Run { done, .. }) => member.run = done,
                 (Ok(_), After::Clock(clock)) => member.clock = clock,
+                (Ok(_), After::Starve(left)) => member.left = left,
                 (Err(error), after) => {
                     if let After::Run { refused, .. } = after {
                         member.run = refused;
@@ -211,10 +217,10 @@ impl Backend for Sandbox {
         let mut daemons = Vec::new();
         for answer in answers {
             daemons.push(match answer? {
-                Reply::Measured(Some(one), clock) => {
-                    Some(Daemon { pid: one.pid, cpu: one.cpu, stopped: one.stopped, clock })
+                Reply::Measured(Some(one), starved, clock) => {
+                    Some(Daemon { pid: one.pid, cpu: one.cpu, stopped: one.stopped, starved, clock })
                 }
-                Reply::Measured(None, _) | Reply::Done => None,
+                Reply::Measured(None, ..) | Reply::Done => None,
             });
         }
         Ok(Observation { dropped, traffic, daemons })
@@ -293,6 +299,8 @@ fn commands(from: Run, to: Run, program: &Program) -> Vec<Command> {
 enum After {
     /// In which state its daemon is when that was done, and when it was refused.
     Run { done: Run, refused: Run },
+    /// What is left to it of the time when that was done.
+    Starve(Option<Share>),
     /// What its clock is when that was done. When it was refused, it is asked again next time.
     Clock(Clock),
 }
@@ -305,6 +313,7 @@ impl After {
             // Some processes may be stopped: the way back is the same.
             Command::Pause => (Run::Paused, Run::Paused),
             Command::Resume => (Run::Up, Run::Paused),
+            Command::Starve(left) => return After::Starve(*left),
             Command::Clock(clock) => return After::Clock(*clock),
             Command::Measure => {
                 unreachable!("measuring changes nothing and is not part of a change of state")

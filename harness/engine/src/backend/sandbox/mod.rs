@@ -34,6 +34,8 @@ pub(super) mod probe;
 mod protocol;
 #[cfg(target_os = "linux")]
 mod remedy;
+#[cfg(target_os = "linux")]
+mod starving;
 #[cfg(not(target_os = "linux"))]
 mod stub;
 #[cfg(target_os = "linux")]

@@ -7,12 +7,14 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::kernel::processes::Measured;
 use crate::clock::{Clock, Reading};
+use crate::link::Share;
 
 /// The longest packet: what a socket's default buffer holds, so arguments and environment are far below.
 const LONGEST: usize = 192 * 1024;
@@ -41,6 +43,8 @@ pub(super) enum Command {
     Pause,
     /// Let them go on.
     Resume,
+    /// Leave them all no more than this share of the time, or all of it.
+    Starve(Option<Share>),
     /// Make everybody's clock this wrong, or right.
     Clock(Clock),
     /// Say how the daemon is.
@@ -61,8 +65,8 @@ pub(super) enum Message {
 pub(super) enum Reply {
     /// It is done.
     Done,
-    /// How the daemon is, `None` where none runs, and what its own clock shows.
-    Measured(Option<Measured>, Option<Reading>),
+    /// How the daemon is, `None` where none runs, for how long it was starved, and what its own clock shows.
+    Measured(Option<Measured>, Duration, Option<Reading>),
 }
 
 /// How a daemon ended.

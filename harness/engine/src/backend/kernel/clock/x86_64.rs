@@ -9,8 +9,11 @@ use std::ptr;
 
 use super::page::{BLOCKS_AT, CODE_AT, EXPIRES_AT, LEASE_NS, WHICH_AT};
 
+/// Where something is in the payload.
+type Entry = fn() -> u64;
+
 /// The functions of the vDSO that tell the time of day, and where in the payload each one's replacement is.
-pub(super) const FUNCTIONS: [(&str, fn() -> u64); 3] = [
+pub(super) const FUNCTIONS: [(&str, Entry); 3] = [
     ("__vdso_clock_gettime", || 0),
     ("__vdso_gettimeofday", || at(&raw const schism_clock_gettimeofday)),
     ("__vdso_time", || at(&raw const schism_clock_time)),
@@ -237,4 +240,4 @@ std::arch::global_asm!(
     LEASE_NS = const LEASE_NS,
 );
 
-const _: () = assert!(CODE_AT % 16 == 0, "the assembler counts on it");
+const _: () = assert!(CODE_AT.is_multiple_of(16), "the assembler counts on it");
