@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 
 use super::engine::Engine;
 use super::labels::Controller;
-use super::lifeline::Lifeline;
+use super::lifeline::{Lifeline, lacks_a_right};
 use super::node::Member;
 use super::protocol::{Command, Reply, Setup};
 use super::subnet::Subnet;
@@ -177,6 +177,10 @@ impl Docker {
         let (mut refused, mut no_table) = (None, None);
         for member in &mut self.members {
             match member.link.reply()? {
+                // No other way would help: all of them take the same right.
+                Reply::NoTable(why) | Reply::Cannot(why, _) if lacks_a_right(&why) => {
+                    refused.get_or_insert(member.link.refused(why));
+                }
                 Reply::NoTable(why) => no_table = Some(format!("{}: {why}", member.node)),
                 Reply::Ready(lacks) => {
                     self.notes.extend(lacks.into_iter().filter(|_| member.node == Node(0)))

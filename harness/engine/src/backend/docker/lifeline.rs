@@ -61,8 +61,9 @@ impl Lifeline {
         }
     }
 
-    fn refused(&self, problem: String) -> BackendError {
-        if !problem.to_lowercase().contains("not permitted") {
+    /// What a sidecar's no means: where it lacks a right, that is the engine's doing.
+    pub(super) fn refused(&self, problem: String) -> BackendError {
+        if !lacks_a_right(&problem) {
             return BackendError::Node { node: self.node, problem };
         }
         BackendError::Unsupported {
@@ -84,6 +85,11 @@ impl Lifeline {
                     .into(),
         }
     }
+}
+
+/// Whether the kernel knows how, and does not let it.
+pub(super) fn lacks_a_right(problem: &str) -> bool {
+    problem.to_lowercase().contains("not permitted")
 }
 
 type Output = Pin<Box<dyn futures_util::Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>;
