@@ -25,7 +25,7 @@ use Collection::{Bag, PriorityQueue, Queue, Stack};
 
 impl Collection {
     /// What is put in, if that is what the call does.
-    fn put<'c>(self, call: &'c Call) -> Option<&'c Value> {
+    fn put(self, call: &Call) -> Option<&Value> {
         match (self, call) {
             (Queue | Bag | PriorityQueue, Call::Enqueue { value, .. }) => Some(value),
             (Stack, Call::Push { value, .. }) => Some(value),
