@@ -16,11 +16,11 @@ fn no_hostile_file_gets_a_verdict() {
     let folder = folder();
     let deep = "[".repeat(100_000);
     let huge = "9".repeat(400);
-    let forms: [(&str, &str, &[(&str, &str)]); 4] = [
-        ("edn", EDN, &[(":process 0 :type :ok", ":process 5 :type :ok"), (":type :ok", ":type [")]),
-        ("json", JSON, &[(r#"0,"type":"ok""#, r#"5,"type":"ok""#), (r#""type":"ok""#, r#""type":["#)]),
-        ("log", LOG, &[("0\t:ok", "5\t:ok"), ("0\t:ok", "0\t:okay")]),
-        ("kv", KV, &[("0, :type :ok", "5, :type :ok"), (":type :ok", ":type [")]),
+    let forms = [
+        ("edn", EDN, [(":process 0 :type :ok", ":process 5 :type :ok"), (":type :ok", ":type [")]),
+        ("json", JSON, [(r#"0,"type":"ok""#, r#"5,"type":"ok""#), (r#""type":"ok""#, r#""type":["#)]),
+        ("log", LOG, [("0\t:ok", "5\t:ok"), ("0\t:ok", "0\t:okay")]),
+        ("kv", KV, [("0, :type :ok", "5, :type :ok"), (":type :ok", ":type [")]),
     ];
     for (form, text, wrongs) in forms {
         let model = if form == "kv" { "string" } else { "register" };
