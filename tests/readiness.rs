@@ -47,8 +47,8 @@ fn nodes_in_docker_that_are_never_ready_are_told_with_their_last_words() {
         ("command:test -e /nowhere", "test: exit status 1"),
         ("command:/no/such/program", "/no/such/program"),
     ] {
-        let ended = begins("--backend docker --target etcd --start-limit 4s", ready).expect(3);
-        ended.says("is not ready after 4 s").says(why).says("\"msg\":");
+        let ended = begins("--backend docker --target etcd --start-limit 8s", ready).expect(3);
+        ended.says("is not ready after 8 s").says(why).says("\"msg\":");
         assert_eq!(ours(), [""; 0], "nothing is left in the engine");
     }
 }

@@ -59,25 +59,28 @@ impl Part<'_> {
         broken
     }
 
-    /// Leaves out what nobody is left to have seen, if it does not count then.
-    fn unseen(&self, keep: &mut [bool]) {
+    /// Leaves out what nobody is left to have seen, if it does not count then. Two that only saw one another do not prove
+    /// each other: somebody who is sure has to stand at the end.
+    fn unseen(&self, keep: &mut Vec<bool>) {
         if !self.unsure.contains(&true) {
             return;
         }
-        let values = self.columns.wrote.iter().filter(|value| **value != NONE).max();
-        loop {
-            let mut seen = vec![false; values.map_or(0, |most| *most as usize + 1)];
-            for (saw, _) in self.columns.saw.iter().zip(&*keep).filter(|(saw, keep)| **saw != NONE && **keep)
-            {
-                seen[*saw as usize] = true;
+        let Columns { saw, wrote, .. } = self.columns;
+        let most = saw.iter().chain(wrote).filter(|value| **value != NONE).max();
+        let mut seen = vec![false; most.map_or(0, |most| *most as usize + 1)];
+        let mut counts = vec![false; keep.len()];
+        let mut more: Vec<usize> = (0..keep.len()).filter(|at| keep[*at] && !self.unsure[*at]).collect();
+        while !more.is_empty() {
+            for at in more {
+                counts[at] = true;
+                if saw[at] != NONE {
+                    seen[saw[at] as usize] = true;
+                }
             }
-            let gone = |at: &usize| keep[*at] && self.unsure[*at] && !seen[self.columns.wrote[*at] as usize];
-            let gone: Vec<usize> = (0..keep.len()).filter(gone).collect();
-            if gone.is_empty() {
-                return;
-            }
-            gone.into_iter().for_each(|at| keep[at] = false);
+            let is_seen = |at: &usize| keep[*at] && !counts[*at] && seen[wrote[*at] as usize];
+            more = (0..keep.len()).filter(is_seen).collect();
         }
+        *keep = counts;
     }
 
     fn keys(&mut self) {

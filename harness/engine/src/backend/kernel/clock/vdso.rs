@@ -80,7 +80,7 @@ const HASH: u64 = 4;
 fn symbols(image: &[u8]) -> Option<impl Iterator<Item = (Vec<u8>, Function)> + '_> {
     let (headers, count) = (word(image, 32, 8)? as usize, word(image, 56, 2)? as usize);
     let (mut base, mut dynamic) = (0, None);
-    for at in (0..count).map(|index| headers + index * PROGRAM_HEADER_BYTES) {
+    for at in (0..count).map(|index| headers.saturating_add(index * PROGRAM_HEADER_BYTES)) {
         match word(image, at, 4)? {
             LOAD => base = word(image, at + 16, 8)?.wrapping_sub(word(image, at + 8, 8)?),
             DYNAMIC => dynamic = Some(word(image, at + 8, 8)? as usize),
@@ -90,8 +90,9 @@ fn symbols(image: &[u8]) -> Option<impl Iterator<Item = (Vec<u8>, Function)> + '
     let (mut strings, mut table, mut hash) = (None, None, None);
     let mut at = dynamic?;
     loop {
+        let tag = word(image, at, 8)?;
         let value = word(image, at + 8, 8)?.wrapping_sub(base) as usize;
-        match word(image, at, 8)? {
+        match tag {
             0 => break,
             STRINGS => strings = Some(value),
             SYMBOLS => table = Some(value),
@@ -103,22 +104,22 @@ fn symbols(image: &[u8]) -> Option<impl Iterator<Item = (Vec<u8>, Function)> + '
     let (strings, table) = (strings?, table?);
     // The old hash table says how many there are; where there is only the new one, they end where their names begin.
     let count = match hash {
-        Some(hash) => word(image, hash + 4, 4)? as usize,
+        Some(hash) => word(image, hash.saturating_add(4), 4)? as usize,
         None => strings.checked_sub(table)? / SYMBOL_BYTES,
     };
     Some((0..count).filter_map(move |index| {
-        let symbol = table + index * SYMBOL_BYTES;
-        let name = image.get(strings + word(image, symbol, 4)? as usize..)?;
+        let symbol = table.saturating_add(index * SYMBOL_BYTES);
+        let name = image.get(strings.saturating_add(word(image, symbol, 4)? as usize)..)?;
         let name = name.split(|byte| *byte == 0).next()?.to_vec();
         let offset = word(image, symbol + 8, 8)?.wrapping_sub(base) as usize;
         Some((name, Function { offset, bytes: word(image, symbol + 16, 8)? as usize }))
     }))
 }
 
-/// A little-endian number of so many bytes.
+/// A little-endian number of so many bytes; `None` if it is not wholly in the image.
 fn word(image: &[u8], at: usize, bytes: usize) -> Option<u64> {
     let mut word = [0; 8];
-    word[..bytes].copy_from_slice(image.get(at..at + bytes)?);
+    word[..bytes].copy_from_slice(image.get(at..at.checked_add(bytes)?)?);
     Some(u64::from_le_bytes(word))
 }
 
