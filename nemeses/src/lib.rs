@@ -15,6 +15,7 @@ mod partition;
 mod pause;
 mod rate;
 mod reorder;
+mod rot;
 mod starve;
 mod who;
 
@@ -61,6 +62,8 @@ pub enum Takes {
     Share,
     /// Bits a second, such as `10mbit`.
     Rate,
+    /// Which files, such as `log-*`.
+    Files,
     /// A whole number, from the first to the second.
     Whole(u64, u64),
 }
@@ -83,6 +86,7 @@ pub const ALL: &[Entry] = &[
     pause::ENTRY,
     starve::ENTRY,
     clock::ENTRY,
+    rot::ENTRY,
     membership::ENTRY,
 ];
 

@@ -43,6 +43,7 @@ fn nemesis(entry: &schism_nemeses::Entry) -> NemesisEntry {
             Takes::Duration => Values::Duration,
             Takes::Share => Values::Share,
             Takes::Rate => Values::Rate,
+            Takes::Files => Values::Files,
             Takes::Whole(least, most) => Values::Whole(least, most),
         };
         SettingEntry::new(setting.name, values)

@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Clock, Reading, Skew};
+use crate::disk::{self, Disk};
 use crate::link::{Cut, Link, Share, Traffic, Wrong};
 
 /// A node of the cluster, by its position; people see `n1`, `n2`, ….
@@ -127,6 +128,13 @@ pub enum Change {
         /// How.
         skew: Skew,
     },
+    /// A node's disk is wrong.
+    Disk {
+        /// Which node's.
+        node: Node,
+        /// How.
+        wrong: disk::Wrong,
+    },
     /// A node is no member of the cluster: taken out by request to the others, its daemon ended. It comes back empty.
     Removed {
         /// Which node.
@@ -145,6 +153,8 @@ pub struct Desired {
     pub starved: BTreeMap<Node, Share>,
     /// Nodes whose clocks are wrong, and how.
     pub clocks: BTreeMap<Node, Clock>,
+    /// Nodes whose disks are wrong, and how.
+    pub disks: BTreeMap<Node, Disk>,
 }
 
 impl Desired {
@@ -163,6 +173,7 @@ impl Desired {
                     *share = left.min(*share);
                 }
                 Change::Clock { node, skew } => desired.clocks.entry(node).or_default().join(skew),
+                Change::Disk { node, wrong } => desired.disks.entry(node).or_default().join(wrong),
                 Change::Removed { node } => drop(desired.runs.insert(node, Run::Down)),
             }
         }
@@ -194,6 +205,8 @@ pub struct Observation {
     pub dropped: BTreeMap<Pair, u64>,
     /// What else was done to packets, per ordered pair with which something was ever wrong, from the beginning on.
     pub traffic: BTreeMap<Pair, Traffic>,
+    /// What was seen of each node's disk and done to it, in order of the nodes, where that is known.
+    pub disks: Vec<disk::Work>,
     /// Each node's daemon, in order of the nodes; `None` where none runs.
     pub daemons: Vec<Option<Daemon>>,
 }
@@ -246,6 +259,11 @@ mod tests {
         let skew = |skew| Change::Clock { node: Node(1), skew };
         let both = Desired::of([&skew(ahead), &skew(further), &pause]);
         assert_eq!((both.clock(Node(1)).jump_ns, both.clock(Node(0))), (9, Clock::default()));
+        let slow =
+            |seconds| Change::Disk { node: Node(1), wrong: disk::Wrong::Slow(Duration::from_secs(seconds)) };
+        let both = Desired::of([&slow(2), &slow(1), &kill]);
+        assert_eq!(both.disks[&Node(1)].slow, Duration::from_secs(2));
+        assert_eq!((both.disks.len(), both.run(Node(1))), (1, Run::Up));
         let starve = |percent| Change::Starve { node: Node(0), left: Share::percent(percent) };
         let both = Desired::of([&starve(5), &starve(20)]);
         assert_eq!(both.starved, [(Node(0), Share::percent(5))].into());

@@ -9,6 +9,7 @@ use schism_history::Effect;
 
 use crate::clock::{Skew, shown};
 use crate::cluster::{Change, Daemon, Node, Observation, Pair, Run};
+use crate::disk;
 use crate::link::{Cut, Traffic, Wrong};
 
 /// What was observed around one fault.
@@ -34,6 +35,7 @@ pub fn effect(changes: &[Change], around: &Around) -> Effect {
     let mut clocks: Vec<(Node, Skew)> = Vec::new();
     let mut starved: Vec<Node> = Vec::new();
     let mut removed: Vec<Node> = Vec::new();
+    let mut disks: Vec<(Node, disk::Wrong)> = Vec::new();
     for change in changes {
         match *change {
             Change::Link { from, to, wrong } => {
@@ -44,13 +46,20 @@ pub fn effect(changes: &[Change], around: &Around) -> Effect {
             }
             Change::Starve { node, .. } => starved.push(node),
             Change::Clock { node, skew } => clocks.push((node, skew)),
+            Change::Disk { node, wrong } => disks.push((node, wrong)),
             Change::Removed { node } => removed.push(node),
         }
     }
+    // A node that has refused to start since its files were changed is changed again all the same.
+    let down = |node: &Node| around.before.daemons.get(node.0).is_none_or(Option::is_none);
+    let edited =
+        |node: &Node| disks.iter().any(|(one, wrong)| one == node && matches!(wrong, disk::Wrong::Edit(_)));
+    runs.retain(|node, _| !(down(node) && edited(node)));
     let mut proofs: Vec<Effect> = removed.into_iter().map(|node| of_removal(node, around)).collect();
     proofs.extend(links.iter().map(|(kind, pairs)| of_links(*kind, pairs, around)));
     proofs.extend(runs.into_iter().map(|(node, run)| of_run(node, run, around)));
     proofs.extend(starved.into_iter().map(|node| of_starving(node, around)));
+    proofs.extend(disks.into_iter().map(|(node, wrong)| of_disk(node, wrong, around)));
     proofs.extend(clocks.into_iter().map(|(node, skew)| of_clock(node, skew, around)));
     Effect {
         bit: !proofs.is_empty() && proofs.iter().all(|proof| proof.bit),
@@ -145,6 +154,13 @@ fn of_starving(node: Node, around: &Around) -> Effect {
     let kept = ending.saturating_sub(begun);
     let evidence = format!("{node}: kept from running for {:.2} s", kept.as_secs_f64());
     Effect { bit: !kept.is_zero(), evidence }
+}
+
+/// The node's agent did it, and counted.
+fn of_disk(node: Node, wrong: disk::Wrong, around: &Around) -> Effect {
+    let work = |observation: &Observation| observation.disks.get(node.0).cloned().unwrap_or_default();
+    let (bit, evidence) = disk::shown(wrong, &work(&around.before), &work(&around.ending));
+    Effect { bit, evidence: format!("{node}: {evidence}") }
 }
 
 /// Its own clock showed it.
@@ -361,6 +377,58 @@ mod tests {
         assert!(!effect(&jump, &around([at(0), at(0), at(0), at(0)])).bit);
         let unread = seen(0, Some(7), false, 0);
         assert!(!effect(&jump, &around([unread.clone(), unread.clone(), unread.clone(), unread])).bit);
+    }
+
+    #[test]
+    fn files_must_have_been_changed_by_this_fault() {
+        let edit = disk::Edit { harm: disk::Harm::Flip(1), files: disk::Pattern::ALL, seed: 1 };
+        let wrong = disk::Wrong::Edit(edit);
+        let rot = [Change::Run { node: Node(0), run: Run::Down }, Change::Disk { node: Node(0), wrong }];
+        let at = |pid, edits| {
+            let mut seen = seen(0, pid, false, 0);
+            seen.disks = vec![disk::Work { edits, edited: "a: cut".into(), ..disk::Work::default() }];
+            seen
+        };
+        let bit = effect(&rot, &around([at(Some(7), 1), at(None, 3), at(None, 3), at(Some(9), 3)]));
+        assert_eq!(bit, Effect { bit: true, evidence: "n1: pid 7 → 9; n1: a: cut and 1 more".into() });
+        assert!(!effect(&rot, &around([at(Some(7), 1), at(None, 1), at(None, 1), at(Some(9), 1)])).bit);
+        // One that had noticed before and stayed down.
+        let bit = effect(&rot, &around([at(None, 1), at(None, 2), at(None, 2), at(None, 2)]));
+        assert_eq!(bit, Effect { bit: true, evidence: "n1: a: cut".into() });
+    }
+
+    /// Each wrong of a disk has its own counter, and nothing but that proves it.
+    #[test]
+    fn a_disks_wrong_is_proven_by_its_own_counter_alone() {
+        use disk::{Call, Error, Loss, Pattern, Refusal, Work, Wrong};
+        let seen = Work { writes: 9, syncs: 5, ..Work::default() };
+        let refusal = Refusal { call: Call::Sync, files: Pattern::ALL, error: Error::Io, times: None };
+        let held = Duration::from_millis(30);
+        let cases = [
+            (Wrong::Lie, Work { lied: 2, ..seen.clone() }, "n1: 2 fsyncs answered and not done"),
+            (
+                Wrong::Slow(held),
+                Work { slowed: 3, held, ..seen.clone() },
+                "n1: 3 fsyncs held by 10.0 ms on average",
+            ),
+            (Wrong::Refuse(refusal), Work { refused: 4, ..seen.clone() }, "n1: 4 calls refused"),
+            (
+                Wrong::Lose(Loss::All),
+                Work { losses: 1, lost_bytes: 7, ..seen.clone() },
+                "n1: lost 7 bytes and 0 names of 9 writes, 5 fsyncs",
+            ),
+        ];
+        let at = |work: &Work| Observation { disks: vec![work.clone()], ..Observation::default() };
+        for (asked, (wrong, _, evidence)) in cases.iter().enumerate() {
+            for (done, (_, work, _)) in cases.iter().enumerate() {
+                let around = around([at(&seen), at(&seen), at(work), at(work)]);
+                let proof = effect(&[Change::Disk { node: Node(0), wrong: *wrong }], &around);
+                assert_eq!(proof.bit, asked == done, "{wrong:?} by {work:?}");
+                if asked == done {
+                    assert_eq!(proof.evidence, *evidence);
+                }
+            }
+        }
     }
 
     #[test]

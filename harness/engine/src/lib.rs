@@ -4,6 +4,7 @@ pub mod backend;
 pub mod client;
 pub mod clock;
 pub mod cluster;
+pub mod disk;
 pub mod disruption;
 pub mod effect;
 pub mod generator;

@@ -235,7 +235,8 @@ fn await_start(
 }
 
 /// Waits until every node is ready again. One that is not in time is written down as a doubt; the final phase is still
-/// tried, since what the others say may be telling enough.
+/// tried, since what the others say may be telling enough. One whose files were changed and that does not run any more may
+/// be right: it has noticed, and the others go on without it.
 fn await_recovery(
     plan: &Plan,
     target: &dyn Target,
@@ -246,8 +247,15 @@ fn await_recovery(
 ) -> Result<(), RunError> {
     let (deadline, ready) = (Instant::now() + plan.recovery_limit, plan.ready());
     let mut dead = BTreeSet::new();
-    while let Some((node, why)) = first_unready(target, specs, backend, &ready)? {
+    let mut specs = specs.to_vec();
+    while let Some((node, why)) = first_unready(target, &specs, backend, &ready)? {
         dead.extend(note_deaths(backend, recorder));
+        if refuses(backend, node)? {
+            let text = "it does not run after its files were changed; the others go on without it".into();
+            recorder.record(What::Note(Note { node: node.to_string(), text, doubt: false }));
+            specs.retain(|spec| spec.node != node);
+            continue;
+        }
         if Instant::now() >= deadline || dead.contains(&node) {
             let limit = plan.recovery_limit.as_secs_f64();
             let text = format!("it was not ready again within {limit} s after all faults were healed: {why}");
@@ -259,6 +267,13 @@ fn await_recovery(
         }
     }
     Ok(())
+}
+
+/// Whether a node is down by its own decision, after its files were changed behind its back.
+fn refuses(backend: &mut dyn Backend, node: Node) -> Result<bool, BackendError> {
+    let seen = backend.observe()?;
+    let changed = seen.disks.get(node.0).is_some_and(|work| work.edits > 0);
+    Ok(changed && seen.daemons.get(node.0).is_none_or(Option::is_none))
 }
 
 /// The first node that is not ready, and what it said.

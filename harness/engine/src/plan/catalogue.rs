@@ -99,6 +99,8 @@ pub enum Values {
     Number(u32),
     /// How a node is found to be ready.
     Ready,
+    /// Which files: `log-*`.
+    Files,
 }
 
 impl Catalogue {

@@ -13,6 +13,7 @@ use super::place::{Origin, Place};
 use super::schedule::quiet;
 use super::units::{duration, duration_text, rate, share, size, size_text};
 use super::{NemesisPlan, Plan};
+use crate::disk::Pattern;
 use crate::ready::Ready;
 
 /// A cluster's size: addresses and namespaces are given out for so many.
@@ -343,6 +344,12 @@ fn refused(value: &str, values: &Values) -> Option<String> {
             (!fits).then(|| format!("it is a size such as `512MiB`, {} at least", size_text(*least)))
         }
         Values::Ready => Ready::parse(value).err().and_then(|complaint| complaint.help),
+        Values::Files => {
+            let fits = !value.is_empty() && Pattern::of(value).is_some();
+            (!fits).then(|| {
+                format!("it is a name or a path with `*` for anything, of {} bytes at most", Pattern::LONGEST)
+            })
+        }
         Values::Number(most) => {
             let fits = value.parse().is_ok_and(|number: f64| (0.01..=f64::from(*most)).contains(&number));
             (!fits).then(|| format!("it is a number such as `1.5`, from 0.01 to {most}"))

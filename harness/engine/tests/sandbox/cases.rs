@@ -43,6 +43,7 @@ pub fn run(name: &str) -> ExitCode {
         .iter()
         .chain(crate::links::CASES)
         .chain(crate::clocks::CASES)
+        .chain(crate::disks::CASES)
         .find(|(known, _)| *known == name)
         .expect("the runner knows its cases");
     case();

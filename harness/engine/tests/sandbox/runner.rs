@@ -87,6 +87,7 @@ pub fn main(filters: &[&str]) -> ExitCode {
             .iter()
             .chain(crate::links::CASES)
             .chain(crate::clocks::CASES)
+            .chain(crate::disks::CASES)
             .filter(|(name, _)| wanted(name))
         {
             note(user, name, judge(&runner.command(user, &[CASE, name]).output().expect("running a case")));

@@ -287,9 +287,12 @@ impl Backend for Docker {
 
     fn apply(&mut self, desired: &Desired) -> Result<(), BackendError> {
         self.look();
-        if let Some(node) = desired.clocks.keys().chain(desired.starved.keys()).next() {
+        let sandboxed = desired.clocks.keys().chain(desired.starved.keys()).chain(desired.disks.keys());
+        if let Some(node) = sandboxed.into_iter().next() {
             return Err(BackendError::Unsupported {
-                problem: format!("{node}: clocks cannot be skewed in docker yet, nor nodes starved"),
+                problem: format!(
+                    "{node}: clocks cannot be skewed in docker yet, nor nodes starved, nor disks spoilt"
+                ),
                 remedy: "run it with --backend sandbox".into(),
             });
         }

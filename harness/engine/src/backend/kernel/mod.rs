@@ -11,6 +11,7 @@ pub mod clock;
 pub mod clock;
 pub mod cuts;
 mod datagram;
+pub mod disk;
 pub mod execs;
 pub mod matrix;
 pub mod netlink;

@@ -3,7 +3,7 @@
 //! It furnishes the node (own `/proc`, `/run`, data directory, host name), starts the daemon, kills, stops and continues
 //! it on command, reaps what ends, and measures. It ends when its controller does, and the kernel then kills everything
 //! in the node. It has one thread (ptrace wants that) but for the moment of a start, and keeps no
-//! state but the clock that its node is to have.
+//! state but the clock and the disk that its node is to have.
 //!
 //! Apart from what is mounted here, a daemon sees the machine's own files: this separates nodes from one another and
 //! keeps the machine's network, processes and clock out of reach; it is no jail for hostile programs.
@@ -18,6 +18,7 @@ use std::thread;
 
 use super::AGENT_COMMAND;
 use super::clock::Clocks;
+use super::disk::Disks;
 use super::execs::{self, Execs};
 use super::processes;
 use super::protocol::{Command, Exit, Furniture, Message, Reply, receive, send};
@@ -57,6 +58,7 @@ struct Agent {
     starts: u32,
     clocks: Clocks,
     starving: Starving,
+    disks: Disks,
     execs: Option<Execs>,
 }
 
@@ -75,9 +77,18 @@ fn serve() -> io::Result<()> {
         Err(error) => return send(&lifeline, &Message::Reply(Err(error.to_string()))),
     };
     let name = furniture.name;
-    let (clocks, starving) = (Clocks::default(), Starving::default());
-    let mut agent =
-        Agent { name, lifeline, log, children, daemon: None, starts: 0, clocks, starving, execs: None };
+    let mut agent = Agent {
+        name,
+        lifeline,
+        log,
+        children,
+        daemon: None,
+        starts: 0,
+        clocks: Clocks::default(),
+        starving: Starving::default(),
+        disks: Disks::new(DATA),
+        execs: None,
+    };
     send(&agent.lifeline, &Message::Reply(Ok(Reply::Done)))?;
     agent.run()
 }
@@ -118,7 +129,10 @@ impl Agent {
                 self.kill_all()?;
                 self.start(file, &arguments, &environment)?;
             }
-            Command::Kill => self.kill_all()?,
+            Command::Kill => {
+                self.kill_all()?;
+                self.disks.at_rest()?;
+            }
             Command::Pause => {
                 self.starving.pause();
                 processes::stop_all()?;
@@ -126,13 +140,20 @@ impl Agent {
             Command::Resume => self.starving.resume()?,
             Command::Starve(left) => self.starving.set(left)?,
             Command::Clock(clock) => self.clocks.set(clock)?,
+            Command::Disk(disk) => {
+                self.disks.set(disk);
+                if self.daemon.is_none() {
+                    self.disks.at_rest()?;
+                }
+            }
             Command::Measure => {
                 self.starving.interrupt()?;
                 let measured = self.daemon.map(processes::measure).transpose()?;
                 // One that is stopped cannot look at its clock.
                 let clock = measured.as_ref().filter(|one| !one.stopped);
                 let clock = clock.and_then(|one| self.clocks.read(one.pid as i32));
-                return Ok(Reply::Measured(measured, self.starving.kept(), clock));
+                let work = self.disks.work().clone();
+                return Ok(Reply::Measured(measured, self.starving.kept(), clock, work));
             }
         }
         Ok(Reply::Done)

@@ -21,6 +21,7 @@ use super::{Options, Timings};
 use crate::backend::{Backend, BackendError, ClientNetwork};
 use crate::clock::Clock;
 use crate::cluster::{Daemon, Death, Desired, Endpoint, Node, NodeSpec, Observation, Program, Run};
+use crate::disk::Disk;
 use crate::link::Share;
 
 /// A cluster in namespaces of this machine. Dropping it takes everything down but the folder.
@@ -42,6 +43,7 @@ struct Member {
     program: Option<Program>,
     run: Run,
     clock: Clock,
+    disk: Disk,
     left: Option<Share>,
     deaths: Vec<Exit>,
 }
@@ -100,6 +102,7 @@ impl Sandbox {
             program: None,
             run: Run::Down,
             clock: Clock::default(),
+            disk: Disk::default(),
             left: None,
             deaths: Vec::new(),
         };
@@ -173,9 +176,13 @@ impl Backend for Sandbox {
             // stopped already can still be changed.
             let clock = desired.clock(Node(index));
             let clock = (clock != member.clock).then_some(Command::Clock(clock));
+            let disk = desired.disks.get(&Node(index)).cloned().unwrap_or_default();
+            let disk = (disk != member.disk).then_some(Command::Disk(disk));
             let left = desired.starved.get(&Node(index)).copied();
             let starve = (left != member.left).then_some(Command::Starve(left));
-            for command in clock.into_iter().chain(starve).chain(commands(member.run, wanted, program)) {
+            for command in
+                clock.into_iter().chain(disk).chain(starve).chain(commands(member.run, wanted, program))
+            {
                 match member.agent.send(&command) {
                     Ok(()) => open.push((index, After::of(&command))),
                     Err(error) => drop(failed.get_or_insert(error)),
@@ -191,6 +198,7 @@ impl Backend for Sandbox {
                 (Ok(_), After::Run { done, .. }) => member.run = done,
                 (Ok(_), After::Clock(clock)) => member.clock = clock,
                 (Ok(_), After::Starve(left)) => member.left = left,
+                (Ok(_), After::Disk(disk)) => member.disk = disk,
                 (Err(error), after) => {
                     if let After::Run { refused, .. } = after {
                         member.run = refused;
@@ -214,16 +222,21 @@ impl Backend for Sandbox {
         }
         // Every answer is read before the first error is given back: none may be left for the next question.
         let answers: Vec<_> = self.members.iter_mut().map(|member| member.agent.reply()).collect();
-        let mut daemons = Vec::new();
+        let (mut daemons, mut disks) = (Vec::new(), Vec::new());
         for answer in answers {
-            daemons.push(match answer? {
-                Reply::Measured(Some(one), starved, clock) => {
-                    Some(Daemon { pid: one.pid, cpu: one.cpu, stopped: one.stopped, starved, clock })
-                }
-                Reply::Measured(None, ..) | Reply::Done => None,
-            });
+            let Reply::Measured(measured, starved, clock, work) = answer? else {
+                unreachable!("measuring is answered by what was measured")
+            };
+            daemons.push(measured.map(|one| Daemon {
+                pid: one.pid,
+                cpu: one.cpu,
+                stopped: one.stopped,
+                starved,
+                clock,
+            }));
+            disks.push(work);
         }
-        Ok(Observation { dropped, traffic, daemons })
+        Ok(Observation { dropped, traffic, daemons, disks })
     }
 
     fn deaths(&mut self) -> Vec<Death> {
@@ -301,6 +314,8 @@ enum After {
     Run { done: Run, refused: Run },
     /// What is left to it of the time when that was done.
     Starve(Option<Share>),
+    /// What its disk is when that was done.
+    Disk(Disk),
     /// What its clock is when that was done. When it was refused, it is asked again next time.
     Clock(Clock),
 }
@@ -315,6 +330,7 @@ impl After {
             Command::Resume => (Run::Up, Run::Paused),
             Command::Starve(left) => return After::Starve(*left),
             Command::Clock(clock) => return After::Clock(*clock),
+            Command::Disk(disk) => return After::Disk(disk.clone()),
             Command::Measure => {
                 unreachable!("measuring changes nothing and is not part of a change of state")
             }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 // What its files ask of the kernel, under short names.
 #[cfg(target_os = "linux")]
-use super::kernel::{clock, cuts, execs, matrix, netlink, processes, system};
+use super::kernel::{clock, cuts, disk, execs, matrix, netlink, processes, system};
 
 #[cfg(target_os = "linux")]
 mod agent;

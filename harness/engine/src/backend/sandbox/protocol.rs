@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::kernel::processes::Measured;
 use crate::clock::{Clock, Reading};
+use crate::disk::{Disk, Work};
 use crate::link::Share;
 
 /// The longest packet: what a socket's default buffer holds, so arguments and environment are far below.
@@ -47,6 +48,8 @@ pub(super) enum Command {
     Starve(Option<Share>),
     /// Make everybody's clock this wrong, or right.
     Clock(Clock),
+    /// Make the disk this wrong, or right.
+    Disk(Disk),
     /// Say how the daemon is.
     Measure,
 }
@@ -65,8 +68,9 @@ pub(super) enum Message {
 pub(super) enum Reply {
     /// It is done.
     Done,
-    /// How the daemon is, `None` where none runs, for how long it was starved, and what its own clock shows.
-    Measured(Option<Measured>, Duration, Option<Reading>),
+    /// How the daemon is, `None` where none runs, for how long it was starved, what its own clock shows, and what became of
+    /// its disk.
+    Measured(Option<Measured>, Duration, Option<Reading>, Work),
 }
 
 /// How a daemon ended.
