@@ -1,9 +1,12 @@
-//! How fast histories are read back: a million lines of ours, the same operations as a peer writes them, and the binary form
-//! beside a plain pass over its bytes.
+//! How fast histories are read back: a million lines of ours, the same operations as a peer writes them, and the binary form,
+//! out of a mapped file as well, beside a plain pass over its bytes.
 //!
 //! `cargo bench -p schism-history --bench read -- jsonl` measures one form alone. Prints megabytes of the file and lines per second of processor time, each the best of a few rounds, and fails on nothing.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
+use std::sync::Arc;
 
 use schism_history::{
     Call, Event, Format, Keys, Outcome, Process, ReadError, Recorded, Ret, Time, Value, What, binary, jsonl,
@@ -90,6 +93,11 @@ fn measure_by(what: &str, text: &[u8], read: impl Fn(&[u8]) -> Result<Recorded, 
     );
 }
 
+fn mapped(file: &File) -> memmap2::Mmap {
+    // SAFETY: nobody else knows the file.
+    unsafe { memmap2::Mmap::map(file) }.expect("a file can be mapped")
+}
+
 /// The sum of all bytes: the least that looking at every one of them can cost.
 fn plain_pass(bytes: &[u8]) {
     let mut best = f64::MAX;
@@ -123,6 +131,9 @@ fn main() {
     let mut binary = Vec::new();
     let history = jsonl::read(ours.as_slice()).expect("what was just written can be read").history;
     binary::write(&mut binary, &history).expect("memory can be written");
-    measure_by("binary", &binary, binary::from_bytes);
+    measure_by("binary, in memory", &binary, binary::from_bytes);
+    let mut file = tempfile::NamedTempFile::new().expect("a file can be made");
+    file.write_all(&binary).expect("a file can be written");
+    measure_by("binary, mapped", &binary, |_| binary::from_shared(Arc::new(mapped(file.as_file()))));
     plain_pass(&binary);
 }

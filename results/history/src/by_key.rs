@@ -19,7 +19,8 @@ pub struct ByKey<'h> {
 impl<'h> ByKey<'h> {
     pub(crate) fn new(columns: &'h Columns) -> Self {
         let mut bounds = vec![0u32; columns.keys.len() + 1];
-        for key in &columns.key {
+        let keys: &[u32] = &columns.key;
+        for key in keys {
             bounds[*key as usize + 1] += 1;
         }
         for key in 1..bounds.len() {
@@ -27,7 +28,7 @@ impl<'h> ByKey<'h> {
         }
         let mut next = bounds.clone();
         let mut order = vec![0u32; columns.len()];
-        for (at, key) in columns.key.iter().enumerate() {
+        for (at, key) in keys.iter().enumerate() {
             let place = &mut next[*key as usize];
             order[*place as usize] = at as u32;
             *place += 1;
@@ -42,7 +43,7 @@ impl<'h> ByKey<'h> {
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.columns.keys.is_empty()
+        self.columns.keys.len() == 0
     }
 
     /// The keys with operations of their own.
@@ -87,9 +88,12 @@ impl<'a> OfKey<'a> {
             values: Vec::new(),
             all,
         };
+        // Columns may lie in a file: where, is looked up once.
+        let (arguments, answers): (&[u32], &[u32]) = (&all.argument, &all.answer);
+        let (invoke, complete): (&[Position], &[Position]) = (&all.invoke, &all.complete);
         for at in self.operations.iter().map(|at| *at as usize) {
             let kind = all.kind[at];
-            let argument = match (kind, all.argument[at]) {
+            let argument = match (kind, arguments[at]) {
                 (CallKind::Txn, _) | (_, NONE) => NONE,
                 (CallKind::Cas, swap) => {
                     let [from, to] = all.swaps[swap as usize].map(|value| numbers.of(value));
@@ -99,15 +103,15 @@ impl<'a> OfKey<'a> {
                 (_, value) => numbers.of(value),
             };
             let answer = match all.status[at] {
-                Status::Answered => numbers.of(all.answer[at]),
+                Status::Answered => numbers.of(answers[at]),
                 _ => NONE,
             };
             columns.kind.push(kind);
             columns.status.push(all.status[at]);
             columns.argument.push(argument);
             columns.answer.push(answer);
-            columns.invoke.push(all.invoke[at]);
-            columns.complete.push(all.complete[at]);
+            columns.invoke.push(invoke[at]);
+            columns.complete.push(complete[at]);
         }
         columns.values = numbers.values().to_vec();
         columns

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::call::{Call, CallKind, Outcome, Ret, Step};
+use crate::column::{Column, List};
 use crate::event::{Process, Time};
 use crate::history::{Operation, Position};
 use crate::intern::{NONE, Texts, Values};
@@ -50,30 +51,30 @@ impl Status {
 #[derive(Clone, Debug, Default)]
 pub struct Columns {
     /// Who.
-    pub(crate) process: Vec<u32>,
+    pub(crate) process: Column<u32>,
     /// The text that names the node; [`u32::MAX`] if it is not known.
-    pub(crate) node: Vec<u32>,
+    pub(crate) node: Column<u32>,
     pub(crate) kind: Vec<CallKind>,
     pub(crate) status: Vec<Status>,
-    pub(crate) key: Vec<u32>,
+    pub(crate) key: Column<u32>,
     /// The value it was called with; the place in `swaps` of a cas, and in `transactions` of a transaction; else
     /// [`u32::MAX`].
-    pub(crate) argument: Vec<u32>,
+    pub(crate) argument: Column<u32>,
     /// The value it was answered with, or the text of the reason why it failed; else [`u32::MAX`].
-    pub(crate) answer: Vec<u32>,
-    pub(crate) invoke: Vec<Position>,
-    pub(crate) complete: Vec<Position>,
-    pub(crate) invoked: Vec<u64>,
+    pub(crate) answer: Column<u32>,
+    pub(crate) invoke: Column<Position>,
+    pub(crate) complete: Column<Position>,
+    pub(crate) invoked: Column<u64>,
     /// When it ended, [`u64::MAX`] if it never did.
-    pub(crate) ended: Vec<u64>,
+    pub(crate) ended: Column<u64>,
     /// What each cas asked for, and what it leaves: two values.
-    pub(crate) swaps: Vec<[u32; 2]>,
+    pub(crate) swaps: Column<[u32; 2]>,
     /// Where the steps of each transaction end; they begin where those of the one before end.
-    pub(crate) transactions: Vec<u32>,
+    pub(crate) transactions: Column<u32>,
     /// The steps of all transactions: a word, a key and a value.
-    pub(crate) steps: Vec<[u32; 3]>,
-    pub(crate) values: Vec<Value>,
-    pub(crate) keys: Vec<Key>,
+    pub(crate) steps: Column<[u32; 3]>,
+    pub(crate) values: List,
+    pub(crate) keys: List,
     pub(crate) texts: Vec<Arc<str>>,
 }
 
@@ -167,9 +168,14 @@ impl Columns {
     }
 
     /// Every different value of calls and answers, at its number: [`Value::Nil`] first ([`Columns::NIL`]), the others in the
-    /// order of first use.
+    /// order of first use. Where they lie in a file they are made at the first call: [`Columns::value_count`] makes none.
     pub fn values(&self) -> &[Value] {
         &self.values
+    }
+
+    /// How many different values there are: every number of one is less.
+    pub fn value_count(&self) -> usize {
+        self.values.len()
     }
 
     /// Every different key, at its number: in the order of first use.
@@ -184,7 +190,7 @@ impl Columns {
 
     /// The number of a value, if the history has it. Looks at each value: ask once.
     pub fn number_of(&self, value: &Value) -> Option<u32> {
-        self.values.iter().position(|known| known == value).map(|place| place as u32)
+        self.values.place_of(value).map(|place| place as u32)
     }
 
     /// What an operation asked.
@@ -308,7 +314,7 @@ impl Default for Growing {
             keys: Values::default(),
             texts: Texts::default(),
         };
-        let nil = growing.values.of(&mut growing.columns.values, &Value::Nil);
+        let nil = growing.values.of(growing.columns.values.own(), &Value::Nil);
         debug_assert_eq!(nil, Columns::NIL);
         growing
     }
@@ -324,7 +330,7 @@ impl Growing {
         invoked: Time,
         invoke: Position,
     ) {
-        let key = self.keys.of(&mut self.columns.keys, call.key());
+        let key = self.keys.of(self.columns.keys.own(), call.key());
         let argument = self.argument(call);
         let node = node.map_or(NONE, |node| self.texts.of(&mut self.columns.texts, node));
         let columns = &mut self.columns;
@@ -346,7 +352,7 @@ impl Growing {
         let (status, answer) = match outcome {
             Outcome::Ok(Ret::Done) => (Status::Done, NONE),
             Outcome::Ok(Ret::Value(value)) => {
-                (Status::Answered, self.values.of(&mut self.columns.values, value))
+                (Status::Answered, self.values.of(self.columns.values.own(), value))
             }
             Outcome::Fail(why) => (Status::Fail, self.texts.of(&mut self.columns.texts, why)),
             Outcome::Info(why) => (Status::Info, self.texts.of(&mut self.columns.texts, why)),
@@ -367,28 +373,28 @@ impl Growing {
             | Call::Append { value, .. }
             | Call::Enqueue { value, .. }
             | Call::Push { value, .. }
-            | Call::Use { token: value, .. } => self.values.of(&mut self.columns.values, value),
+            | Call::Use { token: value, .. } => self.values.of(self.columns.values.own(), value),
             Call::Increment { by: number, .. } | Call::Watch { from: number, .. } => {
-                self.values.of_integer(&mut self.columns.values, *number)
+                self.values.of_integer(self.columns.values.own(), *number)
             }
             Call::Cas { from, to, .. } => {
                 let swap = [
-                    self.values.of(&mut self.columns.values, from),
-                    self.values.of(&mut self.columns.values, to),
+                    self.values.of(self.columns.values.own(), from),
+                    self.values.of(self.columns.values.own(), to),
                 ];
                 self.columns.swaps.push(swap);
                 self.columns.swaps.len() as u32 - 1
             }
             Call::Txn { steps } => {
                 for step in steps.iter() {
-                    let key = self.keys.of(&mut self.columns.keys, step.key());
+                    let key = self.keys.of(self.columns.keys.own(), step.key());
                     self.columns.steps.push(match step {
                         Step::Read { .. } => [READ, key, NONE],
                         Step::Write { value, .. } => {
-                            [WRITE, key, self.values.of(&mut self.columns.values, value)]
+                            [WRITE, key, self.values.of(self.columns.values.own(), value)]
                         }
                         Step::Append { value, .. } => {
-                            [APPEND, key, self.values.of(&mut self.columns.values, value)]
+                            [APPEND, key, self.values.of(self.columns.values.own(), value)]
                         }
                     });
                 }

@@ -22,14 +22,17 @@
 //! }
 //! ```
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::binary;
 use crate::builder::Builder;
 use crate::by_key::ByKey;
 use crate::call::{Call, Outcome, Ret};
+use crate::column::Shared;
 use crate::columns::{Columns, Growing};
 use crate::event::{Effect, Event, Note, Process, Time};
 
@@ -113,12 +116,24 @@ pub struct History {
     pub events: u32,
     /// The time of the last event.
     pub end: Time,
+    /// The file the columns lie in, if they do, and its checksum.
+    file: Option<(Held, u32)>,
+}
+
+/// A file, of which nothing is to be said.
+#[derive(Clone)]
+struct Held(Shared);
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a file")
+    }
 }
 
 /// The rows are not taken along: whoever needs them gets them again.
 impl Clone for History {
     fn clone(&self) -> Self {
-        self.around(self.columns.clone())
+        History { file: self.file.clone(), ..self.around(self.columns.clone()) }
     }
 }
 
@@ -235,7 +250,18 @@ impl History {
             notes: self.notes.clone(),
             events: self.events,
             end: self.end,
+            file: None,
         }
+    }
+
+    pub(crate) fn lies_in(&mut self, file: Shared, checksum: u32) {
+        self.file = Some((Held(file), checksum));
+    }
+
+    /// Whether it is still what was read. It is, but for one whose columns lie in a mapped file that was written to since: its
+    /// bytes are summed up again.
+    pub fn is_as_it_was_read(&self) -> bool {
+        self.file.as_ref().is_none_or(|(Held(file), checksum)| binary::is_as_it_was(file, *checksum))
     }
 
     /// How many operations there are.

@@ -110,6 +110,11 @@ fn check(file: &Path, request: &Request) -> Result<Summary, Failure> {
         return Err(Failure::harness(problem, format!("--cut judges what stands before line {line}")));
     }
     let judgements = judge(&judges, &recorded.history, request.allowance);
+    input::as_it_was_read(
+        &path,
+        &recorded.history,
+        "nothing was concluded; judge it when nobody writes to it",
+    )?;
     Ok(Summary::new(about, &judgements, &recorded.history))
 }
 

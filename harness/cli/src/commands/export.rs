@@ -44,5 +44,6 @@ pub fn run(args: &args::Export) -> Result<Exit, Failure> {
             Failure::harness(format!("the standard output: {error}"), "--out FILE writes to a file")
         })?,
     }
+    input::as_it_was_read(&path, history, "what was exported is worth nothing")?;
     Ok(Exit::Valid)
 }

@@ -58,6 +58,7 @@ pub fn run(args: &args::Shrink) -> Result<Exit, Failure> {
     let wholes = wholes(args.model);
     let shrunk = smallest(&*checkers[0], &whole, wholes, &first, started, allowance);
     let text = proven(&*checkers[0], &whole, wholes, &shrunk, allowance)?;
+    input::as_it_was_read(&path, &whole, "nothing was written; shrink it when nobody writes to it")?;
     let mut file = File::create_new(&to).map_err(|error| Failure::file(&to, &error))?;
     file.write_all(&text).map_err(|error| Failure::file(&to, &error))?;
     println!("{}", told(&whole, &shrunk, wholes, &to));

@@ -99,20 +99,24 @@ impl Columns {
         numbers: &mut schism_history::Numbers,
     ) -> Option<Columns> {
         let mut columns = Columns::with_capacity(operations.len());
-        numbers.start(history.values().len(), initial);
+        numbers.start(history.value_count(), initial);
+        // Columns may lie in a file: where, is looked up once.
+        let (kinds, states) = (history.kind(), history.status());
+        let (arguments, answers, swaps) = (history.argument(), history.answer(), history.swaps());
+        let (invokes, completes) = (history.invoke(), history.complete());
         for at in operations.iter().map(|at| *at as usize) {
-            let status = history.status()[at];
-            let (invoke, complete) = (history.invoke()[at], history.complete()[at]);
-            let complete = status.is_ok().then_some(complete);
-            match (history.kind()[at], status) {
+            let status = states[at];
+            let (invoke, answered) = (invokes[at], completes[at]);
+            let complete = status.is_ok().then_some(answered);
+            match (kinds[at], status) {
                 (_, Status::Fail) => {}
                 (CallKind::Read, Status::Answered) => {
-                    columns.read(numbers.of(history.answer()[at]), invoke, history.complete()[at]);
+                    columns.read(numbers.of(answers[at]), invoke, answered);
                 }
                 (CallKind::Read, Status::Info | Status::Open) => {}
-                (CallKind::Write, _) => columns.write(numbers.of(history.argument()[at]), invoke, complete),
+                (CallKind::Write, _) => columns.write(numbers.of(arguments[at]), invoke, complete),
                 (CallKind::Cas, _) => {
-                    let swap = history.swaps()[history.argument()[at] as usize];
+                    let swap = swaps[arguments[at] as usize];
                     let [from, to] = swap.map(|value| numbers.of(value));
                     columns.cas(from, to, invoke, complete);
                 }

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use crate::column::{Column, List};
 use crate::intern::{Texts, Values};
 use crate::value::Value;
 
@@ -14,11 +15,14 @@ const TEXT: u8 = 3;
 /// A list, as JSON.
 const LIST: u8 = 4;
 
+/// So many bits for each value may it take to see that no two are equal. More, and hashing is cheaper than the memory.
+const BITS: u64 = 64;
+
 /// A table as it stands in the file.
 pub(super) struct Table<'a> {
     pub(super) tags: Cow<'a, [u8]>,
     /// The integer, the truth value, or where in the heap it ends: it begins where the one before ends.
-    pub(super) words: Cow<'a, [u64]>,
+    pub(super) words: Column<u64>,
     pub(super) heap: Cow<'a, [u8]>,
 }
 
@@ -44,7 +48,7 @@ impl Table<'_> {
             tags.push(tag);
             words.push(word);
         }
-        Ok(Table { tags: tags.into(), words: words.into(), heap: heap.into() })
+        Ok(Table { tags: tags.into(), words: Column::Own(words), heap: heap.into() })
     }
 
     pub(super) fn of_texts(texts: &[Arc<str>]) -> Table<'static> {
@@ -53,25 +57,20 @@ impl Table<'_> {
             heap.extend_from_slice(text.as_bytes());
             words.push(heap.len() as u64);
         }
-        Table { tags: vec![TEXT; texts.len()].into(), words: words.into(), heap: heap.into() }
+        Table { tags: vec![TEXT; texts.len()].into(), words: Column::Own(words), heap: heap.into() }
     }
 
-    /// The values, each of which must stand there once.
-    pub(super) fn values(&self) -> Result<Vec<Value>, String> {
-        let mut list = self.counted();
-        if list.len() == self.tags.len() && list.len() == self.words.len() {
-            return Ok(list);
+    /// The values, each of which must stand there once. Integers are left where they lie.
+    pub(super) fn list(self) -> Result<List, String> {
+        match self.integers() {
+            Some(nil) => Ok(List::Integers { nil, words: self.words, made: OnceLock::new() }),
+            None => Ok(List::Made(self.values()?)),
         }
-        let (counted, mut numbers) = (list.len(), Values::default());
-        // What comes in no such order, or after it, is held against all that stands there.
-        let mut known: Vec<Value> = Vec::new();
+    }
+
+    fn values(&self) -> Result<Vec<Value>, String> {
+        let (mut list, mut numbers) = (Vec::with_capacity(self.tags.len()), Values::default());
         for (place, value) in self.each().enumerate() {
-            if place < counted {
-                if counted < self.tags.len() {
-                    numbers.of(&mut known, &list[place]);
-                }
-                continue;
-            }
             let value = match value? {
                 (LIST, _, inside) => match serde_json::from_slice(inside) {
                     Ok(Value::List(items)) => Value::List(items),
@@ -83,33 +82,24 @@ impl Table<'_> {
                 (BOOL, word @ (0 | 1), _) => Value::Bool(word == 1),
                 (tag, ..) => return Err(format!("value {place} has the tag {tag}, which there is not")),
             };
-            if numbers.of(&mut known, &value) as usize != place {
+            if numbers.of(&mut list, &value) as usize != place {
                 return Err(format!("the value {value} stands there twice"));
             }
-            list.push(value);
         }
         Ok(list)
     }
 
-    /// The values up to the first that is neither the nil before all nor a larger integer than the one before: no two of them
-    /// are equal. Most histories write what a counter gives out, and nothing else.
-    fn counted(&self) -> Vec<Value> {
-        let mut list = Vec::with_capacity(self.tags.len());
-        if self.tags.len() != self.words.len() {
-            return list;
+    /// Whether the first value is nil, if all others are integers and no two of them equal. Most histories write what a
+    /// counter gives out, and nothing else. None also if they are too far apart to be told apart quickly.
+    fn integers(&self) -> Option<bool> {
+        let words: &[u64] = &self.words;
+        let nil = self.tags.first() == Some(&NIL) && words.first() == Some(&0);
+        let (tags, words) = (self.tags.get(usize::from(nil)..)?, words.get(usize::from(nil)..)?);
+        if tags.len() != words.len() || tags.iter().any(|tag| *tag != INT) {
+            return None;
         }
-        let mut last = None;
-        for (tag, word) in self.tags.iter().zip(self.words.iter()) {
-            match (*tag, *word, word.cast_signed()) {
-                (NIL, 0, _) if list.is_empty() => list.push(Value::Nil),
-                (INT, _, int) if last.is_none_or(|last| last < int) => {
-                    last = Some(int);
-                    list.push(Value::Int(int));
-                }
-                _ => break,
-            }
-        }
-        list
+        let ascending = || words.windows(2).all(|pair| pair[0].cast_signed() < pair[1].cast_signed());
+        (ascending() || are_unique(words)).then_some(nil)
     }
 
     /// The texts, each of which must stand there once.
@@ -143,6 +133,39 @@ impl Table<'_> {
     }
 }
 
+/// Whether no two of these integers are equal, as far as one bit for each that there might be can tell.
+fn are_unique(words: &[u64]) -> bool {
+    let integers = || words.iter().map(|word| word.cast_signed());
+    let (Some(least), Some(most)) = (integers().min(), integers().max()) else { return true };
+    let places = most.abs_diff(least);
+    if places >= BITS * words.len() as u64 {
+        return false;
+    }
+    let mut met = vec![0u64; places as usize / 64 + 1];
+    integers().all(|integer| {
+        let place = integer.abs_diff(least);
+        let (bits, bit) = (&mut met[place as usize / 64], 1 << (place % 64));
+        let is_new = *bits & bit == 0;
+        *bits |= bit;
+        is_new
+    })
+}
+
 fn text(bytes: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(bytes).map_err(|error| format!("a text is not UTF-8: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_in_any_order_are_told_apart() {
+        let words =
+            |integers: &[i64]| integers.iter().map(|integer| integer.cast_unsigned()).collect::<Vec<_>>();
+        assert!(are_unique(&words(&[5, -3, 4, 100, 0])) && are_unique(&[]));
+        assert!(!are_unique(&words(&[5, -3, 4, 5])));
+        // Nobody looks: whoever is asked then hashes.
+        assert!(!are_unique(&words(&[i64::MIN, 0, i64::MAX])));
+    }
 }
