@@ -4,7 +4,8 @@
 //!
 //! `cargo bench -p schism-checker --bench against_porcupine` runs the cases that porcupine-rs can do in seconds; with
 //! `-- large` also those that it cannot do, without it. With `-- recorded DIR` it judges the recorded logs of etcd in that
-//! folder (`test_data/jepsen` of the crate porcupine-rs has all 102); the totals are of all logs.
+//! folder (`test_data/jepsen` of the crate porcupine-rs has all 102); the totals are of all logs. With `-- seeds N` it judges
+//! N histories of cas over few values, 10 000 operations by 10 clients.
 
 #[path = "shared/clock.rs"]
 mod clock;
@@ -34,7 +35,7 @@ fn compare(name: &str, history: &History, with_peer: bool) {
     let budget = Budget { bytes: 4 << 30, time: Duration::from_secs(60), over: &minute };
     let model = CasRegister::default();
     let (ours, (finding, effort)) =
-        best(5, || search(&model, &entries(history.rows()), &Allowance::new(budget), u64::MAX));
+        best(20, || search(&model, &entries(history.rows()), &Allowance::new(budget), u64::MAX));
     let answer = match finding {
         Finding::Linearizable => "valid".to_string(),
         Finding::NotLinearizable => "invalid".to_string(),
@@ -116,12 +117,26 @@ fn recorded(folder: &Path) {
     );
 }
 
+/// Histories of one kind by both, one a seed.
+fn seeds(count: u64) {
+    for seed in 1..=count {
+        let mut random = Pcg64::seed_from_u64(seed);
+        let history = synthetic::history(&Mix::cas(10_000, 10), &mut || random.next_u64());
+        compare(&format!("cas over 5 values, seed {seed}"), &history, true);
+    }
+}
+
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     if let [mode, folder] = &words[..]
         && mode == "recorded"
     {
         return recorded(Path::new(folder));
+    }
+    if let [mode, count] = &words[..]
+        && mode == "seeds"
+    {
+        return seeds(count.parse().expect("how many seeds"));
     }
     let large = std::env::args().any(|argument| argument == "large");
     let mut random = Pcg64::seed_from_u64(1);

@@ -11,8 +11,10 @@
 //! that is sound, stands where it is skipped.
 
 mod allowance;
+mod classes;
 mod decide;
 mod frontier;
+mod lists;
 mod pending;
 mod search;
 mod states;
@@ -140,5 +142,8 @@ pub fn search_by<M: Model>(
 /// if there is one of all.
 pub fn without_idle<'h, M: Model>(model: &M, entries: &[Entry<'h>]) -> Vec<Entry<'h>> {
     let idle = Timeline::new(model, entries).idle;
+    if idle.is_empty() {
+        return entries.to_vec();
+    }
     entries.iter().zip(idle).filter(|(_, idle)| !idle).map(|(entry, _)| *entry).collect()
 }

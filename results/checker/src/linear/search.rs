@@ -33,7 +33,7 @@ use super::Finding;
 use super::allowance::{Allowance, Holding, Spent};
 use super::pending::PendingSet;
 use super::states::{REFUSED, StateId};
-use super::timeline::{Asks, ClassId, DEAD, Event, Leaves, Op, OpId, Timeline};
+use super::timeline::{Asks, ClassId, DEAD, Leaves, Op, OpId, Timeline};
 use super::used::{UsedId, UsedSets};
 use crate::model::Model;
 use candidates::Candidate;
@@ -107,17 +107,16 @@ const TOP: u32 = 1 << 31;
 impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
     pub(super) fn new(line: &'a mut Timeline<'h, M>, allowance: &'a Allowance<'b>, steps: u64) -> Self {
         let classes = line.classes.len();
-        let states = line.states.len();
         // Enough for most keys, so that little grows.
         let room = line.ops.len().min(64);
-        let mut search = Search {
+        Search {
             holding: Holding::new(allowance),
             steps,
             current: vec![NONE; line.slots],
             offered: vec![0; classes],
             open_offers: Vec::new(),
-            asking: vec![0; states],
-            giving: vec![0; states],
+            asking: line.asking.clone(),
+            giving: line.giving.clone(),
             used: UsedSets::new(),
             memo: FxHashMap::default(),
             chains: Vec::new(),
@@ -128,28 +127,6 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
             configurations: 0,
             furthest: 0,
             line,
-        };
-        search.count_obligations();
-        search
-    }
-
-    fn count_obligations(&mut self) {
-        for event in &self.line.events {
-            let (class, required) = match event {
-                Event::Call(op) => (self.line.ops[*op as usize].class, true),
-                Event::Offer(class) => (*class, false),
-                Event::Return(_) => continue,
-            };
-            let class = &self.line.classes[class as usize];
-            if let (true, Asks::State(state)) = (required, class.asks) {
-                self.asking[state as usize] += 1;
-            }
-            if let Leaves::State(state) = class.leaves {
-                self.giving[state as usize] += 1;
-            }
-            for state in &class.might_leave {
-                self.giving[*state as usize] += 1;
-            }
         }
     }
 
@@ -366,15 +343,18 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
         let pending = |op: OpId| op != NONE && !done.has(self.line.ops[op as usize].slot);
         let leaves = Leaves::State(state);
         if self.current.iter().any(|op| pending(*op) && class(*op).leaves == leaves)
-            || self.line.offers[index]
+            || self
+                .line
+                .offers
+                .of(state)
                 .iter()
                 .any(|class| self.used.count(used, *class) < self.offered[*class as usize] as usize)
         {
             return false;
         }
-        let calls = &self.line.giver_calls[index];
+        let calls = self.line.giver_calls.of(state);
         let next = calls.get(calls.partition_point(|call| *call < at)).copied().unwrap_or(u32::MAX);
-        let askers = &self.line.askers[index];
+        let askers = self.line.askers.of(state);
         let due = askers.partition_point(|op| self.line.ops[*op as usize].returned < at);
         askers[due..]
             .iter()

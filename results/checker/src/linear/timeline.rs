@@ -1,13 +1,15 @@
 //! The operations of one object made ready for the search: equal ones in one class, states as numbers, the events in the
 //! order of time, and what can be known beforehand.
 
-use std::collections::VecDeque;
+mod lay_out;
 
 use rustc_hash::FxHashMap;
 use schism_history::{Call, Ret};
 
 use super::Entry;
 use super::allowance::{Holding, Spent};
+use super::classes::Told;
+use super::lists::Lists;
 use super::states::{REFUSED, StateId, States};
 use crate::model::{Gives, Model, Needs};
 
@@ -78,7 +80,7 @@ pub(super) struct Timeline<'h, M: Model> {
     pub(super) initial: StateId,
     /// The number of slots in use: the largest number of required operations pending at once.
     pub(super) slots: usize,
-    /// By entry: whether it is optional and was left out, since no other operation could tell.
+    /// By entry: whether it is optional and was left out, since no other operation could tell. Empty if none was.
     pub(super) idle: Vec<bool>,
     /// How many optional operations there are, without those.
     pub(super) optional: usize,
@@ -87,11 +89,14 @@ pub(super) struct Timeline<'h, M: Model> {
     /// Whether it is known which operations may leave which state behind.
     pub(super) obliging: bool,
     /// For each state, the optional classes that leave it behind; only where `known`.
-    pub(super) offers: Vec<Vec<ClassId>>,
-    /// For each state, when operations that may leave it behind are called; in order.
-    pub(super) giver_calls: Vec<Vec<u32>>,
+    pub(super) offers: Lists,
+    /// For each state, when operations that leave it behind are called; in order.
+    pub(super) giver_calls: Lists,
     /// For each state, the required operations that ask for it, in the order of their returns.
-    pub(super) askers: Vec<Vec<OpId>>,
+    pub(super) askers: Lists,
+    /// For each state, how many required operations ask for it, and how many operations may leave it behind.
+    pub(super) asking: Vec<u32>,
+    pub(super) giving: Vec<u32>,
     /// For each state, how many optional classes ask for it.
     pub(super) optional_asks: Vec<u32>,
     /// What the model said so far, where effects are not known.
@@ -112,7 +117,7 @@ impl<'h, M: Model> Timeline<'h, M> {
             model,
             classes: Vec::new(),
             ops: Vec::new(),
-            events: Vec::with_capacity(entries.len() * 2 + 2),
+            events: Vec::new(),
             states: States::new(),
             initial: 0,
             slots: 0,
@@ -120,9 +125,11 @@ impl<'h, M: Model> Timeline<'h, M> {
             optional: 0,
             known: true,
             obliging: true,
-            offers: Vec::new(),
-            giver_calls: Vec::new(),
-            askers: Vec::new(),
+            offers: Lists::default(),
+            giver_calls: Lists::default(),
+            askers: Lists::default(),
+            asking: Vec::new(),
+            giving: Vec::new(),
             optional_asks: Vec::new(),
             transitions: FxHashMap::default(),
         };
@@ -131,10 +138,11 @@ impl<'h, M: Model> Timeline<'h, M> {
         line.known =
             line.classes.iter().all(|class| class.asks != Asks::Unknown && class.leaves != Leaves::Unknown);
         let idle = line.idle(entries, &class_of);
-        line.idle = class_of.iter().map(|class| idle[*class as usize]).collect();
-        line.lay_out(entries, &class_of, &idle);
+        if idle.contains(&true) {
+            line.idle = class_of.iter().map(|class| idle[*class as usize]).collect();
+        }
         line.foresee(&idle);
-        line.line_up();
+        line.lay_out(entries, &class_of, &idle);
         line
     }
 
@@ -146,7 +154,10 @@ impl<'h, M: Model> Timeline<'h, M> {
             + self.classes.iter().map(|class| class.might_leave.len() * size_of::<StateId>()).sum::<usize>()
             + self.states.bytes(self.model, 0)
             + self.idle.len()
-            + self.states.len() * 40
+            + self.offers.bytes()
+            + self.giver_calls.bytes()
+            + self.askers.bytes()
+            + self.states.len() * 12
     }
 
     /// Whether operations of this class change the state without looking at it.
@@ -200,14 +211,47 @@ impl<'h, M: Model> Timeline<'h, M> {
         Ok(others)
     }
 
+    /// Marks the optional classes that leave behind what nobody asks for; where all effects are known.
+    fn unasked(&self, idle: &mut [bool]) {
+        let none = ClassId::MAX;
+        // By state, and then by class: a list through the optional classes that leave it behind.
+        let (mut first, mut next) = (vec![none; self.states.len()], vec![none; self.classes.len()]);
+        let (mut asked, mut due) = (vec![false; self.states.len()], Vec::new());
+        let mut ask = |asks: Asks, due: &mut Vec<StateId>| {
+            if let Asks::State(state) = asks
+                && !std::mem::replace(&mut asked[state as usize], true)
+            {
+                due.push(state);
+            }
+        };
+        for (id, class) in self.classes.iter().enumerate() {
+            if class.ret.is_some() {
+                ask(class.asks, &mut due);
+                continue;
+            }
+            idle[id] = true;
+            if let Leaves::State(state) = class.leaves {
+                next[id] = std::mem::replace(&mut first[state as usize], id as ClassId);
+            }
+        }
+        while let Some(state) = due.pop() {
+            let mut giver = first[state as usize];
+            while giver != none {
+                idle[giver as usize] = false;
+                ask(self.classes[giver as usize].asks, &mut due);
+                giver = next[giver as usize];
+            }
+        }
+    }
+
     fn classify(&mut self, entries: &[Entry<'h>]) -> Vec<ClassId> {
-        let mut ids: FxHashMap<(&Call, Option<&Ret>), ClassId> = FxHashMap::default();
+        let mut ids: FxHashMap<Told<'h>, ClassId> = FxHashMap::default();
         ids.reserve(entries.len() / 2);
         self.classes.reserve(entries.len() / 2);
         entries
             .iter()
             .map(|entry| {
-                *ids.entry((entry.call, entry.ret)).or_insert_with(|| {
+                *ids.entry(Told { call: entry.call, ret: entry.ret }).or_insert_with(|| {
                     let effect = self.model.effect(entry.call, entry.ret);
                     let asks = match effect.needs {
                         Needs::Unknown => Asks::Unknown,
@@ -237,31 +281,7 @@ impl<'h, M: Model> Timeline<'h, M> {
     fn idle(&self, entries: &[Entry<'h>], class_of: &[ClassId]) -> Vec<bool> {
         let mut idle = vec![false; self.classes.len()];
         if self.known {
-            let mut asked = vec![false; self.states.len()];
-            let mut givers: Vec<Vec<ClassId>> = vec![Vec::new(); self.states.len()];
-            let mut due = VecDeque::new();
-            for (id, class) in self.classes.iter().enumerate() {
-                let optional = class.ret.is_none();
-                if optional {
-                    idle[id] = true;
-                    if let Leaves::State(state) = class.leaves {
-                        givers[state as usize].push(id as ClassId);
-                    }
-                } else if let Asks::State(state) = class.asks {
-                    due.push_back(state);
-                }
-            }
-            while let Some(state) = due.pop_front() {
-                if std::mem::replace(&mut asked[state as usize], true) {
-                    continue;
-                }
-                for giver in &givers[state as usize] {
-                    idle[*giver as usize] = false;
-                    if let Asks::State(before) = self.classes[*giver as usize].asks {
-                        due.push_back(before);
-                    }
-                }
-            }
+            self.unasked(&mut idle);
             return idle;
         }
         if entries.iter().all(|entry| entry.ret.is_some()) {
@@ -284,94 +304,12 @@ impl<'h, M: Model> Timeline<'h, M> {
         idle
     }
 
-    fn lay_out(&mut self, entries: &[Entry<'h>], class_of: &[ClassId], idle: &[bool]) {
-        // (position, where it goes): an operation begins and ends at different positions, so no two are equal.
-        let mut ends: Vec<(u32, Event)> = Vec::with_capacity(entries.len() * 2);
-        self.ops.reserve(entries.len());
-        for (entry, class) in entries.iter().zip(class_of) {
-            if entry.ret.is_none() {
-                if !idle[*class as usize] {
-                    self.optional += 1;
-                    ends.push((entry.invoke, Event::Offer(*class)));
-                }
-                continue;
-            }
-            let op = self.ops.len() as OpId;
-            self.ops.push(Op { class: *class, slot: 0, source: entry.operation, called: 0, returned: 0 });
-            ends.push((entry.invoke, Event::Call(op)));
-            ends.push((entry.complete, Event::Return(op)));
-        }
-        ends.sort_unstable_by_key(|(position, _)| *position);
-        self.events.extend(ends.into_iter().map(|(_, event)| event));
-        let mut free: Vec<u32> = Vec::new();
-        for (at, event) in self.events.iter().enumerate() {
-            match event {
-                Event::Call(op) => {
-                    let op = &mut self.ops[*op as usize];
-                    op.called = at as u32;
-                    op.slot = free.pop().unwrap_or_else(|| {
-                        self.slots += 1;
-                        (self.slots - 1) as u32
-                    });
-                }
-                Event::Return(op) => {
-                    let op = &mut self.ops[*op as usize];
-                    op.returned = at as u32;
-                    free.push(op.slot);
-                }
-                Event::Offer(_) => {}
-            }
-        }
-    }
-
-    /// When each state is asked for, and when it may be brought about.
-    fn line_up(&mut self) {
-        // Counted first: of small histories, growing these lists would be most of the work.
-        let (mut gives, mut asks) = (vec![0; self.states.len()], vec![0; self.states.len()]);
-        for event in &self.events {
-            let (class, required) = match event {
-                Event::Call(op) => (self.ops[*op as usize].class, true),
-                Event::Offer(class) => (*class, false),
-                Event::Return(_) => continue,
-            };
-            let class = &self.classes[class as usize];
-            if let (true, Asks::State(state)) = (required, class.asks) {
-                asks[state as usize] += 1;
-            }
-            if let Leaves::State(state) = class.leaves {
-                gives[state as usize] += 1;
-            }
-            class.might_leave.iter().for_each(|state| gives[*state as usize] += 1);
-        }
-        self.giver_calls = gives.into_iter().map(Vec::with_capacity).collect();
-        self.askers = asks.into_iter().map(Vec::with_capacity).collect();
-        for (at, event) in self.events.iter().enumerate() {
-            let class = match event {
-                Event::Call(op) => self.ops[*op as usize].class,
-                Event::Offer(class) => *class,
-                Event::Return(op) => {
-                    if let Asks::State(state) = self.classes[self.ops[*op as usize].class as usize].asks {
-                        self.askers[state as usize].push(*op);
-                    }
-                    continue;
-                }
-            };
-            let class = &self.classes[class as usize];
-            if let Leaves::State(state) = class.leaves {
-                self.giver_calls[state as usize].push(at as u32);
-            }
-            for state in &class.might_leave {
-                self.giver_calls[*state as usize].push(at as u32);
-            }
-        }
-    }
-
     /// Which operations may leave behind a state that someone asks for.
     fn foresee(&mut self, idle: &[bool]) {
         let count = self.states.len();
-        self.offers = vec![Vec::new(); count];
         self.optional_asks = vec![0; count];
         let mut asked = vec![false; count];
+        let mut offers = vec![0; count];
         for (id, class) in self.classes.iter().enumerate() {
             let optional = class.ret.is_none();
             if let Asks::State(state) = class.asks {
@@ -381,11 +319,20 @@ impl<'h, M: Model> Timeline<'h, M> {
                 asked[state as usize] |= !optional;
             }
             if let (true, false, Leaves::State(state)) = (optional, idle[id], class.leaves) {
-                self.offers[state as usize].push(id as ClassId);
+                offers[state as usize] += 1;
             }
         }
-        let asked: Vec<StateId> = (0..count as StateId).filter(|state| asked[*state as usize]).collect();
+        self.offers = Lists::with_lengths(offers);
+        for (id, class) in self.classes.iter().enumerate() {
+            if let (None, false, Leaves::State(state)) = (class.ret, idle[id], class.leaves) {
+                self.offers.push(state, id as ClassId);
+            }
+        }
         let open = self.classes.iter().filter(|class| class.leaves == Leaves::Unknown).count();
+        if open == 0 {
+            return;
+        }
+        let asked: Vec<StateId> = (0..count as StateId).filter(|state| asked[*state as usize]).collect();
         self.obliging = open.saturating_mul(asked.len()) <= MOST_QUESTIONS;
         if !self.obliging {
             return;

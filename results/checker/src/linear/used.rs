@@ -9,6 +9,7 @@ pub(super) type UsedId = u32;
 /// All the sets met so far.
 pub(super) struct UsedSets {
     sets: Vec<Box<[u32]>>,
+    /// Of all but the empty one.
     ids: FxHashMap<Box<[u32]>, UsedId>,
 }
 
@@ -16,8 +17,7 @@ impl UsedSets {
     pub(super) const EMPTY: UsedId = 0;
 
     pub(super) fn new() -> Self {
-        let empty: Box<[u32]> = Box::default();
-        UsedSets { sets: vec![empty.clone()], ids: FxHashMap::from_iter([(empty, Self::EMPTY)]) }
+        UsedSets { sets: vec![Box::default()], ids: FxHashMap::default() }
     }
 
     /// How many operations of `class` the set has used.
@@ -53,6 +53,9 @@ impl UsedSets {
     }
 
     fn intern(&mut self, list: Vec<u32>) -> UsedId {
+        if list.is_empty() {
+            return Self::EMPTY;
+        }
         let list: Box<[u32]> = list.into();
         if let Some(id) = self.ids.get(&list) {
             return *id;

@@ -123,7 +123,7 @@ impl<M: Model, P: PendingSet> Search<'_, '_, '_, M, P> {
         let mut at = 0;
         while let Some(wanted) = self.wanted.get(at).copied() {
             at += 1;
-            for class in &self.line.offers[wanted as usize] {
+            for class in self.line.offers.of(wanted) {
                 if self.used.count(used, *class) >= self.offered[*class as usize] as usize
                     || self.has_equal(*class)
                 {

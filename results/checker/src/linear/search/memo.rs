@@ -57,7 +57,11 @@ impl<M: Model, P: PendingSet> Search<'_, '_, '_, M, P> {
         let entry = size_of::<((u32, StateId, P), Tried)>() + 1;
         // The table is at most 7/8 full.
         let old = self.memo.capacity() / 7 * 8 * entry;
-        let room = self.memo.capacity().max(self.line.events.len().min(448));
+        // Most histories are small: their table fits where little else has to make way for it.
+        let room = match self.memo.capacity() {
+            0 => 28,
+            small => small.max(self.line.events.len().min(448)),
+        };
         let new = (2 * old).max(2 * room * entry);
         self.holding.grow(new)?;
         self.memo.reserve(room);

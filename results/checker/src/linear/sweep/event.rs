@@ -227,15 +227,18 @@ impl<M: Model, P: PendingSet> Sweep<'_, '_, '_, M, P> {
             return true;
         }
         if !self.line.known
-            || self.line.offers[index]
+            || self
+                .line
+                .offers
+                .of(state)
                 .iter()
                 .any(|class| self.used.count(used, *class) < self.offered[*class as usize] as usize)
         {
             return false;
         }
-        let calls = &self.line.giver_calls[index];
+        let calls = self.line.giver_calls.of(state);
         let next = calls.get(calls.partition_point(|call| *call < at)).copied().unwrap_or(u32::MAX);
-        let askers = &self.line.askers[index];
+        let askers = self.line.askers.of(state);
         let due = askers.partition_point(|op| self.line.ops[*op as usize].returned < at);
         askers[due..]
             .iter()
@@ -303,7 +306,7 @@ impl<M: Model, P: PendingSet> Sweep<'_, '_, '_, M, P> {
         let mut at = 0;
         while let Some(state) = wanted.get(at).copied() {
             at += 1;
-            for class in &self.line.offers[state as usize] {
+            for class in self.line.offers.of(state) {
                 if !unused(class)
                     || has_equal(self.line, &self.given_by[state as usize], &self.current, config, *class)
                 {
