@@ -88,7 +88,7 @@ impl Columns {
     }
 
     /// Kind, number and ends of each operation.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u32, u32, u32)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u32, u32, u32)> + Clone {
         let ends = self.invoke.iter().zip(&self.complete);
         let split = |what: u32| (what >> BITS, what & ((1 << BITS) - 1));
         ends.zip(&self.what).map(move |((invoke, complete), what)| {

@@ -7,6 +7,7 @@
 //! Finds every violation and nothing else. Cannot judge elements that were both added and removed, either of them more than
 //! once.
 
+use super::parts::Parts;
 use super::{Answer, Columns, NEVER, NONE, Rule};
 
 /// It was added, or may have been there before.
@@ -132,20 +133,32 @@ impl Summary {
 
 /// Whether there is certainly a legal order. Looks at each operation once or twice, and at nothing but its element.
 fn legal(columns: &Columns) -> bool {
-    let mut elements = vec![Summary::EMPTY; columns.numbers()];
-    for (kind, number, invoke, complete) in columns.iter() {
+    let numbers = columns.numbers();
+    if numbers <= 2 * Parts::NUMBERS {
+        return part_is_legal(&mut vec![Summary::EMPTY; numbers], columns.iter());
+    }
+    let mut elements = vec![Summary::EMPTY; Parts::NUMBERS];
+    Parts::of(columns).each().all(|part| {
+        elements.fill(Summary::EMPTY);
+        part_is_legal(&mut elements, part)
+    })
+}
+
+/// The same for a few elements, of which nothing is noted yet.
+fn part_is_legal(elements: &mut [Summary], rows: impl Iterator<Item = (u32, u32, u32, u32)> + Clone) -> bool {
+    for (kind, number, invoke, complete) in rows.clone() {
         elements[number as usize].note(kind, invoke, complete);
     }
-    for element in &mut elements {
+    for element in &mut *elements {
         let Some((until, from)) = element.must_stay() else { return false };
         (element.shown, element.remove) = (until, from);
     }
-    columns.iter().all(|(kind, number, invoke, complete)| {
-        kind != ABSENT || {
-            let element = &elements[number as usize];
-            invoke <= element.shown || complete >= element.remove
-        }
-    })
+    let mut missed = false;
+    for (kind, number, invoke, complete) in rows {
+        let element = &elements[number as usize];
+        missed |= kind == ABSENT && invoke > element.shown && complete < element.remove;
+    }
+    !missed
 }
 
 /// Judges every element of a set; at first there is none.

@@ -10,6 +10,7 @@
 //! never. What a judge cannot find stands at the head of its file.
 
 mod accounting;
+mod bits;
 mod checker;
 mod columns;
 pub mod counter;
@@ -17,16 +18,18 @@ pub mod deltas;
 pub mod element;
 mod fallback;
 pub mod fencing;
-mod free;
 pub mod growing;
 pub mod ids;
 pub mod lock;
 pub mod log;
 mod object;
 mod pairs;
+mod parts;
 mod peaks;
+mod places;
 pub mod priority;
 pub mod queue;
+mod ranks;
 pub mod semaphore;
 mod skyline;
 pub mod stack;

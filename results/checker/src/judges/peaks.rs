@@ -8,7 +8,8 @@ const WIDE: usize = 16;
 
 /// Numbers in a row; zero stands for one that is not there.
 pub(super) struct Peaks {
-    /// The numbers themselves first, padded with zeros; the last row is one block.
+    /// The numbers themselves first, padded with zeros; the last row is one block. Above them stands no less than the largest
+    /// that is left.
     rows: Vec<Vec<[u32; WIDE]>>,
     /// By block of the numbers: the largest there ever was in it or before it.
     reached: Vec<u32>,
@@ -48,64 +49,72 @@ impl Peaks {
         Peaks { rows, reached }
     }
 
-    /// Takes one out.
+    /// Takes one out. What stands above it is put right when a question comes by.
     pub(super) fn take(&mut self, at: usize) {
-        let (mut at, mut now) = (at, 0);
-        for row in &mut self.rows {
-            let block = &mut row[at / WIDE];
-            let before = std::mem::replace(&mut block[at % WIDE], now);
-            if before == now {
-                return;
-            }
-            now = largest(block);
-            // It was not the largest: nothing changes above.
-            if before < now {
-                return;
-            }
-            at /= WIDE;
-        }
+        self.rows[0][at / WIDE][at % WIDE] = 0;
     }
 
     /// The first one from `from` on, and before `end`, that is larger than the bound.
-    pub(super) fn next(&self, from: usize, end: usize, bound: u32) -> Option<usize> {
-        let (mut at, mut span) = (from, 1);
-        for (level, row) in self.rows.iter().enumerate() {
-            if at * span >= end {
-                return None;
-            }
-            let bits = above(row.get(at / WIDE)?, bound) & (u32::MAX << (at % WIDE));
-            if bits != 0 {
-                let mut found = at / WIDE * WIDE + bits.trailing_zeros() as usize;
-                for below in self.rows[..level].iter().rev() {
-                    found = found * WIDE + above(&below[found], bound).trailing_zeros() as usize;
+    pub(super) fn next(&mut self, from: usize, end: usize, bound: u32) -> Option<usize> {
+        'again: loop {
+            let (mut at, mut span) = (from, 1);
+            for level in 0..self.rows.len() {
+                if at * span >= end {
+                    return None;
                 }
-                return Some(found).filter(|found| *found < end);
+                let bits = above(self.rows[level].get(at / WIDE)?, bound) & (u32::MAX << (at % WIDE));
+                if bits != 0 {
+                    let found = at / WIDE * WIDE + bits.trailing_zeros() as usize;
+                    match self.below(level, found, bound, u32::trailing_zeros) {
+                        Some(found) => return Some(found).filter(|found| *found < end),
+                        None => continue 'again,
+                    }
+                }
+                at = at / WIDE + 1;
+                span *= WIDE;
             }
-            at = at / WIDE + 1;
-            span *= WIDE;
+            return None;
         }
-        None
     }
 
     /// The last one before `end` that is larger than the bound.
-    pub(super) fn last(&self, end: usize, bound: u32) -> Option<usize> {
-        let mut end = end;
-        for (level, row) in self.rows.iter().enumerate() {
-            let at = end.checked_sub(1)?;
-            let bits = above(&row[at / WIDE], bound) & (u32::MAX >> (31 - at % WIDE));
-            if bits != 0 {
-                let mut found = at / WIDE * WIDE + bits.ilog2() as usize;
-                for below in self.rows[..level].iter().rev() {
-                    found = found * WIDE + above(&below[found], bound).ilog2() as usize;
+    pub(super) fn last(&mut self, end: usize, bound: u32) -> Option<usize> {
+        'again: loop {
+            let (mut end, mut span) = (end, 1);
+            for level in 0..self.rows.len() {
+                let at = end.checked_sub(1)?;
+                let bits = above(&self.rows[level][at / WIDE], bound) & (u32::MAX >> (31 - at % WIDE));
+                if bits != 0 {
+                    let found = at / WIDE * WIDE + bits.ilog2() as usize;
+                    match self.below(level, found, bound, u32::ilog2) {
+                        Some(found) => return Some(found),
+                        None => continue 'again,
+                    }
                 }
-                return Some(found);
+                end = at / WIDE;
+                if end > 0 && self.reached[end * span - 1] <= bound {
+                    return None;
+                }
+                span *= WIDE;
             }
-            end = at / WIDE;
-            if level == 0 && end > 0 && self.reached[end - 1] <= bound {
+            return None;
+        }
+    }
+
+    /// The number that stands lowest below one that is larger than the bound. None if what stood there was taken out, of
+    /// which is taken note: each number taken out makes a question begin again once at most for each row.
+    fn below(&mut self, level: usize, found: usize, bound: u32, pick: fn(u32) -> u32) -> Option<usize> {
+        let mut found = found;
+        for level in (0..level).rev() {
+            let block = &self.rows[level][found];
+            let bits = above(block, bound);
+            if bits == 0 {
+                self.rows[level + 1][found / WIDE][found % WIDE] = largest(block);
                 return None;
             }
+            found = found * WIDE + pick(bits) as usize;
         }
-        None
+        Some(found)
     }
 }
 

@@ -8,7 +8,7 @@
 //! Finds every violation and nothing else. Cannot judge a queue into which an element was put twice, nor, now and then,
 //! one in which takes of unknown fate leave too much open.
 
-use super::free::Free;
+use super::bits::Bits;
 pub use super::pairs::{EMPTY, PUT, TAKE};
 use super::pairs::{Pairs, Stays};
 use super::unknown::{self, Discipline};
@@ -71,7 +71,7 @@ enum Blocked {
 /// Given the ends of each element's put and take, and of those that found nothing.
 fn blocked(ends: &[[u32; 4]], empty: impl Iterator<Item = [u32; 2]>, events: usize) -> Option<Blocked> {
     // One more: the end of time.
-    let mut free = Free::all(events + 1);
+    let mut free = Bits::all(events + 1);
     for (element, [put, inside, take, taken]) in ends.iter().enumerate() {
         if *take != NEVER && free.next((*take).max(*put) as usize).is_none_or(|moment| moment as u32 > *taken)
         {

@@ -6,17 +6,16 @@
 //! is a legal order if and only if this goes on until no element is left (Lee and Mathur, 2024; Gibbons and Korach's idea
 //! of zones, for nested ones).
 //!
-//! Moments between which nothing begins or ends to be inside are alike: a *stretch*. Elements that are inside make a
-//! skyline over the stretches (`skyline`), which says which stretches come free when one is left out; and one row of
-//! numbers (`peaks`) says which operations reach a stretch.
+//! A moment is known by the position before it. Elements that are inside make a skyline over the moments (`skyline`), which
+//! says which moments come free when one is left out; and one row of numbers (`peaks`) says which operations reach a moment.
 //!
 //! Finds every violation and nothing else. Cannot judge a stack onto which an element was pushed twice, nor, now and then,
 //! one in which pops of unknown fate leave too much open.
 
-use super::columns::NOTHING;
 pub use super::pairs::{EMPTY, PUT, TAKE};
 use super::pairs::{Pairs, Stays};
 use super::peaks::Peaks;
+use super::ranks::Ranks;
 use super::skyline::Skyline;
 use super::unknown::{self, Discipline};
 use super::{Answer, Columns, NEVER, NONE, Rule, narrow};
@@ -34,7 +33,7 @@ pub fn judge(columns: &Columns) -> Answer {
     let columns = &*dense;
     if let Some(stays) = Stays::of(columns)
         && stays.unknown.is_empty()
-        && trouble(columns, &stays.ends).is_none()
+        && trouble(&stays.ends, &stays.empty, columns.events()).is_none()
     {
         return Answer::Legal;
     }
@@ -48,134 +47,119 @@ fn above(columns: &Columns, put: u32) -> std::ops::Range<u32> {
 }
 
 fn known(columns: &Columns, pairs: &Pairs) -> Answer {
-    let ends: Vec<[u32; 4]> = pairs
-        .put
-        .iter()
-        .zip(&pairs.take)
-        .map(|(put, take)| {
-            let of = |operation: u32| match operation {
-                NONE => [NEVER; 2],
-                operation => [columns.invoke(operation), columns.complete(operation)],
-            };
-            let ([put, inside], [take, taken]) = (of(*put), of(*take));
-            [put, inside, take, taken]
-        })
-        .collect();
-    match trouble(columns, &ends) {
+    let dense = columns.dense();
+    let columns = &*dense;
+    let of = |operation: u32| match operation {
+        NONE => [NEVER; 2],
+        operation => [columns.invoke(operation), columns.complete(operation)],
+    };
+    let both = pairs.put.iter().zip(&pairs.take).map(|(put, take)| (of(*put), of(*take)));
+    let ends: Vec<[u32; 4]> = both.map(|([put, inside], [take, taken])| [put, inside, take, taken]).collect();
+    let empty = (0..columns.len() as u32)
+        .filter(|operation| columns.kind(*operation) == EMPTY && columns.complete(*operation) != NEVER);
+    let empty: Vec<u32> = empty.collect();
+    let empties: Vec<[u32; 2]> = empty.iter().map(|empty| of(*empty)).collect();
+    match trouble(&ends, &empties, columns.events()) {
         None => Answer::Legal,
-        Some(Trouble::NotEmpty(empty)) => not_empty(columns, pairs, empty),
+        Some(Trouble::NotEmpty(at)) => not_empty(columns, pairs, empty[at]),
         Some(Trouble::Stuck(elements)) => not_nested(columns, pairs, &elements),
     }
 }
 
 /// Why there is no legal order.
 enum Trouble {
-    /// A pop that found nothing, and had no moment for it.
-    NotEmpty(u32),
+    /// Which of the pops that found nothing had no moment for it.
+    NotEmpty(usize),
     /// Elements of which none can be at the bottom.
     Stuck(Vec<u32>),
 }
 
-/// The elements that are certainly inside at some moment, and the stretches between their comings and goings.
-#[derive(Default)]
+/// The elements that are certainly inside at some moment, in the order in which they come, and their operations, in the
+/// order of invocation.
 struct Landscape {
-    /// By element that is inside, in the order in which they come: which it is, the stretches it covers, and how many of
-    /// its operations matter.
+    /// By element: which it is, from when and until when it is inside, and how many of its operations matter.
     elements: Vec<u32>,
     covers: Vec<(u32, u32)>,
     operations: Vec<u8>,
-    /// By operation that matters, in the order of invocation: its element's place in these lists, and one more than the
-    /// last stretch it reaches.
+    /// By operation: its element's place in these lists, and where it is over.
     of: Vec<u32>,
-    end: Vec<u32>,
-    /// By stretch: how many operations begin there or before.
-    begun: Vec<u32>,
-    not_empty: Option<u32>,
+    over: Vec<u32>,
+    /// Where the operations begin.
+    begins: Ranks,
 }
 
-/// Given where each element's push began and was over, and its pop; [`NEVER`] where it did not.
-fn trouble(columns: &Columns, ends: &[[u32; 4]]) -> Option<Trouble> {
-    let mut land = landscape(columns, ends);
-    if let Some(empty) = land.not_empty {
-        return Some(Trouble::NotEmpty(empty));
+/// Given where each element's push began and was over, and its pop, [`NEVER`] where it did not; and the ends of the pops
+/// that found nothing.
+fn trouble(ends: &[[u32; 4]], empty: &[[u32; 2]], events: usize) -> Option<Trouble> {
+    let mut land = landscape(ends, events);
+    let mut open = Vec::new();
+    let mut skyline = Skyline::of(&land.covers, events as u32, &mut open);
+    // A moment is known by the position before it.
+    let no_moment = empty.iter().position(|[began, over]| {
+        let next = open.partition_point(|(_, end)| end <= began);
+        open.get(next).is_none_or(|(from, _)| from >= over)
+    });
+    if let Some(at) = no_moment {
+        return Some(Trouble::NotEmpty(at));
     }
-    peel(&mut land);
+    peel(&mut land, &mut skyline, open);
     let left = land.elements.iter().zip(&land.operations).filter(|(_, operations)| **operations > 0);
     let stuck: Vec<u32> = left.map(|(element, _)| *element).collect();
     (!stuck.is_empty()).then_some(Trouble::Stuck(stuck))
 }
 
-fn landscape(columns: &Columns, ends: &[[u32; 4]]) -> Landscape {
+/// Of elements that are certainly inside at some moment; of all others the push and the pop may stand side by side anywhere.
+fn landscape(ends: &[[u32; 4]], events: usize) -> Landscape {
+    // Whether an element stays is for time to say: no branch depends on it.
+    let mut staying: Vec<([u32; 4], u32)> = vec![Default::default(); ends.len() + 1];
+    let mut count = 0;
+    for (element, ends) in ends.iter().enumerate() {
+        staying[count] = (*ends, element as u32);
+        count += usize::from(ends[1] < ends[2]);
+    }
+    staying.truncate(count);
+    let comes = Ranks::of(events, |put| staying.iter().for_each(|([_, inside, ..], _)| put(*inside)));
+    let begins = Ranks::of(events, |put| {
+        for ([push, _, pop, _], _) in &staying {
+            put(*push);
+            if *pop != NEVER {
+                put(*pop);
+            }
+        }
+    });
     let mut land = Landscape {
-        of: Vec::with_capacity(columns.len()),
-        end: Vec::with_capacity(columns.len()),
-        begun: Vec::with_capacity(columns.len() + 1),
-        ..Landscape::default()
+        elements: vec![0; count],
+        covers: vec![(0, 0); count],
+        operations: vec![0; count],
+        of: vec![0; begins.len()],
+        over: vec![0; begins.len()],
+        begins,
     };
-    // Where an operation stands in these lists, and an element.
-    let mut place = vec![NONE; columns.len()];
-    let mut came = vec![NONE; ends.len()];
-    let (mut stretch, mut inside, mut free) = (0, 0, 0);
-    for (position, end) in columns.timeline().into_iter().enumerate().filter(|(_, end)| *end != NOTHING) {
-        let (position, operation, returns) = (position as u32, end / 2, end % 2 == 1);
-        let (kind, element) = (columns.kind(operation), columns.number(operation) as usize);
-        if kind == EMPTY {
-            if inside == 0 {
-                free = position + 1;
-            }
-            if returns && free <= columns.invoke(operation) {
-                land.not_empty = land.not_empty.or(Some(operation));
-            }
-            continue;
-        }
-        // Else its push and pop may stand side by side anywhere.
-        let [_, over, taken, _] = if kind <= TAKE { ends[element] } else { [NEVER; 4] };
-        let stays = over < taken;
-        if stays && !returns {
-            if kind == TAKE {
-                land.covers[came[element] as usize].1 = stretch + 1;
-                land.begun.push(land.of.len() as u32);
-                stretch += 1;
-                inside -= 1;
-            }
-            place[operation as usize] = land.of.len() as u32;
-            land.of.push(if kind == TAKE { came[element] } else { NONE });
+    for ([push, inside, pop, popped], element) in staying {
+        let place = comes.before(inside);
+        land.elements[place] = element;
+        land.covers[place] = (inside, pop);
+        land.operations[place] = 1 + u8::from(popped != NEVER);
+        let mut operation = |begins: u32, over: u32| {
+            let at = land.begins.before(begins);
+            land.of[at] = place as u32;
             // Who never returns reaches the end of time, at which nothing is inside.
-            land.end.push(0);
-            if kind == TAKE && columns.complete(operation) != NEVER {
-                land.operations[came[element] as usize] += 1;
-            }
-        }
-        if inside == 0 {
-            free = position + 1;
-        }
-        if stays && returns {
-            let at = place[operation as usize] as usize;
-            land.end[at] = stretch + 1;
-            if kind == PUT {
-                came[element] = land.elements.len() as u32;
-                land.of[at] = came[element];
-                land.elements.push(element as u32);
-                land.begun.push(land.of.len() as u32);
-                stretch += 1;
-                inside += 1;
-                land.covers.push((stretch, NEVER));
-                land.operations.push(1);
-            }
+            land.over[at] = if over == NEVER { 0 } else { over };
+        };
+        operation(push, inside);
+        if pop != NEVER {
+            operation(pop, popped);
         }
     }
-    land.begun.push(land.of.len() as u32);
     land
 }
 
 /// Leaves out elements as long as one can be; what has operations left at the end cannot.
-fn peel(land: &mut Landscape) {
-    let mut open = Vec::new();
-    let mut skyline = Skyline::of(&land.covers, land.begun.len() as u32, &mut open);
-    let mut reach = Peaks::of(&land.end);
+fn peel(land: &mut Landscape, skyline: &mut Skyline, mut open: Vec<(u32, u32)>) {
+    let mut reach = Peaks::of(&land.over);
     while let Some((from, end)) = open.pop() {
-        // Operations that begin before the end of these stretches, and reach one of them.
-        let mut begun = land.begun[end as usize - 1] as usize;
+        // Operations that begin before the end of these moments, and reach one of them.
+        let mut begun = land.begins.before(end);
         while let Some(operation) = reach.last(begun, from) {
             reach.take(operation);
             begun = operation;

@@ -1,30 +1,66 @@
-//! Which positions are free: a set of small numbers that only shrinks, asked for the next one from a number on.
+//! A set of small numbers, asked for the next one from a number on: which positions are free, or when those are over that
+//! wait for their turn.
 //!
 //! A bit a number, and above it a bit for each word that has any, and so on: a question looks at a few words, whatever
-//! was taken out before. Taking out a range costs as much as there is in it.
+//! was put in or taken out before. Taking out a range costs as much as there is in it.
 
-/// The numbers below some bound that nobody took out.
-pub(super) struct Free {
+/// Numbers below some bound.
+pub(super) struct Bits {
     /// The lowest first; the last is one word.
     levels: Vec<Vec<u64>>,
 }
 
-impl Free {
+impl Bits {
     /// All numbers below `bound`.
     pub(super) fn all(bound: usize) -> Self {
-        let mut levels = Vec::new();
-        let mut bits = bound.max(1);
-        loop {
-            let mut words = vec![u64::MAX; bits.div_ceil(64)];
-            if !bits.is_multiple_of(64) {
-                *words.last_mut().expect("at least one word") = (1 << (bits % 64)) - 1;
+        let mut bits = Bits::none(bound);
+        let mut count = bound.max(1);
+        for words in &mut bits.levels {
+            words.fill(u64::MAX);
+            if !count.is_multiple_of(64) {
+                *words.last_mut().expect("at least one word") = (1 << (count % 64)) - 1;
             }
-            bits = words.len();
-            levels.push(words);
-            if bits == 1 {
-                return Free { levels };
+            count = words.len();
+        }
+        bits
+    }
+
+    /// No number, and room for those below `bound`.
+    pub(super) fn none(bound: usize) -> Self {
+        let mut levels = Vec::new();
+        let mut count = bound.max(1);
+        loop {
+            count = count.div_ceil(64);
+            levels.push(vec![0; count]);
+            if count == 1 {
+                return Bits { levels };
             }
         }
+    }
+
+    /// Puts a number in.
+    pub(super) fn put(&mut self, number: usize) {
+        let mut at = number;
+        for words in &mut self.levels {
+            let word = &mut words[at / 64];
+            let was_empty = *word == 0;
+            *word |= 1 << (at % 64);
+            if !was_empty {
+                return;
+            }
+            at /= 64;
+        }
+    }
+
+    /// Takes a number out. Whether it was there.
+    pub(super) fn take_one(&mut self, number: usize) -> bool {
+        let word = &mut self.levels[0][number / 64];
+        let was_there = *word & 1 << (number % 64) != 0;
+        *word &= !(1 << (number % 64));
+        if was_there && *word == 0 {
+            self.emptied(number / 64);
+        }
+        was_there
     }
 
     /// The first number from `from` on that is still there.
@@ -75,7 +111,7 @@ impl Free {
 
 #[cfg(test)]
 mod tests {
-    use super::Free;
+    use super::Bits;
 
     #[test]
     fn as_a_list_of_truth_values_would_do() {
@@ -85,16 +121,24 @@ mod tests {
             (state >> 33) as usize % n
         };
         for bound in [1, 63, 64, 65, 4096, 4097, 300_000] {
-            let (mut free, mut plain) = (Free::all(bound), vec![true; bound]);
+            let (mut free, mut plain) = (Bits::all(bound), vec![true; bound]);
             for _ in 0..300 {
                 let from = below(bound);
                 let end = (from + below(bound / 10 + 2)).min(bound);
                 free.take(from, end);
                 plain[from..end].fill(false);
+                let (put, taken) = (below(bound), below(bound));
+                free.put(put);
+                plain[put] = true;
+                assert_eq!(free.take_one(taken), std::mem::take(&mut plain[taken]), "{taken} of {bound}");
                 let asked = below(bound);
                 assert_eq!(free.next(asked), (asked..bound).find(|at| plain[*at]), "{asked} of {bound}");
             }
             assert_eq!(free.next(bound), None);
+            let first = below(bound);
+            let mut one = Bits::none(bound);
+            one.put(first);
+            assert_eq!((one.next(0), one.next(first + 1)), (Some(first), None));
         }
     }
 }
