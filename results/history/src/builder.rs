@@ -3,12 +3,16 @@
 //! It finds: time that goes back, a second call while one is open, a process that comes back after an `info`, an answer to
 //! nothing or to another call, faults that do not begin and end. It cannot find a client that lies.
 
+mod short;
+
 use rustc_hash::FxHashMap;
 
 use crate::call::{Call, Outcome};
 use crate::columns::{Columns, Growing};
 use crate::event::{Edge, Event, FaultEvent, Process, Time, What};
 use crate::history::{Contradiction, FaultWindow, History, Position};
+
+pub(crate) use self::short::Ending;
 
 /// Processes with smaller numbers are looked up in a table.
 const TABLE: usize = 1 << 16;

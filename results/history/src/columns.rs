@@ -10,6 +10,7 @@ use crate::column::{Column, List};
 use crate::event::{Process, Time};
 use crate::history::{Operation, Position};
 use crate::intern::{NONE, Texts, Values};
+use crate::said::{Said, Word};
 use crate::value::{Key, Value};
 
 /// What the reason of an operation is whose completion the history does not have.
@@ -332,11 +333,24 @@ impl Growing {
     ) {
         let key = self.keys.of(self.columns.keys.own(), call.key());
         let argument = self.argument(call);
+        self.row(process, node, (call.kind(), key, argument), invoked, invoke);
+    }
+
+    /// Appends an operation that has not ended: of this kind, with these numbers of a key and an argument.
+    #[inline]
+    pub(crate) fn row(
+        &mut self,
+        process: Process,
+        node: Option<&str>,
+        (kind, key, argument): (CallKind, u32, u32),
+        invoked: Time,
+        invoke: Position,
+    ) {
         let node = node.map_or(NONE, |node| self.texts.of(&mut self.columns.texts, node));
         let columns = &mut self.columns;
         columns.process.push(process.0);
         columns.node.push(node);
-        columns.kind.push(call.kind());
+        columns.kind.push(kind);
         columns.status.push(Status::Open);
         columns.key.push(key);
         columns.argument.push(argument);
@@ -357,11 +371,50 @@ impl Growing {
             Outcome::Fail(why) => (Status::Fail, self.texts.of(&mut self.columns.texts, why)),
             Outcome::Info(why) => (Status::Info, self.texts.of(&mut self.columns.texts, why)),
         };
+        self.end(at, (status, answer), ended, complete);
+    }
+
+    /// Ends an operation, with the number of its answer or reason.
+    #[inline]
+    pub(crate) fn end(&mut self, at: usize, (status, answer): (Status, u32), ended: u64, complete: Position) {
         let columns = &mut self.columns;
         columns.status[at] = status;
         columns.answer[at] = answer;
         columns.ended[at] = ended;
         columns.complete[at] = complete;
+    }
+
+    /// The number of a value that is no list.
+    #[inline]
+    pub(crate) fn number_of_word(&mut self, word: Word<'_>) -> u32 {
+        of_word(&mut self.values, self.columns.values.own(), word)
+    }
+
+    /// The number of a value.
+    #[inline]
+    pub(crate) fn number_of(&mut self, value: Said<'_>) -> u32 {
+        match value {
+            Said::One(word) => self.number_of_word(word),
+            list => self.values.of(self.columns.values.own(), &list.into_value()),
+        }
+    }
+
+    /// The number of a key.
+    #[inline]
+    pub(crate) fn number_of_key(&mut self, key: Word<'_>) -> u32 {
+        of_word(&mut self.keys, self.columns.keys.own(), key)
+    }
+
+    /// The number of a reason.
+    pub(crate) fn number_of_text(&mut self, text: &str) -> u32 {
+        self.texts.of(&mut self.columns.texts, text)
+    }
+
+    /// The argument of a cas.
+    pub(crate) fn swap(&mut self, from: Word<'_>, to: Word<'_>) -> u32 {
+        let swap = [self.number_of_word(from), self.number_of_word(to)];
+        self.columns.swaps.push(swap);
+        self.columns.swaps.len() as u32 - 1
     }
 
     fn argument(&mut self, call: &Call) -> u32 {
@@ -409,5 +462,15 @@ impl Growing {
             | Call::Acquire { .. }
             | Call::Release { .. } => NONE,
         }
+    }
+}
+
+#[inline]
+fn of_word(numbers: &mut Values, list: &mut Vec<Value>, word: Word<'_>) -> u32 {
+    match word {
+        Word::Int(int) => numbers.of_integer(list, int),
+        Word::Text(text) => numbers.of_text(list, text),
+        Word::Nil => numbers.of(list, &Value::Nil),
+        Word::Bool(bool) => numbers.of(list, &Value::Bool(bool)),
     }
 }

@@ -24,6 +24,7 @@ pub(crate) struct Values {
     /// The numbers of the integers from 0 on; [`NONE`] where none was given out here.
     table: Vec<u32>,
     integers: FxHashMap<i64, u32>,
+    texts: FxHashMap<Arc<str>, u32>,
     others: FxHashMap<Value, u32>,
 }
 
@@ -32,6 +33,14 @@ impl Values {
     pub(crate) fn of(&mut self, list: &mut Vec<Value>, value: &Value) -> u32 {
         match value {
             Value::Int(int) => self.of_integer(list, *int),
+            Value::Text(text) => match self.texts.get(text) {
+                Some(number) => *number,
+                None => {
+                    let number = add(list, value.clone());
+                    self.texts.insert(text.clone(), number);
+                    number
+                }
+            },
             other => match self.others.get(other) {
                 Some(number) => *number,
                 None => {
@@ -40,6 +49,14 @@ impl Values {
                     number
                 }
             },
+        }
+    }
+
+    /// The number of this text. Allocates only if it was not met before.
+    pub(crate) fn of_text(&mut self, list: &mut Vec<Value>, text: &str) -> u32 {
+        match self.texts.get(text) {
+            Some(number) => *number,
+            None => self.of(list, &Value::text(text)),
         }
     }
 

@@ -15,6 +15,7 @@
 //! is an error with its line.
 
 mod parse;
+mod plain;
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, Write};
@@ -258,14 +259,23 @@ pub struct Recorded {
 /// # Errors
 /// At the first line that is garbled or contradicts an earlier one. A last line without its newline is no error but a
 /// [`Recorded::cut`].
-pub fn read(mut input: impl BufRead) -> Result<Recorded, ReadError> {
+pub fn read(input: impl BufRead) -> Result<Recorded, ReadError> {
+    read_by(input, true)
+}
+
+/// `short` says whether plain lines are read the short way.
+fn read_by(mut input: impl BufRead, short: bool) -> Result<Recorded, ReadError> {
     let mut builder = Builder::default();
     let mut buffer = Vec::new();
-    for (index, line) in (0u32..).zip(1..) {
+    let mut line = 1;
+    loop {
+        if short {
+            line += plain_lines(&mut input, &mut builder, line)?;
+        }
         buffer.clear();
         let length = input.read_until(b'\n', &mut buffer).map_err(|source| ReadError::Io { line, source })?;
         if length == 0 {
-            break;
+            return Ok(Recorded { history: builder.finish(), cut: None });
         }
         if buffer.pop() != Some(b'\n') {
             return Ok(Recorded { history: builder.finish(), cut: Some(line) });
@@ -276,198 +286,40 @@ pub fn read(mut input: impl BufRead) -> Result<Recorded, ReadError> {
             .map_err(|error| garbled(format!("{error}, at column {}", error.valid_up_to() + 1)))?;
         let parsed: Parsed = serde_json::from_str(text)
             .map_err(|error| garbled(error.to_string().replacen(" at line 1 column", ", at column", 1)))?;
-        if parsed.index != index {
-            return Err(garbled(format!("index {} where {index} is due", parsed.index)));
+        if parsed.index as usize != line - 1 {
+            return Err(garbled(format!("index {} where {} is due", parsed.index, line - 1)));
         }
         let event = parsed.into_event().map_err(|problem| garbled(problem.to_string()))?;
         builder.push(event).map_err(|source| ReadError::Contradiction { line, source })?;
+        line += 1;
     }
-    Ok(Recorded { history: builder.finish(), cut: None })
+}
+
+/// Takes plain lines up to the first that is not, or that was not read whole; says how many it took. `line` is the number of
+/// the first, one-based: their indices count from zero.
+fn plain_lines(input: &mut impl BufRead, builder: &mut Builder, line: usize) -> Result<usize, ReadError> {
+    let mut taken = 0;
+    loop {
+        let chunk = match input.fill_buf() {
+            Ok(chunk) => chunk,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(source) => return Err(ReadError::Io { line: line + taken, source }),
+        };
+        let mut at = 0;
+        while let Some((plain, length)) = plain::line(&chunk[at..]) {
+            if plain.index as usize != line - 1 + taken || !plain.into(builder) {
+                break;
+            }
+            at += length;
+            taken += 1;
+        }
+        let is_used_up = at > 0 && at == chunk.len();
+        input.consume(at);
+        if !is_used_up {
+            return Ok(taken);
+        }
+    }
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::event::{FaultEvent, Note};
-
-    pub(crate) fn sample() -> Vec<Event> {
-        let key = || Value::Int(5);
-        let cas = Call::Cas { key: key(), from: 1.into(), to: 2.into() };
-        let at = |time, what| Event { time: Time(time), what };
-        vec![
-            at(0, What::Phase("load".into())),
-            at(5, What::Invoke { process: Process(0), node: Some("n1".into()), call: cas.clone() }),
-            at(6, What::Invoke { process: Process(1), node: None, call: Call::Read { key: key() } }),
-            at(
-                6,
-                What::Complete {
-                    process: Process(1),
-                    call: Call::Read { key: key() },
-                    outcome: Outcome::Ok(Ret::Value(Value::Nil)),
-                },
-            ),
-            at(
-                7,
-                What::Fault(FaultEvent {
-                    id: 3,
-                    fault: "partition".into(),
-                    edge: Edge::Begin,
-                    detail: "n1 | n2".into(),
-                    nodes: vec!["n1".into()],
-                    effect: None,
-                }),
-            ),
-            at(
-                8,
-                What::Complete {
-                    process: Process(0),
-                    call: cas,
-                    outcome: Outcome::Info("no answer \"within\" 1 s".into()),
-                },
-            ),
-            at(
-                9,
-                What::Fault(FaultEvent {
-                    id: 3,
-                    fault: "partition".into(),
-                    edge: Edge::End,
-                    detail: "n1 | n2".into(),
-                    nodes: vec!["n1".into()],
-                    effect: Some(Effect { bit: true, evidence: "7 packets dropped".into() }),
-                }),
-            ),
-            at(9, What::Note(Note { node: "n2".into(), text: "killed by signal 9".into(), doubt: true })),
-        ]
-    }
-
-    /// One call of each kind, and an answer it may get.
-    pub(crate) fn one_of_each() -> Vec<(Call, Ret)> {
-        let (key, value) = (|| Value::text("k"), || Value::Int(7));
-        let seen = |value: Value| Ret::Value(value);
-        let steps = [
-            Step::Read { key: key() },
-            Step::Write { key: 2.into(), value: value() },
-            Step::Append { key: 3.into(), value: value() },
-        ];
-        vec![
-            (Call::Read { key: key() }, seen(Value::Nil)),
-            (Call::Write { key: key(), value: value() }, Ret::Done),
-            (Call::Cas { key: key(), from: Value::Nil, to: value() }, Ret::Done),
-            (Call::Add { key: key(), value: value() }, seen(Value::Bool(true))),
-            (Call::Remove { key: key(), value: value() }, seen(Value::Bool(false))),
-            (Call::Contains { key: key(), value: value() }, seen(Value::Bool(true))),
-            (Call::Append { key: key(), value: value() }, seen(Value::Int(0))),
-            (Call::Enqueue { key: key(), value: value() }, Ret::Done),
-            (Call::Dequeue { key: key() }, seen(Value::Nil)),
-            (Call::Push { key: key(), value: value() }, Ret::Done),
-            (Call::Pop { key: key() }, seen(value())),
-            (Call::Increment { key: key(), by: -3 }, seen(Value::Int(4))),
-            (Call::Generate { key: key() }, seen(value())),
-            (Call::Acquire { key: key() }, seen(value())),
-            (Call::Acquire { key: key() }, Ret::Done),
-            (Call::Release { key: key() }, Ret::Done),
-            (Call::Use { key: key(), token: value() }, Ret::Done),
-            (Call::Watch { key: key(), from: 1 }, seen(Value::list([Value::list([value(), Value::Nil])]))),
-            (Call::Txn { steps: steps.into() }, seen(Value::list([5.into(), Value::Nil, Value::Nil]))),
-        ]
-    }
-
-    #[test]
-    fn every_kind_of_call_and_answer_comes_back_as_it_was() {
-        let kinds: std::collections::BTreeSet<CallKind> =
-            one_of_each().iter().map(|(call, _)| call.kind()).collect();
-        assert_eq!(kinds.into_iter().collect::<Vec<_>>(), CallKind::ALL);
-        for (call, ret) in one_of_each() {
-            for outcome in [Outcome::Ok(ret), Outcome::Fail("no".into()), Outcome::Info("?".into())] {
-                let process = Process(0);
-                let events = [
-                    Event { time: Time(1), what: What::Invoke { process, node: None, call: call.clone() } },
-                    Event { time: Time(2), what: What::Complete { process, call: call.clone(), outcome } },
-                ];
-                let mut out = Vec::new();
-                for (index, event) in events.iter().enumerate() {
-                    write_event(&mut out, index as u32, event).unwrap();
-                }
-                let history = read(&out[..]).unwrap_or_else(|error| panic!("{call}: {error}")).history;
-                assert_eq!(history, History::from_events(events).unwrap(), "{call}");
-            }
-        }
-    }
-
-    fn written() -> Vec<u8> {
-        let mut out = Vec::new();
-        for (index, event) in sample().iter().enumerate() {
-            write_event(&mut out, index as u32, event).unwrap();
-        }
-        out
-    }
-
-    #[test]
-    fn round_trip() {
-        let expected = History::from_events(sample()).unwrap();
-        assert_eq!(read(&written()[..]).unwrap().history, expected);
-        assert_eq!(expected.len(), 2);
-        assert_eq!(expected.faults[0].ended, Some(Time(9)));
-    }
-
-    /// A killed run leaves a file cut anywhere: it reads up to the last whole line, and says that it was cut.
-    #[test]
-    fn cut_at_any_byte() {
-        let whole = written();
-        for length in 0..=whole.len() {
-            let part = &whole[..length];
-            let recorded = read(part).unwrap();
-            let lines = part.iter().filter(|byte| **byte == b'\n').count();
-            assert_eq!(recorded.history.events as usize, lines);
-            assert_eq!(recorded.cut.is_some(), !part.is_empty() && !part.ends_with(b"\n"));
-        }
-    }
-
-    fn error(text: &str) -> String {
-        read(text.as_bytes()).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn what_is_wrong_is_named_with_its_line() {
-        let invoke = r#"{"index":0,"time":9,"type":"invoke","process":0,"f":"read","key":1}"#;
-        assert!(error(&format!("{invoke}\nhello\n")).starts_with("line 2: expected value"));
-        assert_eq!(
-            error("{\"index\":1,\"time\":0,\"type\":\"phase\",\"phase\":\"x\"}\n"),
-            "line 1: index 1 where 0 is due"
-        );
-        let back = r#"{"index":1,"time":8,"type":"phase","phase":"x"}"#;
-        assert_eq!(error(&format!("{invoke}\n{back}\n")), "line 2: time goes back: 0.000 s after 0.000 s");
-        let again = invoke.replace("\"index\":0", "\"index\":1");
-        assert_eq!(
-            error(&format!("{invoke}\n{again}\n")),
-            "line 2: process 0 invokes read() while its read() is still open"
-        );
-        let twice = invoke.replace("\"key\":1", "\"key\":1,\"key\":1");
-        assert_eq!(error(&format!("{twice}\n")), "line 1: duplicate field `key`, at column 75");
-        let unknown = invoke.replace("\"key\":1", "\"key\":1,\"later\":{\"a\":[1.5]}");
-        assert_eq!(read(format!("{unknown}\n").as_bytes()).unwrap().history.events, 1);
-        let untyped = invoke.replace("\"type\":\"invoke\",", "");
-        assert!(error(&format!("{untyped}\n")).starts_with("line 1: missing field `type`"));
-        let bytes = [invoke.as_bytes(), b"\n\"\xff\"\n"].concat();
-        let refused = read(&bytes[..]).unwrap_err().to_string();
-        assert_eq!(refused, "line 2: invalid utf-8 sequence of 1 bytes from index 1, at column 2");
-        let stray = r#"{"index":0,"time":9,"type":"ok","process":4,"f":"write","key":1,"value":2}"#;
-        assert_eq!(
-            error(&format!("{stray}\n")),
-            "line 1: process 4 completes write(2), which it never invoked"
-        );
-    }
-
-    #[test]
-    fn a_process_is_retired_after_info() {
-        let text = concat!(
-            r#"{"index":0,"time":1,"type":"invoke","process":0,"f":"write","key":1,"value":2}"#,
-            "\n",
-            r#"{"index":1,"time":2,"type":"info","process":0,"f":"write","key":1,"value":2,"error":"?"}"#,
-            "\n",
-            r#"{"index":2,"time":3,"type":"invoke","process":0,"f":"read","key":1}"#,
-            "\n"
-        );
-        assert!(error(text).contains("a process is retired then"));
-    }
-}
+pub(crate) mod tests;

@@ -19,6 +19,7 @@ pub mod jepsen;
 pub mod jepsen_log;
 pub mod jsonl;
 pub mod porcupine_kv;
+mod said;
 mod value;
 
 pub use builder::Builder;

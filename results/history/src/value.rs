@@ -54,6 +54,12 @@ impl From<i64> for Value {
     }
 }
 
+impl From<bool> for Value {
+    fn from(bool: bool) -> Self {
+        Value::Bool(bool)
+    }
+}
+
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
         Value::text(text)
