@@ -1,5 +1,6 @@
 //! The program as its users run it: bad input, real clusters, and the style of the code itself.
 
+mod aimed_runs;
 mod bad_input;
 mod binary;
 mod docker_runs;

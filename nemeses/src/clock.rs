@@ -99,7 +99,7 @@ impl Nemesis for Clock {
     }
 
     fn aims_at_leader(&self) -> bool {
-        self.who == Who::Leader
+        self.who.asks_who_leads()
     }
 }
 

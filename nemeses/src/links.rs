@@ -91,7 +91,7 @@ impl Nemesis for Links {
     }
 
     fn aims_at_leader(&self) -> bool {
-        self.who == Who::Leader
+        self.who.asks_who_leads()
     }
 }
 

@@ -16,8 +16,8 @@ pub(crate) const ENTRY: Entry = Entry {
     about: "removes a member from the cluster, and adds it again without its data",
     settings: &[Setting {
         name: "who",
-        about: "whom to remove: one, or the leader; one by default",
-        takes: Takes::Words(&["one", "leader"]),
+        about: "whom to remove: one, the leader or a follower; one by default",
+        takes: Takes::Words(Who::SINGLE),
     }],
     nodes_min: |_| 3,
     make: |settings| Box::new(Membership(Who::of(value(settings, "who", "one")))),
@@ -37,7 +37,7 @@ impl Nemesis for Membership {
     }
 
     fn aims_at_leader(&self) -> bool {
-        self.0 == Who::Leader
+        self.0.asks_who_leads()
     }
 }
 

@@ -8,7 +8,7 @@ use schism_engine::link::{Cut, Flap, Wrong};
 use schism_engine::nemesis::{Fault, Nemesis, View};
 use schism_engine::random::Random;
 
-use crate::who::names;
+use crate::who::{Who, names};
 use crate::{Entry, Setting, Settings, Takes, duration, value};
 
 /// The shapes, `any` last: it draws one of the others each time.
@@ -21,6 +21,7 @@ const SHAPES: &[&str] = &[
     "one-way-in",
     "one-way-out",
     "leader",
+    "follower",
     "clients",
     "replies",
     "any",
@@ -34,9 +35,14 @@ pub(crate) const ENTRY: Entry = Entry {
             name: "shape",
             about: "which links; any by default, which draws another one each time. one: a node from the others; \
                 halves; majority: from a minority; ring: each node sees a majority, no two the same; bridge: two halves \
-                joined by one node; one-way-in, one-way-out: packets to or from one node; leader: from the others, \
-                clients still reach it; clients: from one node; replies: of one node to its clients",
+                joined by one node; one-way-in, one-way-out: packets to or from one node; leader, follower: from the \
+                others, clients still reach it; clients: from one node; replies: of one node to its clients",
             takes: Takes::Words(SHAPES),
+        },
+        Setting {
+            name: "who",
+            about: "who is the one node, or on the smaller side, or joins the halves; any by default",
+            takes: Takes::Words(Who::SINGLE),
         },
         Setting {
             name: "by",
@@ -51,7 +57,10 @@ pub(crate) const ENTRY: Entry = Entry {
         },
     ],
     nodes_min: |settings| nodes_min(shape(settings)),
-    make: |settings| Box::new(Partition { shape: shape(settings).to_string(), wrong: wrong(settings) }),
+    make: |settings| {
+        let who = Who::of(value(settings, "who", "one"));
+        Box::new(Partition { shape: shape(settings).to_string(), who, wrong: wrong(settings) })
+    },
 };
 
 fn shape(settings: &Settings) -> &str {
@@ -83,13 +92,14 @@ fn wrong(settings: &Settings) -> Wrong {
 
 struct Partition {
     shape: String,
+    who: Who,
     wrong: Wrong,
 }
 
 impl Partition {
     /// A fault of this shape, cut in our way.
     fn cut(&self, shape: &str, cluster: &View, random: &mut Random) -> Option<Fault> {
-        let mut fault = cut(shape, cluster, random)?;
+        let mut fault = cut(shape, self.who, cluster, random)?;
         for change in &mut fault.changes {
             if let Change::Link { wrong, .. } = change {
                 *wrong = self.wrong;
@@ -118,7 +128,8 @@ impl Nemesis for Partition {
             .iter()
             .copied()
             .filter(|shape| {
-                *shape != "any"
+                // A follower from the others is one from the others.
+                !matches!(*shape, "any" | "follower")
                     && cluster.nodes >= nodes_min(shape)
                     && (*shape != "leader" || cluster.leader.is_some())
             })
@@ -128,14 +139,25 @@ impl Nemesis for Partition {
     }
 
     fn aims_at_leader(&self) -> bool {
-        matches!(self.shape.as_str(), "leader" | "any")
+        matches!(self.shape.as_str(), "leader" | "follower" | "any") || self.who.asks_who_leads()
     }
 }
 
-/// A fault of one shape; nothing if it takes a leader and none is known.
-fn cut(shape: &str, cluster: &View, random: &mut Random) -> Option<Fault> {
+/// A fault of one shape around one node; nothing if it takes a leader and none is known.
+fn cut(shape: &str, who: Who, cluster: &View, random: &mut Random) -> Option<Fault> {
     let mut nodes = cluster.all();
     random.shuffle(&mut nodes);
+    let around = match shape {
+        "leader" => Who::Leader,
+        "follower" => Who::Follower,
+        _ => who,
+    };
+    if around.asks_who_leads() {
+        // Every shape is built around the first ones.
+        let one = *around.draw(cluster, random).first()?;
+        nodes.retain(|node| *node != one);
+        nodes.insert(0, one);
+    }
     let total = nodes.len();
     Some(match shape {
         "halves" => split(&nodes[..total / 2], &nodes[total / 2..]),
@@ -147,11 +169,9 @@ fn cut(shape: &str, cluster: &View, random: &mut Random) -> Option<Fault> {
         "bridge" => bridge(&nodes),
         "one-way-in" => one_way(&nodes, |one, other| (other, one), "nothing reaches"),
         "one-way-out" => one_way(&nodes, |one, other| (one, other), "nothing leaves"),
-        "leader" => {
-            let leader = cluster.leader?;
-            nodes.retain(|node| *node != leader);
-            let mut fault = split(&[leader], &nodes);
-            fault.detail = format!("leader {}", fault.detail);
+        "leader" | "follower" => {
+            let mut fault = split(&nodes[..1], &nodes[1..]);
+            fault.detail = format!("{shape} {}", fault.detail);
             fault
         }
         "clients" => clients(nodes[0], true),
@@ -268,7 +288,7 @@ mod tests {
             for nodes in nodes_min(shape)..=9 {
                 for seed in 0..50 {
                     let view = View { nodes, leader: Some(Node(seed as usize % nodes)) };
-                    let fault = cut(shape, &view, &mut Random::of(seed, "shape")).unwrap();
+                    let fault = cut(shape, Who::One, &view, &mut Random::of(seed, "shape")).unwrap();
                     let cut = pairs(&fault);
                     assert!(!cut.is_empty(), "{shape} of {nodes} cuts nothing");
                     assert_eq!(cut.len(), fault.changes.len(), "{shape} of {nodes} cuts a link twice");
@@ -289,7 +309,7 @@ mod tests {
     fn in_a_ring_each_hears_its_own_majority() {
         for nodes in [5, 7, 9] {
             let view = View { nodes, leader: None };
-            let cut = pairs(&cut("ring", &view, &mut Random::of(3, "ring")).unwrap());
+            let cut = pairs(&cut("ring", Who::One, &view, &mut Random::of(3, "ring")).unwrap());
             let heard: Vec<_> = (0..nodes).map(|who| hears(&cut, nodes, who)).collect();
             assert!(heard.iter().all(|heard| heard.len() > nodes / 2 && heard.len() < nodes), "{heard:?}");
             let different: BTreeSet<_> = heard.iter().collect();
@@ -297,10 +317,30 @@ mod tests {
         }
     }
 
+    /// The leader alone, on the smaller side, or between the halves; a follower never is the leader.
+    #[test]
+    fn shapes_are_built_around_whom_they_are_told() {
+        let view = View { nodes: 5, leader: Some(Node(3)) };
+        for seed in 0..100 {
+            let cut = |shape, who| cut(shape, who, &view, &mut Random::of(seed, "who")).unwrap();
+            for shape in ["one", "one-way-in", "one-way-out", "clients", "replies", "leader"] {
+                assert_eq!(cut(shape, Who::Leader).nodes, [Node(3)], "{shape}");
+                if shape != "leader" {
+                    assert_ne!(cut(shape, Who::Follower).nodes, [Node(3)], "{shape}");
+                }
+            }
+            assert_ne!(cut("follower", Who::One).nodes, [Node(3)]);
+            for shape in ["halves", "majority"] {
+                assert!(cut(shape, Who::Leader).nodes.contains(&Node(3)), "{shape}");
+            }
+            assert!(cut("bridge", Who::Leader).detail.ends_with("joined by n4"));
+        }
+    }
+
     #[test]
     fn the_bridge_hears_all() {
         let view = View { nodes: 5, leader: None };
-        let cut = pairs(&cut("bridge", &view, &mut Random::of(3, "bridge")).unwrap());
+        let cut = pairs(&cut("bridge", Who::One, &view, &mut Random::of(3, "bridge")).unwrap());
         let heard: Vec<usize> = (0..5).map(|who| hears(&cut, 5, who).len()).collect();
         assert_eq!(heard.iter().filter(|heard| **heard == 5).count(), 1);
         assert_eq!(heard.iter().filter(|heard| **heard == 3).count(), 4);
@@ -309,8 +349,9 @@ mod tests {
     #[test]
     fn no_leader_no_leader_cut_but_any_other() {
         let view = View { nodes: 5, leader: None };
-        assert_eq!(cut("leader", &view, &mut Random::of(1, "x")), None);
-        let mut any = Partition { shape: "any".into(), wrong: Wrong::Cut(Cut::Drop) };
+        assert_eq!(cut("leader", Who::One, &view, &mut Random::of(1, "x")), None);
+        assert_eq!(cut("halves", Who::Leader, &view, &mut Random::of(1, "x")), None);
+        let mut any = Partition { shape: "any".into(), who: Who::One, wrong: Wrong::Cut(Cut::Drop) };
         let mut random = Random::of(1, "any");
         assert!((0..100).all(|_| any.choose(&view, &mut random).is_some()));
     }

@@ -34,6 +34,6 @@ impl Nemesis for Pause {
     }
 
     fn aims_at_leader(&self) -> bool {
-        self.0 == Who::Leader
+        self.0.asks_who_leads()
     }
 }

@@ -43,7 +43,7 @@ impl Nemesis for Starve {
     }
 
     fn aims_at_leader(&self) -> bool {
-        self.who == Who::Leader
+        self.who.asks_who_leads()
     }
 }
 

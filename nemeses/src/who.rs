@@ -1,4 +1,6 @@
-//! Which nodes a fault strikes: one, a minority, a majority, all, or the leader.
+//! Which nodes a fault strikes, by number or by role: one (any, the leader, a follower), a minority, a majority, all.
+//!
+//! `random` and `primary` are other words for `one` and `leader`: whoever comes from another tool finds them.
 
 use schism_engine::cluster::Node;
 use schism_engine::nemesis::View;
@@ -12,11 +14,16 @@ pub(crate) enum Who {
     Majority,
     All,
     Leader,
+    Follower,
 }
 
 impl Who {
     /// The words for it in plans.
-    pub(crate) const WORDS: &'static [&'static str] = &["one", "minority", "majority", "all", "leader"];
+    pub(crate) const WORDS: &'static [&'static str] =
+        &["one", "random", "leader", "primary", "follower", "minority", "majority", "all"];
+
+    /// Those of them that are one node.
+    pub(crate) const SINGLE: &'static [&'static str] = &["one", "random", "leader", "primary", "follower"];
 
     /// By its word; `one` for any other.
     pub(crate) fn of(word: &str) -> Self {
@@ -24,21 +31,32 @@ impl Who {
             "minority" => Who::Minority,
             "majority" => Who::Majority,
             "all" => Who::All,
-            "leader" => Who::Leader,
+            "leader" | "primary" => Who::Leader,
+            "follower" => Who::Follower,
             _ => Who::One,
         }
     }
 
-    /// Draws the nodes, in order; nobody if the leader is wanted and unknown.
+    /// Whether it has to be known who leads.
+    pub(crate) fn asks_who_leads(self) -> bool {
+        matches!(self, Who::Leader | Who::Follower)
+    }
+
+    /// Draws the nodes, in order; nobody if it matters who leads, and that is unknown.
     pub(crate) fn draw(self, view: &View, random: &mut Random) -> Vec<Node> {
         let count = match self {
             Who::Leader => return view.leader.into_iter().collect(),
             Who::One => 1,
+            Who::Follower => 1,
             Who::Minority => (view.nodes.saturating_sub(1) / 2).max(1),
             Who::Majority => view.nodes / 2 + 1,
             Who::All => view.nodes,
         };
         let mut nodes = view.all();
+        if self == Who::Follower {
+            let Some(leader) = view.leader else { return Vec::new() };
+            nodes.retain(|node| *node != leader);
+        }
         random.shuffle(&mut nodes);
         nodes.truncate(count);
         nodes.sort();
@@ -61,8 +79,24 @@ mod tests {
         let mut random = Random::of(1, "who");
         let counts: Vec<usize> =
             Who::WORDS.iter().map(|word| Who::of(word).draw(&view, &mut random).len()).collect();
-        assert_eq!(counts, [1, 2, 3, 5, 1]);
+        assert_eq!(counts, [1, 1, 1, 1, 1, 2, 3, 5]);
         assert_eq!(Who::Leader.draw(&view, &mut random), [Node(3)]);
-        assert_eq!(Who::Leader.draw(&View { leader: None, ..view }, &mut random), []);
+        let unknown = View { leader: None, ..view };
+        for who in [Who::Leader, Who::Follower] {
+            assert_eq!(who.draw(&unknown, &mut random), []);
+        }
+    }
+
+    #[test]
+    fn roles_are_who_they_say() {
+        let view = View { nodes: 5, leader: Some(Node(3)) };
+        let mut random = Random::of(1, "who");
+        assert_eq!(Who::of("primary"), Who::Leader);
+        assert_eq!(Who::of("random"), Who::One);
+        let followers: std::collections::BTreeSet<Node> =
+            (0..200).flat_map(|_| Who::Follower.draw(&view, &mut random)).collect();
+        assert_eq!(followers, [0, 1, 2, 4].map(Node).into());
+        let alone = View { nodes: 1, leader: Some(Node(0)) };
+        assert_eq!(Who::Follower.draw(&alone, &mut random), []);
     }
 }

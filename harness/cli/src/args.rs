@@ -88,6 +88,9 @@ pub struct Run {
     /// What goes wrong: NAME or NAME:KEY=VALUE, several with commas; `none` for nothing [`schism list nemeses`]
     #[arg(long, value_name = "LIST")]
     pub nemesis: Option<String>,
+    /// How many nodes faults may break at once, all of them together: a number, minority (the default) or any
+    #[arg(long, value_name = "N")]
+    pub broken_max: Option<String>,
     /// How long clients make calls, such as 30s or 2m
     #[arg(long, value_name = "DURATION")]
     pub time_limit: Option<String>,

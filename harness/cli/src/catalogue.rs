@@ -67,8 +67,7 @@ pub fn parts(plan: &Plan, backend: Box<dyn Backend>) -> Parts {
         target: schism_targets::named(&plan.target.name).expect(CHECKED),
         workload: (workload.make)(&plan.workload.settings),
         nemeses: plan
-            .nemeses
-            .iter()
+            .strikes()
             .map(|nemesis| (schism_nemeses::named(&nemesis.name).expect(CHECKED).make)(&nemesis.settings))
             .collect(),
         backend,

@@ -100,8 +100,8 @@ impl Ground {
                     reach: backends::reach(&plan.backend),
                     limits: backends::limits(&plan.backend),
                     cuts: backends::cuts(&plan.backend),
-                    shapes: plan.nemeses.iter().any(|one| schism_nemeses::shapes(&one.name, &one.settings)),
-                    raw_sockets: plan.nemeses.iter().any(|one| schism_nemeses::sends_copies(&one.name)),
+                    shapes: plan.strikes().any(|one| schism_nemeses::shapes(&one.name, &one.settings)),
+                    raw_sockets: plan.strikes().any(|one| schism_nemeses::sends_copies(&one.name)),
                     foreign_users: plan.backend.settings.get("foreign-users").is_some_and(|is| is == "true"),
                     seed: plan.seed,
                 };

@@ -29,12 +29,7 @@ pub fn judges(plan: &Plan, workload: Workload) -> Vec<Box<dyn Checker>> {
     };
     let evidence = Evidence {
         calls: workload.calls.iter().copied().map(enough).collect(),
-        faults: plan
-            .nemeses
-            .iter()
-            .map(|nemesis| nemesis.name.clone())
-            .filter(|name| name != "none")
-            .collect(),
+        faults: plan.strikes().map(|nemesis| nemesis.name.clone()).filter(|name| name != "none").collect(),
         unique_values: workload.unique_values,
     };
     let mut judges = workload.checkers;

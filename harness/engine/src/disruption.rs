@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use schism_history::{Edge, FaultEvent, Note, What};
 
 use crate::backend::{Backend, BackendError};
+use crate::budget::BrokenMax;
 use crate::cluster::{Change, Desired, Node};
 use crate::effect::{Around, effect};
 use crate::live::Live;
 use crate::membership;
 use crate::nemesis::{Fault, Nemesis, View};
+use crate::plan::Window;
 use crate::random::Random;
 use crate::recorder::Recorder;
 use crate::stop::Stop;
@@ -37,7 +39,7 @@ pub struct Scheduled {
     /// Where its chance comes from.
     pub random: Random,
     /// When its faults begin and end.
-    pub windows: Vec<(Duration, Duration)>,
+    pub windows: Vec<Window>,
 }
 
 /// What it works on.
@@ -52,6 +54,8 @@ pub struct Disruption<'a> {
     pub live: &'a Live,
     /// What the plan chooses about the target.
     pub choices: &'a Choices,
+    /// How many nodes may be broken at once.
+    pub broken_max: BrokenMax,
     active: BTreeMap<u32, Active>,
     next_id: u32,
     /// Nodes that no fault keeps out any more and that are not taken in again: they stay down.
@@ -75,6 +79,7 @@ impl<'a> Disruption<'a> {
         recorder: &'a Recorder,
         live: &'a Live,
         choices: &'a Choices,
+        broken_max: BrokenMax,
     ) -> Self {
         Disruption {
             backend,
@@ -82,6 +87,7 @@ impl<'a> Disruption<'a> {
             recorder,
             live,
             choices,
+            broken_max,
             active: BTreeMap::new(),
             next_id: 0,
             outside: BTreeSet::new(),
@@ -98,7 +104,7 @@ impl<'a> Disruption<'a> {
         let start = Instant::now();
         let mut edges: Vec<(Duration, usize, Edge, usize)> = Vec::new();
         for (who, one) in scheduled.iter().enumerate() {
-            for (which, (begin, end)) in one.windows.iter().enumerate() {
+            for (which, Window { begin, end }) in one.windows.iter().enumerate() {
                 edges.push((*begin, who, Edge::Begin, which));
                 edges.push((*end, who, Edge::End, which));
             }
@@ -155,7 +161,8 @@ impl<'a> Disruption<'a> {
     fn begin(&mut self, scheduled: &mut Scheduled) -> Result<Option<u32>, BackendError> {
         let leader = scheduled.nemesis.aims_at_leader().then(|| self.leader()).flatten();
         let view = View { nodes: self.backend.nodes().len(), leader };
-        let Some(fault) = scheduled.nemesis.choose(&view, &mut scheduled.random) else { return Ok(None) };
+        let in_force = self.in_force();
+        let Some(fault) = self.broken_max.draw(scheduled, &view, &in_force) else { return Ok(None) };
         let leaves = removed(&fault.changes);
         // One at a time, so that those who are left are always a majority.
         if !leaves.is_empty() && !self.removed().is_empty() {
@@ -211,9 +218,14 @@ impl<'a> Disruption<'a> {
         Ok(())
     }
 
+    /// All that is wrong now.
+    fn in_force(&self) -> Vec<Change> {
+        let outside = self.outside.iter().map(|node| Change::Removed { node: *node });
+        self.active.values().flat_map(|active| active.fault.changes.iter().copied()).chain(outside).collect()
+    }
+
     fn desired(&self) -> Desired {
-        let outside: Vec<Change> = self.outside.iter().map(|node| Change::Removed { node: *node }).collect();
-        Desired::of(self.active.values().flat_map(|active| &active.fault.changes).chain(&outside))
+        Desired::of(&self.in_force())
     }
 
     /// Nodes that are no members, or are on their way out or in.

@@ -1,6 +1,7 @@
 //! The part that acts: from a plan to a recorded history. Knows no system, workload or fault by name.
 
 pub mod backend;
+pub mod budget;
 pub mod client;
 pub mod clock;
 pub mod cluster;

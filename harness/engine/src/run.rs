@@ -15,7 +15,7 @@ use crate::generator::{Generator, Rate, Stagger, TimeLimit};
 use crate::interpreter::Clients;
 use crate::live::Live;
 use crate::nemesis::Nemesis;
-use crate::plan::{Plan, windows};
+use crate::plan::{Plan, Timetable};
 use crate::random::Random;
 use crate::ready::Ready;
 use crate::recorder::{RecordError, Recorder};
@@ -38,7 +38,7 @@ pub struct Parts {
     pub target: Box<dyn Target>,
     /// What clients do.
     pub workload: Workload,
-    /// What goes wrong, in the order of the plan.
+    /// What goes wrong, in the order of [`Plan::strikes`].
     pub nemeses: Vec<Box<dyn Nemesis>>,
     /// Where the cluster runs.
     pub backend: Box<dyn Backend>,
@@ -180,16 +180,10 @@ fn under_faults(
     work: impl FnOnce() -> Result<(), BackendError>,
 ) -> Result<(), RunError> {
     let scheduled: Vec<Scheduled> = plan
-        .nemeses
-        .iter()
+        .timetables()
+        .into_iter()
         .zip(nemeses)
-        .enumerate()
-        .map(|(at, (nemesis_plan, nemesis))| {
-            let mut random = Random::of(plan.seed, &format!("nemesis {at} {}", nemesis_plan.name));
-            let windows = windows(nemesis_plan, plan.time_limit, &mut random);
-            let windows = windows.iter().map(|window| (window.begin, window.end)).collect();
-            Scheduled { nemesis, random, windows }
-        })
+        .map(|(Timetable { windows, random }, nemesis)| Scheduled { nemesis, random, windows })
         .collect();
     let over = Stop::default();
     let choices = plan.choices();
@@ -197,7 +191,7 @@ fn under_faults(
         let (over, choices) = (&over, &choices);
         let disruption = scope.spawn(move || {
             // Whatever ends the faults early also ends the load: a run without its faults proves nothing.
-            Disruption::new(backend, target, recorder, live, choices)
+            Disruption::new(backend, target, recorder, live, choices, plan.broken_max)
                 .follow(scheduled, over)
                 .inspect_err(|_| stop.request())
         });

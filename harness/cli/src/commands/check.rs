@@ -137,7 +137,7 @@ fn judges(file: &Path, path: &Path, request: &Request) -> Result<(Vec<Box<dyn Ch
         target: Some(plan.target.name.clone()),
         bug: (!plan.target.bugs.is_empty()).then(|| plan.target.bugs.join(", ")),
         workload: Some(plan.workload.name.clone()),
-        nemeses: plan.nemeses.iter().map(|nemesis| nemesis.name.clone()).collect(),
+        nemeses: super::run::named(&plan),
         seed: Some(plan.seed),
         folder: Some(file.display().to_string()),
         next: Vec::new(),

@@ -128,6 +128,10 @@ fn overrides(args: &args::Run) -> Result<Overrides, Failure> {
         Ok(nemeses) => understood.nemeses = nemeses,
         Err(complaint) => take("--nemesis", complaint),
     }
+    match args.broken_max.as_deref().map(plan::broken_max).transpose() {
+        Ok(broken_max) => understood.broken_max = broken_max,
+        Err(complaint) => take("--broken-max", complaint),
+    }
     for setting in &args.settings {
         match plan::assignment(setting) {
             Ok(assignment) => understood.set.push(assignment),
@@ -203,7 +207,7 @@ pub fn report(
         target: Some(plan.target.name.clone()),
         bug: (!plan.target.bugs.is_empty()).then(|| plan.target.bugs.join(", ")),
         workload: Some(plan.workload.name.clone()),
-        nemeses: plan.nemeses.iter().map(|nemesis| nemesis.name.clone()).collect(),
+        nemeses: named(plan),
         seed: Some(plan.seed),
         folder: Some(shown.clone()),
         next: vec![
@@ -224,6 +228,17 @@ pub fn report(
     Ok(summary.verdict)
 }
 
+/// What goes wrong in a plan, each once.
+pub fn named(plan: &Plan) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for strike in plan.strikes() {
+        if !names.contains(&strike.name) {
+            names.push(strike.name.clone());
+        }
+    }
+    names
+}
+
 /// The plan in a line.
 fn described(plan: &Plan) -> String {
     let mut words = format!("{} nodes of {}", plan.nodes, plan.target.name);
@@ -231,8 +246,8 @@ fn described(plan: &Plan) -> String {
         words.push_str(&format!(" with bug {bug}"));
     }
     words.push_str(&format!(", workload {}", plan.workload.name));
-    for nemesis in &plan.nemeses {
-        words.push_str(&format!(", {}", nemesis.name));
+    for nemesis in named(plan) {
+        words.push_str(&format!(", {nemesis}"));
     }
     words
 }

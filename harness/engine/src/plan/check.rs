@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use super::catalogue::{Catalogue, SettingEntry, Values};
 use super::mistake::{Complaint, instead, listed, meant, unknown};
+use super::mix::quarter_length;
 use super::place::{Origin, Place};
 use super::schedule::quiet;
 use super::units::{duration, duration_text, rate, share, size, size_text};
-use super::{NemesisPlan, Plan};
+use super::{NemesisPlan, Plan, Schedule};
 use crate::disk::Pattern;
 use crate::ready::Ready;
 
@@ -52,6 +53,9 @@ pub(super) fn findings(plan: &Plan, catalogue: &Catalogue, origin: Origin) -> Ve
     check.workload();
     for position in 0..plan.nemeses.len() {
         check.nemesis(position);
+    }
+    for position in 0..plan.script.len() {
+        check.step(position);
     }
     check.findings
 }
@@ -196,7 +200,7 @@ impl Check<'_> {
     }
 
     fn nemesis(&mut self, position: usize) {
-        let (plan, catalogue) = (&self.plan.nemeses[position], self.catalogue);
+        let plan = &self.plan.nemeses[position];
         let path = format!("nemesis.{position}");
         let name_path = format!("{path}.name");
         self.windows(plan, &path);
@@ -205,18 +209,51 @@ impl Check<'_> {
             let complaint = Complaint::new(format!("nemesis `{}` is there twice", plan.name));
             self.find(&[&name_path], complaint.hint("give it other settings, or strike one of them out"));
         }
+        self.struck(plan, &path, &name_path);
+    }
+
+    /// Whether a step of the script happens, and means something.
+    fn step(&mut self, position: usize) {
+        let step = &self.plan.script[position];
+        let path = format!("script.{position}");
+        let [at, lasts] = ["at", "for"].map(|key| format!("{path}.{key}"));
+        let end = step.at.saturating_add(step.does.lasts);
+        if !self.time(&lasts, step.does.lasts) {
+        } else if step.does.lasts < LASTS_MIN {
+            let long = duration_text(step.does.lasts);
+            let complaint =
+                Complaint::new(format!("{} is {long}, too short for a fault to show", self.name(&lasts)));
+            self.find(&[&lasts], complaint.hint(format!("{} is the shortest", duration_text(LASTS_MIN))));
+        } else if end > self.plan.time_limit {
+            let complaint = Complaint::new(format!(
+                "this step of the script ends {} after the beginning, and the run is over after {}",
+                duration_text(end),
+                duration_text(self.plan.time_limit)
+            ));
+            let help = format!(
+                "make {} longer, or let the step begin earlier or be shorter",
+                self.name("time-limit")
+            );
+            self.find(&[&at, &lasts, "time-limit"], complaint.hint(help));
+        }
+        self.struck(&step.does, &path, &format!("{path}.do"));
+    }
+
+    /// Whether a nemesis, its settings and the cluster it strikes fit together.
+    fn struck(&mut self, plan: &NemesisPlan, path: &str, name_path: &str) {
+        let catalogue = self.catalogue;
         let Some(entry) = catalogue.nemesis(&plan.name) else {
             let known = catalogue.nemeses.iter().map(|entry| entry.name.as_str());
-            return self.find(&[&name_path], unknown("nemesis", &plan.name, known));
+            return self.find(&[name_path], unknown("nemesis", &plan.name, known));
         };
         let whose = format!("nemesis `{}`", plan.name);
         let reserved = ["name", "schedule", "every", "lasts"];
-        self.settings(&path, &whose, &plan.settings, &entry.settings, &reserved);
+        self.settings(path, &whose, &plan.settings, &entry.settings, &reserved);
         let sized = entry.settings.iter().any(|setting| {
             plan.settings.get(&setting.name).is_some_and(|value| setting.values.nodes_min(value).is_some())
         });
         if !sized {
-            self.size(&name_path, &whose, entry.nodes_min);
+            self.size(name_path, &whose, entry.nodes_min);
         }
         let target = catalogue.target(&self.plan.target.name);
         if let Some(target) = target.filter(|target| entry.membership && !target.membership) {
@@ -229,7 +266,7 @@ impl Check<'_> {
                 Some(fitting) => format!("targets for it: {fitting}"),
                 None => "no target can".into(),
             };
-            self.find(&[&name_path, "target.name"], complaint.hint(help));
+            self.find(&[name_path, "target.name"], complaint.hint(help));
         }
     }
 
@@ -269,6 +306,15 @@ impl Check<'_> {
             self.find(&[&every, &lasts], complaint.hint(help));
         }
         let room = limit.saturating_sub(2 * quiet(limit));
+        let quarter = quarter_length(self.plan);
+        if plan.schedule == Schedule::Mix && plan.lasts > quarter && plan.lasts <= room {
+            let complaint = Complaint::new(format!(
+                "a fault that lasts {long} does not fit into a quarter of the mix, which is {}",
+                duration_text(quarter)
+            ));
+            let help = format!("make {lasts_name} shorter, or {} longer", self.name("time-limit"));
+            self.find(&[&lasts, "time-limit"], complaint.hint(help));
+        }
         if plan.lasts > room {
             let complaint = Complaint::new(format!(
                 "a fault that lasts {long} does not fit into {}, whose first and last {} stay quiet",

@@ -7,12 +7,15 @@
 mod catalogue;
 mod check;
 mod mistake;
+mod mix;
 mod overrides;
 mod place;
 mod read;
+mod scalars;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod timetable;
 mod units;
 mod write;
 
@@ -21,6 +24,7 @@ use std::time::Duration;
 
 use schism_checker::Verdict;
 
+use crate::budget::BrokenMax;
 use crate::ready::Ready;
 use crate::target::Choices;
 
@@ -28,8 +32,10 @@ pub use catalogue::{
     BackendEntry, Catalogue, NemesisEntry, SettingEntry, TargetEntry, Values, WorkloadEntry,
 };
 pub use mistake::{Complaint, Mistake, Mistakes};
-pub use overrides::{Assignment, Overrides, assignment, nemeses, nemesis, schedule, verdict};
+pub use mix::{Quarter, quarter_length, quarters};
+pub use overrides::{Assignment, Overrides, assignment, broken_max, nemeses, nemesis, schedule, verdict};
 pub use schedule::{Window, quiet, windows};
+pub use timetable::Timetable;
 pub use units::{duration, duration_text, rate, share, size, size_text};
 
 /// Every choice of a run.
@@ -61,6 +67,10 @@ pub struct Plan {
     pub workload: WorkloadPlan,
     /// What goes wrong. May be empty.
     pub nemeses: Vec<NemesisPlan>,
+    /// What goes wrong at fixed times, besides. May be empty.
+    pub script: Vec<StepPlan>,
+    /// How many nodes faults may break at once, all of them together.
+    pub broken_max: BrokenMax,
     /// What judging may cost.
     pub check: CheckPlan,
     /// How much must have happened for a pass to count.
@@ -113,6 +123,15 @@ pub struct NemesisPlan {
     pub lasts: Duration,
 }
 
+/// One thing that goes wrong once, at a fixed time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepPlan {
+    /// When it begins, counted from the beginning of the load.
+    pub at: Duration,
+    /// What goes wrong, with its settings, and for how long. The rest of it means nothing here.
+    pub does: NemesisPlan,
+}
+
 /// How the windows of a nemesis lie in time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Schedule {
@@ -121,6 +140,8 @@ pub enum Schedule {
     /// About `every`, about as long as `lasts`: the faults of several nemeses meet in ever new ways.
     #[default]
     Random,
+    /// At random within some quarters of the run, in ever new company, and quietly waiting in the others.
+    Mix,
 }
 
 /// What judging may cost.
@@ -163,6 +184,8 @@ impl Plan {
             target: TargetPlan { name: target.into(), ..TargetPlan::default() },
             workload: WorkloadPlan { name: workload.into(), ..WorkloadPlan::default() },
             nemeses: Vec::new(),
+            script: Vec::new(),
+            broken_max: BrokenMax::default(),
             check: CheckPlan::default(),
             evidence: EvidencePlan::default(),
             expect: None,
@@ -172,6 +195,11 @@ impl Plan {
     /// How its nodes are found to be ready: the backend's setting `ready`, or the target's own question.
     pub fn ready(&self) -> Ready {
         self.backend.settings.get("ready").and_then(|text| Ready::parse(text).ok()).unwrap_or_default()
+    }
+
+    /// Everything that goes wrong in it, by nemesis: its nemeses, and then the steps of its script.
+    pub fn strikes(&self) -> impl Iterator<Item = &NemesisPlan> {
+        self.nemeses.iter().chain(self.script.iter().map(|step| &step.does))
     }
 
     /// What it chooses about its target.
@@ -217,13 +245,14 @@ impl NemesisPlan {
 
 impl Schedule {
     /// Every schedule.
-    pub const ALL: [Schedule; 2] = [Schedule::Periodic, Schedule::Random];
+    pub const ALL: [Schedule; 3] = [Schedule::Periodic, Schedule::Random, Schedule::Mix];
 
     /// The word used in plans.
     pub fn word(self) -> &'static str {
         match self {
             Schedule::Periodic => "periodic",
             Schedule::Random => "random",
+            Schedule::Mix => "mix",
         }
     }
 }

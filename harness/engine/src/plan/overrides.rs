@@ -8,6 +8,7 @@ use schism_checker::Verdict;
 use super::mistake::{Complaint, unknown};
 use super::units::{duration, size};
 use super::{BackendPlan, EvidencePlan, NemesisPlan, Plan, Schedule, TargetPlan, WorkloadPlan};
+use crate::budget::BrokenMax;
 
 /// What flags change of a plan. What is `None` or empty stays as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,6 +43,8 @@ pub struct Overrides {
     pub workload: Option<String>,
     /// `--nemesis`; instead of all of the plan's. See [`nemeses`].
     pub nemeses: Option<Vec<NemesisPlan>>,
+    /// `--broken-max`
+    pub broken_max: Option<BrokenMax>,
     /// `--set`, as often as wanted, in this order. See [`assignment`].
     pub set: Vec<Assignment>,
 }
@@ -82,6 +85,7 @@ impl Plan {
         put(&mut self.start_limit, &overrides.start_limit);
         put(&mut self.recovery_limit, &overrides.recovery_limit);
         put(&mut self.nemeses, &overrides.nemeses);
+        put(&mut self.broken_max, &overrides.broken_max);
         self.expect = overrides.expect.or(self.expect);
         if let Some(name) = overrides.backend.as_ref().filter(|name| **name != self.backend.name) {
             self.backend = BackendPlan { name: name.clone(), ..BackendPlan::default() };
@@ -214,6 +218,15 @@ pub fn nemesis(text: &str) -> Result<NemesisPlan, Complaint> {
 pub fn schedule(word: &str) -> Result<Schedule, Complaint> {
     let found = Schedule::ALL.into_iter().find(|schedule| schedule.word() == word);
     found.ok_or_else(|| unknown("schedule", word, Schedule::ALL.map(Schedule::word)))
+}
+
+/// Reads what `--broken-max` takes.
+///
+/// # Errors
+/// If it is neither a number nor one of the words.
+pub fn broken_max(text: &str) -> Result<BrokenMax, Complaint> {
+    let complaint = || Complaint::new(format!("`{text}` is no number of nodes"));
+    BrokenMax::of(text).ok_or_else(|| complaint().hint("write a number, `minority` or `any`"))
 }
 
 const VERDICTS: [(&str, Verdict); 3] =

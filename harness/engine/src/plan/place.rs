@@ -60,6 +60,11 @@ impl Place {
                 let flag = format!("--nemesis {}", nemesis.map_or("", |nemesis| &nemesis.name));
                 if key == "name" { format!("`{flag}`") } else { format!("`{key}` of `{flag}`") }
             }
+            Some(("script", rest)) => {
+                let (position, key) = rest.split_once('.').unwrap_or((rest, "do"));
+                let number = position.parse().map_or(0, |position: usize| position + 1);
+                format!("`{key}` of step {number} of the script")
+            }
             Some(_) => format!("`--set {}`", self.0),
         }
     }

@@ -7,20 +7,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::time::Duration;
 
-use schism_checker::Verdict;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::catalogue::Catalogue;
-use super::check::{CONCURRENCY, NODES, findings, out_of_range};
+use super::check::findings;
 use super::mistake::{Complaint, Mistake, Mistakes, listed, unknown};
-use super::overrides::{nemesis, verdict};
+use super::overrides::nemesis;
 use super::place::{Origin, Place};
-use super::units::{duration, size};
-use super::{CheckPlan, EvidencePlan, NemesisPlan, Plan, Schedule};
+use super::scalars::{
+    concurrency, count, deed, described, expected, memory, most, nodes, number, plain, schedule, switch,
+    text, time, whole,
+};
+use super::{CheckPlan, EvidencePlan, NemesisPlan, Plan, StepPlan};
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 18] = [
     "seed",
     "nodes",
     "backend",
@@ -35,6 +38,8 @@ const KEYS: [&str; 16] = [
     "target",
     "workload",
     "nemesis",
+    "script",
+    "broken-max",
     "check",
     "evidence",
 ];
@@ -160,6 +165,8 @@ impl Reader<'_> {
                     &mut plan.workload.settings,
                 ),
                 "nemesis" => self.nemeses(&place, value, &mut plan.nemeses),
+                "script" => self.script(&place, value, &mut plan.script),
+                "broken-max" => self.value(place, value, most, &mut plan.broken_max),
                 "check" => self.judging(&place, value, &mut plan.check),
                 "evidence" => self.evidence(&place, value, &mut plan.evidence),
                 other => self.mistake(key.span(), unknown("key", other, KEYS)),
@@ -312,6 +319,52 @@ impl Reader<'_> {
         }
     }
 
+    fn script(&mut self, place: &Place, value: &Spanned<DeValue<'_>>, script: &mut Vec<StepPlan>) {
+        self.spans.insert(place.clone(), value.span());
+        let example =
+            "write a section `[[script]]` for each step, in double brackets, with `at`, `do` and `for`";
+        let Some(array) = value.get_ref().as_array() else {
+            let found = described(value.get_ref());
+            self.unread.insert(place.clone());
+            let complaint = Complaint::new(format!("`script` must be a list of sections, not {found}"));
+            return self.mistake(value.span(), complaint.hint(example));
+        };
+        for (position, value) in array.iter().enumerate() {
+            let place = place.then(position);
+            let mut step = StepPlan { at: Duration::ZERO, does: NemesisPlan::of("") };
+            if let Some(table) = self.section(&place, value, "a step of a script must be a section", example)
+            {
+                self.step(&place, table, value.span(), &mut step);
+            }
+            script.push(step);
+        }
+    }
+
+    fn step(&mut self, place: &Place, table: &DeTable<'_>, span: Range<usize>, step: &mut StepPlan) {
+        for key in ["at", "do", "for"].into_iter().filter(|key| !table.contains_key(*key)) {
+            let complaint = Complaint::new(format!("this step of the script has no `{key}`"));
+            let example = "add it, as in `at = \"5s\"`, `do = \"partition:shape=leader\"`, `for = \"3s\"`";
+            self.mistake(span.clone(), complaint.hint(example));
+            self.unread.insert(place.clone());
+        }
+        let mut lasts = step.does.lasts;
+        for (key, value) in table {
+            let at = place.then(key.get_ref());
+            match key.get_ref().as_ref() {
+                "at" => self.value(at, value, time, &mut step.at),
+                "for" => self.value(at, value, time, &mut lasts),
+                "do" => {
+                    let words = value.get_ref().as_str().unwrap_or_default();
+                    let choices = words.split(':').filter_map(|part| part.split_once('='));
+                    self.spans.extend(choices.map(|(key, _)| (place.then(key.trim()), value.span())));
+                    self.value(at, value, deed, &mut step.does);
+                }
+                other => self.mistake(key.span(), unknown("key", other, ["at", "do", "for"])),
+            }
+        }
+        step.does.lasts = lasts;
+    }
+
     fn judging(&mut self, place: &Place, value: &Spanned<DeValue<'_>>, plan: &mut CheckPlan) {
         let Some(table) =
             self.section(place, value, "`check` must be a section", "write `[check]`, and its keys below")
@@ -376,107 +429,5 @@ impl Reader<'_> {
             sections.into_iter().find_map(|section| self.spans.get(&section))
         };
         exact.or_else(around).cloned().unwrap_or(0..0)
-    }
-}
-
-fn described(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::String(text) => format!("the text `{text}`"),
-        DeValue::Integer(number) => format!("the number {number}"),
-        DeValue::Float(number) => format!("the number {number}"),
-        DeValue::Boolean(value) => format!("`{value}`"),
-        DeValue::Datetime(_) => "a date".into(),
-        DeValue::Array(_) => "a list".into(),
-        DeValue::Table(_) => "a section".into(),
-    }
-}
-
-fn wrong(name: &str, expected: &str, value: &DeValue<'_>) -> Complaint {
-    Complaint::new(format!("{name} must be {expected}, not {}", described(value)))
-}
-
-fn text(name: &str, value: &DeValue<'_>) -> Result<String, Complaint> {
-    let text = value.as_str().map(String::from);
-    text.ok_or_else(|| wrong(name, "a text in quotes", value))
-}
-
-fn whole(name: &str, value: &DeValue<'_>) -> Result<u64, Complaint> {
-    ranged(name, value, 0..=u64::MAX)
-}
-
-fn count(name: &str, value: &DeValue<'_>) -> Result<usize, Complaint> {
-    ranged(name, value, 0..=u64::MAX).map(|number| number as usize)
-}
-
-fn nodes(name: &str, value: &DeValue<'_>) -> Result<usize, Complaint> {
-    ranged(name, value, NODES).map(|number| number as usize)
-}
-
-fn concurrency(name: &str, value: &DeValue<'_>) -> Result<usize, Complaint> {
-    ranged(name, value, CONCURRENCY).map(|number| number as usize)
-}
-
-fn ranged(name: &str, value: &DeValue<'_>, range: std::ops::RangeInclusive<u64>) -> Result<u64, Complaint> {
-    if let Some(text) = value.as_str() {
-        let complaint = wrong(name, "a whole number", value);
-        let bare = text.parse::<u64>().is_ok();
-        return Err(if bare { complaint.hint("write it without quotes") } else { complaint });
-    }
-    let number = value.as_integer().ok_or_else(|| wrong(name, "a whole number", value))?;
-    let read = u64::from_str_radix(number.as_str(), number.radix()).ok();
-    read.filter(|read| range.contains(read)).ok_or_else(|| out_of_range(name, &number.to_string(), &range))
-}
-
-fn number(name: &str, value: &DeValue<'_>) -> Result<f64, Complaint> {
-    let read = match value {
-        DeValue::Integer(number) => {
-            i64::from_str_radix(number.as_str(), number.radix()).ok().map(|n| n as f64)
-        }
-        DeValue::Float(number) => number.as_str().parse().ok(),
-        _ => None,
-    };
-    read.ok_or_else(|| wrong(name, "a number", value))
-}
-
-fn switch(name: &str, value: &DeValue<'_>) -> Result<bool, Complaint> {
-    value.as_bool().ok_or_else(|| wrong(name, "`true` or `false`, without quotes", value))
-}
-
-fn time(name: &str, value: &DeValue<'_>) -> Result<std::time::Duration, Complaint> {
-    match value {
-        DeValue::String(text) => duration(text),
-        DeValue::Integer(number) => {
-            Err(wrong(name, "a duration", value).hint(format!("did you mean `\"{number}s\"`?")))
-        }
-        _ => Err(wrong(name, "a duration", value).hint("write it as `\"20s\"`")),
-    }
-}
-
-fn memory(name: &str, value: &DeValue<'_>) -> Result<u64, Complaint> {
-    match value.as_str() {
-        Some(text) => size(text),
-        None => Err(wrong(name, "a size", value).hint("write it as `\"2GiB\"`")),
-    }
-}
-
-fn schedule(name: &str, value: &DeValue<'_>) -> Result<Schedule, Complaint> {
-    super::overrides::schedule(&text(name, value)?)
-}
-
-fn expected(name: &str, value: &DeValue<'_>) -> Result<Option<Verdict>, Complaint> {
-    verdict(&text(name, value)?).map(Some)
-}
-
-/// A setting's value: whatever has a plain text.
-fn plain(name: &str, value: &DeValue<'_>) -> Result<String, Complaint> {
-    match value {
-        DeValue::String(text) => Ok(text.to_string()),
-        DeValue::Boolean(value) => Ok(value.to_string()),
-        DeValue::Float(number) => Ok(number.as_str().into()),
-        DeValue::Integer(number) => {
-            let read = i128::from_str_radix(number.as_str(), number.radix()).ok();
-            read.map(|number| number.to_string()).ok_or_else(|| wrong(name, "a smaller number", value))
-        }
-        _ => Err(wrong(name, "a text, a number, `true` or `false`", value)),
     }
 }

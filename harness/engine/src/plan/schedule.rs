@@ -27,6 +27,7 @@ pub fn quiet(time_limit: Duration) -> Duration {
 /// None begins in the quiet lead or ends in the quiet tail ([`quiet`]). There is at least one whenever a fault of the
 /// length asked for fits between them; random ones are from half to one and a half times as long as asked for, and so
 /// are the pauses between them. At most two windows for each `lasts` in the run, so the caller refuses tiny ones first.
+/// One that is mixed has none by itself: see [`Plan::timetables`](super::Plan::timetables).
 pub fn windows(nemesis: &NemesisPlan, time_limit: Duration, random: &mut Random) -> Vec<Window> {
     let first = quiet(time_limit);
     let last = time_limit.saturating_sub(first);
@@ -36,6 +37,7 @@ pub fn windows(nemesis: &NemesisPlan, time_limit: Duration, random: &mut Random)
     match nemesis.schedule {
         Schedule::Periodic => periodic(nemesis, first, last),
         Schedule::Random => random_windows(nemesis, first, last, random),
+        Schedule::Mix => Vec::new(),
     }
 }
 
@@ -48,7 +50,8 @@ fn periodic(nemesis: &NemesisPlan, first: Duration, last: Duration) -> Vec<Windo
         .collect()
 }
 
-fn random_windows(
+/// Random ones from `first` to `last`, which leave each other pauses.
+pub(super) fn random_windows(
     nemesis: &NemesisPlan,
     first: Duration,
     last: Duration,
@@ -58,7 +61,7 @@ fn random_windows(
     let pause = nemesis.every.saturating_sub(nemesis.lasts);
     let mut windows = Vec::new();
     // The first one may begin at once, so that a fault of the length asked for always has a place.
-    let latest = last - nemesis.lasts;
+    let latest = last.saturating_sub(nemesis.lasts);
     let mut begin = random.duration(first, latest.min(first.saturating_add(pause)));
     while begin.saturating_add(shortest) <= last {
         let length = random.duration(shortest, nemesis.lasts.saturating_add(shortest));
@@ -100,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_fault_that_just_fits_has_a_window_and_a_longer_one_has_none() {
-        for schedule in Schedule::ALL {
+        for schedule in [Schedule::Periodic, Schedule::Random] {
             let mut random = Random::of(1, "schedule");
             // Ten seconds less a second at either end.
             let fits = windows(&nemesis(schedule, 9_000, 8_000), seconds(10), &mut random);
@@ -134,7 +137,7 @@ mod tests {
             let lasts_ms = 1 + choose.below(20_000);
             let every_ms = lasts_ms + 2 + choose.below(20_000);
             let limit = Duration::from_millis(choose.below(100_000));
-            let nemesis = nemesis(*choose.pick(&Schedule::ALL), every_ms, lasts_ms);
+            let nemesis = nemesis(*choose.pick(&[Schedule::Periodic, Schedule::Random]), every_ms, lasts_ms);
             let windows = windows(&nemesis, limit, &mut Random::of(case, "schedule"));
             let fits = quiet(limit) * 2 + nemesis.lasts <= limit;
             assert_eq!(windows.is_empty(), !fits, "{nemesis:?} in {limit:?}");

@@ -8,6 +8,7 @@ use schism_checker::Verdict;
 use schism_history::CallKind;
 
 use super::*;
+use crate::budget::BrokenMax;
 use crate::random::Random;
 
 /// Bad plans and what they are told. `REWRITE=1` writes down what is told now: look at the difference, and keep it only
@@ -94,6 +95,8 @@ start-limit = "10s"
 recovery-limit = "20s"
 expect = "invalid"
 nemesis = ["kill:every=10s", { name = "partition", shape = "leader", schedule = "periodic", every = "9s", lasts = "4s" }]
+broken-max = 1
+script = [{ at = "5s", do = "partition:shape=clients", for = "3s" }, { at = "0s", do = "kill", for = "1500ms" }]
 
 [backend]
 name = "docker"
@@ -153,6 +156,20 @@ fn good() -> Plan {
                 lasts: Duration::from_secs(4),
             },
         ],
+        script: vec![
+            StepPlan {
+                at: Duration::from_secs(5),
+                does: NemesisPlan {
+                    settings: settings(&[("shape", "clients")]),
+                    ..NemesisPlan::of("partition")
+                },
+            },
+            StepPlan {
+                at: Duration::ZERO,
+                does: NemesisPlan { lasts: Duration::from_millis(1_500), ..NemesisPlan::of("kill") },
+            },
+        ],
+        broken_max: BrokenMax::Nodes(1),
         check: CheckPlan { time: Duration::from_secs(120), memory_bytes: 512 << 20 },
         evidence: EvidencePlan { ok_min: 100, ok_during_min: 0, ..EvidencePlan::default() },
         expect: Some(Verdict::Invalid),
@@ -226,6 +243,17 @@ fn what_makes_no_sense_is_told_in_terms_of_flags() {
         ["`lasts` of `--nemesis kill` is zero; write a time such as `5s`"]
     );
     assert_eq!(
+        told(|plan| plan.script[0].at = Duration::from_secs(58)),
+        [
+            "this step of the script ends 61s after the beginning, and the run is over after 1m; make `--time-limit` \
+             longer, or let the step begin earlier or be shorter"
+        ]
+    );
+    assert_eq!(
+        told(|plan| plan.script[1].does.lasts = Duration::ZERO),
+        ["`for` of step 2 of the script is zero; write a time such as `5s`"]
+    );
+    assert_eq!(
         told(|plan| plan.check.time = Duration::ZERO),
         ["`--set check.time` is zero; write a time such as `5s`"]
     );
@@ -241,6 +269,8 @@ fn what_makes_no_sense_is_told_in_terms_of_flags() {
              `--nemesis kill` 1s at most, or make `--time-limit` longer",
             "a fault that lasts 4s does not fit into 3s, whose first and last 1s stay quiet; make `lasts` of \
              `--nemesis partition` 1s at most, or make `--time-limit` longer",
+            "this step of the script ends 8s after the beginning, and the run is over after 3s; make `--time-limit` \
+             longer, or let the step begin earlier or be shorter",
         ]
     );
 }
@@ -281,7 +311,18 @@ fn any(random: &mut Random) -> Plan {
         nemesis.lasts = random.duration(Duration::from_millis(100), Duration::from_secs(10));
         nemesis.every = nemesis.lasts + random.duration(Duration::from_nanos(1), Duration::from_secs(10));
     }
+    // A mix whose faults do not fit into its quarters makes no sense.
+    if plan.nemeses.iter().any(|one| one.schedule == Schedule::Mix && one.lasts > quarter_length(&plan)) {
+        plan.time_limit = Duration::from_secs(3_600);
+    }
     plan.nemeses.truncate(random.index(3));
+    for step in &mut plan.script {
+        step.at = random.duration(Duration::ZERO, Duration::from_secs(30));
+        step.does.lasts = random.duration(Duration::from_millis(100), Duration::from_secs(10));
+    }
+    plan.script.truncate(random.index(3));
+    plan.broken_max =
+        *random.pick(&[BrokenMax::Minority, BrokenMax::Any, BrokenMax::Nodes(0), BrokenMax::Nodes(7)]);
     plan
 }
 

@@ -30,6 +30,7 @@ pub(super) fn write(plan: &Plan) -> String {
     if let Some(verdict) = plan.expect {
         line("expect", quoted(verdict_word(verdict)));
     }
+    line("broken-max", setting(&plan.broken_max.word()));
     if plan.nemeses.is_empty() {
         line("nemesis", "[]".into());
     }
@@ -61,6 +62,14 @@ fn sections(plan: &Plan, text: &mut String) {
         line(text, "every", &quoted(&duration_text(nemesis.every)));
         line(text, "lasts", &quoted(&duration_text(nemesis.lasts)));
         settings(text, &nemesis.settings);
+    }
+
+    for step in &plan.script {
+        text.push_str("\n[[script]]\n");
+        line(text, "at", &quoted(&duration_text(step.at)));
+        let settings = step.does.settings.iter().map(|(key, value)| format!(":{key}={value}"));
+        line(text, "do", &quoted(&format!("{}{}", step.does.name, settings.collect::<String>())));
+        line(text, "for", &quoted(&duration_text(step.does.lasts)));
     }
 
     text.push_str("\n[check]\n");

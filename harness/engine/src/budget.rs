@@ -1,0 +1,196 @@
+//! How many nodes may be broken at once: one budget for all faults together, whatever their kind.
+//!
+//! A store that promises to survive a minority must not be blamed for what happens when more than that is gone, and with
+//! several nemeses more than that is gone every now and then by chance alone. So a fault that would break too many on top of
+//! those in force is drawn again, and if no other fits, its window passes quietly. Cannot tell that a slow node is as good as
+//! broken: delays, losses and too little time are not counted.
+
+use std::collections::BTreeSet;
+
+use crate::cluster::{Change, Desired, Endpoint, Node, Run};
+use crate::disruption::Scheduled;
+use crate::link::{Link, Share};
+use crate::nemesis::{Fault, View};
+
+/// How often a nemesis draws until it gives a window up.
+const DRAWS: usize = 24;
+
+/// How many nodes faults may break at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BrokenMax {
+    /// Fewer than half, so that a majority is always whole; a fault that breaks more all by itself was asked for, and happens.
+    #[default]
+    Minority,
+    /// So many, and never more.
+    Nodes(usize),
+    /// As many as come together.
+    Any,
+}
+
+impl BrokenMax {
+    /// The word or number used in plans.
+    pub fn word(self) -> String {
+        match self {
+            BrokenMax::Minority => "minority".into(),
+            BrokenMax::Nodes(number) => number.to_string(),
+            BrokenMax::Any => "any".into(),
+        }
+    }
+
+    /// By its word or number.
+    pub fn of(word: &str) -> Option<Self> {
+        match word {
+            "minority" => Some(BrokenMax::Minority),
+            "any" => Some(BrokenMax::Any),
+            _ => word.parse().ok().map(BrokenMax::Nodes),
+        }
+    }
+
+    /// Whether this may come on top of that.
+    pub fn allows(self, changes: &[Change], in_force: &[Change], nodes: usize) -> bool {
+        let together = || broken(&Desired::of(in_force.iter().chain(changes)), nodes);
+        match self {
+            BrokenMax::Any => true,
+            BrokenMax::Nodes(most) => together() <= most,
+            BrokenMax::Minority => {
+                let most = nodes.saturating_sub(1) / 2;
+                together() <= most || broken(&Desired::of(changes), nodes) > most
+            }
+        }
+    }
+
+    /// The next fault of a nemesis that is allowed and changes anything, if it draws one.
+    pub fn draw(self, scheduled: &mut Scheduled, view: &View, in_force: &[Change]) -> Option<Fault> {
+        let before = Desired::of(in_force);
+        for _ in 0..DRAWS {
+            let fault = scheduled.nemesis.choose(view, &mut scheduled.random)?;
+            let changes_anything = Desired::of(in_force.iter().chain(&fault.changes)) != before;
+            if changes_anything && self.allows(&fault.changes, in_force, view.nodes) {
+                return Some(fault);
+            }
+        }
+        None
+    }
+}
+
+/// How many nodes are no use to the cluster: those that are down, stopped or no members, and those that do not have a whole way
+/// there and back to a majority of all, themselves counted. Where no majority is up, a majority of those who are counts.
+pub fn broken(desired: &Desired, nodes: usize) -> usize {
+    let up: BTreeSet<Node> = (0..nodes).map(Node).filter(|node| desired.run(*node) == Run::Up).collect();
+    let whole = |from: Node, to: Node| {
+        let link = desired.links.get(&(Endpoint::Node(from), Endpoint::Node(to)));
+        link.is_none_or(|link| !is_cut(link))
+    };
+    let heard = |one: Node| {
+        up.iter().filter(|other| **other == one || (whole(one, **other) && whole(**other, one))).count()
+    };
+    let half = if up.len() > nodes / 2 { nodes / 2 } else { up.len() / 2 };
+    let useful = up.iter().filter(|node| heard(**node) > half).count();
+    nodes - useful
+}
+
+/// Whether it is as good as cut for a protocol that needs it.
+fn is_cut(link: &Link) -> bool {
+    let loses_all = link.loss.is_some_and(|loss| loss.part() >= Share::ALL.probability());
+    link.cut.is_some() || link.flap.is_some() || !link.ports.is_empty() || loses_all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::{Cut, Delay, Loss, Wrong};
+    use crate::nemesis::Nemesis;
+    use crate::random::Random;
+
+    fn run(node: usize, run: Run) -> Change {
+        Change::Run { node: Node(node), run }
+    }
+
+    fn link(from: usize, to: usize, wrong: Wrong) -> Change {
+        Change::Link { from: Endpoint::Node(Node(from)), to: Endpoint::Node(Node(to)), wrong }
+    }
+
+    /// Those against the rest, in both directions.
+    fn split(side: &[usize], nodes: usize) -> Vec<Change> {
+        let cut = Wrong::Cut(Cut::Drop);
+        let others: Vec<usize> = (0..nodes).filter(|node| !side.contains(node)).collect();
+        let pairs = side.iter().flat_map(|one| others.iter().map(|other| (*one, *other)));
+        pairs.flat_map(|(one, other)| [link(one, other, cut), link(other, one, cut)]).collect()
+    }
+
+    fn count(changes: &[Change], nodes: usize) -> usize {
+        broken(&Desired::of(changes), nodes)
+    }
+
+    #[test]
+    fn broken_is_who_cannot_be_of_use() {
+        assert_eq!(count(&[], 5), 0);
+        assert_eq!(count(&[run(0, Run::Down), run(1, Run::Paused), Change::Removed { node: Node(2) }], 5), 3);
+        assert_eq!(count(&split(&[0, 1], 5), 5), 2);
+        // One side of four is no majority, nor is the other.
+        assert_eq!(count(&split(&[0, 1], 4), 4), 4);
+        // The cut of two and a kill among the three leave nobody a majority.
+        let both: Vec<Change> = split(&[0, 1], 5).into_iter().chain([run(2, Run::Down)]).collect();
+        assert_eq!(count(&both, 5), 5);
+        // A kill on the small side breaks nobody else.
+        let both: Vec<Change> = split(&[0, 1], 5).into_iter().chain([run(1, Run::Down)]).collect();
+        assert_eq!(count(&both, 5), 2);
+        // One direction is enough; being late is not.
+        let to_one = |wrong| -> Vec<Change> { (1..5).map(|from| link(from, 0, wrong)).collect() };
+        assert_eq!(count(&to_one(Wrong::Cut(Cut::Refuse)), 5), 1);
+        assert_eq!(count(&to_one(Wrong::CutPort(9)), 5), 1);
+        assert_eq!(count(&to_one(Wrong::Loss(Loss::Random(Share::ALL))), 5), 1);
+        assert_eq!(count(&to_one(Wrong::Loss(Loss::Random(Share::percent(99)))), 5), 0);
+        assert_eq!(count(&to_one(Wrong::Delay(Delay::default())), 5), 0);
+    }
+
+    #[test]
+    fn all_faults_share_one_budget_unless_the_plan_says_otherwise() {
+        let down = |node| [run(node, Run::Down)];
+        let (two, pause) = ([run(0, Run::Down), run(1, Run::Paused)], [run(2, Run::Paused)]);
+        assert!(BrokenMax::Minority.allows(&pause, &down(0), 5));
+        assert!(!BrokenMax::Minority.allows(&pause, &two, 5));
+        assert!(BrokenMax::Minority.allows(&down(1), &two, 5), "who is broken already may be broken more");
+        let all: Vec<Change> = (0..5).map(|node| run(node, Run::Down)).collect();
+        assert!(BrokenMax::Minority.allows(&all, &down(0), 5), "asked for by itself");
+        assert!(!BrokenMax::Nodes(2).allows(&all, &[], 5), "but not where a number says otherwise");
+        assert!(
+            BrokenMax::Nodes(1).allows(&pause, &[], 5) && !BrokenMax::Nodes(1).allows(&pause, &down(0), 5)
+        );
+        assert!(BrokenMax::Any.allows(&pause, &two, 5));
+    }
+
+    struct Pause;
+
+    impl Nemesis for Pause {
+        fn name(&self) -> &'static str {
+            "pause"
+        }
+
+        fn choose(&mut self, cluster: &View, random: &mut Random) -> Option<Fault> {
+            let node = Node(random.index(cluster.nodes));
+            let changes = vec![Change::Run { node, run: Run::Paused }];
+            Some(Fault { detail: node.to_string(), nodes: vec![node], changes })
+        }
+    }
+
+    /// Many times over: of what a careless nemesis draws, only what fits is taken, and what fits is found.
+    #[test]
+    fn what_does_not_fit_is_drawn_again_and_then_given_up() {
+        let view = View { nodes: 5, leader: None };
+        let draw = |limit: BrokenMax, in_force: &[Change], seed| {
+            let random = Random::of(seed, "pause");
+            let mut pause = Scheduled { nemesis: Box::new(Pause), random, windows: vec![] };
+            limit.draw(&mut pause, &view, in_force)
+        };
+        let mut in_force = vec![run(0, Run::Paused)];
+        for seed in 0..300 {
+            let fault = draw(BrokenMax::Minority, &in_force, seed).expect("there is room for one more");
+            assert_ne!(fault.nodes, [Node(0)], "that one is paused already: nothing would change");
+            assert_eq!(draw(BrokenMax::Minority, &in_force, seed), Some(fault), "one seed, one choice");
+        }
+        in_force.push(run(4, Run::Down));
+        assert!((0..300).all(|seed| draw(BrokenMax::Minority, &in_force, seed).is_none()));
+        assert!((0..300).all(|seed| draw(BrokenMax::Any, &in_force, seed).is_some()));
+    }
+}
