@@ -11,7 +11,7 @@ use processor::processor_time;
 const LONG: Duration = Duration::from_secs(1);
 
 /// The shortest of so many runs, and an answer. By the clock; of a run so long that others may have had the processor in
-/// between, by the time this thread had it.
+/// between, by the time this process had processors, all its threads together.
 pub fn best<T>(runs: usize, mut run: impl FnMut() -> T) -> (Duration, T) {
     let mut timed = || {
         let had = processor_time();

@@ -17,19 +17,39 @@ pub enum Spent {
 
 /// Memory left, and the caller's clock.
 pub struct Allowance<'a> {
-    left: AtomicUsize,
+    left: Left<'a>,
     budget: Budget<'a>,
+    /// Whether somebody else has found what is looked for.
+    late: Option<&'a (dyn Fn() -> bool + Sync)>,
+}
+
+/// Bytes left.
+enum Left<'a> {
+    Own(AtomicUsize),
+    Shared(&'a AtomicUsize),
 }
 
 impl<'a> Allowance<'a> {
     /// The whole budget.
     pub fn new(budget: Budget<'a>) -> Self {
-        Allowance { left: AtomicUsize::new(budget.bytes), budget }
+        Allowance { left: Left::Own(AtomicUsize::new(budget.bytes)), budget, late: None }
+    }
+
+    /// The same memory and the same time for one of several that look for the same thing, until it is `late`.
+    pub(super) fn until<'s>(&'s self, late: &'s (dyn Fn() -> bool + Sync)) -> Allowance<'s> {
+        Allowance { left: Left::Shared(self.left()), budget: self.budget, late: Some(late) }
     }
 
     /// Whether the time is over.
     pub fn over(&self) -> bool {
-        (self.budget.over)()
+        self.late.is_some_and(|late| late()) || (self.budget.over)()
+    }
+
+    fn left(&self) -> &AtomicUsize {
+        match &self.left {
+            Left::Own(left) => left,
+            Left::Shared(left) => left,
+        }
     }
 
     /// The budget it stands for.
@@ -39,7 +59,7 @@ impl<'a> Allowance<'a> {
 
     /// Takes `bytes`, if there are as many.
     fn take(&self, bytes: usize) -> bool {
-        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok()
+        self.left().fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok()
     }
 }
 
@@ -84,6 +104,6 @@ impl<'a, 'b> Holding<'a, 'b> {
 
 impl Drop for Holding<'_, '_> {
     fn drop(&mut self) {
-        self.allowance.left.fetch_add(self.taken, Ordering::Relaxed);
+        self.allowance.left().fetch_add(self.taken, Ordering::Relaxed);
     }
 }

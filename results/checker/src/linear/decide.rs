@@ -3,7 +3,10 @@
 //! Depth first finds a legal order fast where there is one and it does not hide; breadth first proves that there is none
 //! without going through everything before; beginning anywhere proves it without looking at what was before at all. None
 //! is best always, so they take turns, each turn longer than the last: what one would do in no time never waits for
-//! what another cannot do. All are exact, so the verdict does not depend on the turn it is found in.
+//! what another cannot do. When the first turns were in vain and a thread is free, depth first goes on on one thread and
+//! all else on another (`race`). All are exact, so the verdict does not depend on the turn or the thread it is found in.
+
+mod race;
 
 use super::allowance::{Allowance, Spent};
 use super::pending::PendingSet;
@@ -27,6 +30,8 @@ struct Decision<'a, 'b, 'h, M: Model> {
     configurations: u64,
     /// All that returned before this event is legal.
     furthest: u32,
+    /// The same for a history without a legal order, if it must not depend on which thread was faster.
+    agreed: Option<u32>,
     /// The largest number of configurations kept at one event.
     widest: usize,
     /// Where parts were already looked at in vain.
@@ -40,16 +45,21 @@ pub(super) fn decide<M: Model, P: PendingSet>(
     allowance: &Allowance<'_>,
     steps: u64,
 ) -> (Finding, Effort) {
-    let mut decision =
-        Decision { line, allowance, steps, configurations: 0, furthest: 0, widest: 0, looked_at: None };
+    let mut decision = Decision::new(line, allowance, steps);
+    let turns = decision.first_turns();
     let finding = match way {
-        Way::Turns => decision.take_turns::<P>(),
+        Way::Turns | Way::Pieces(_) => decision.take_turns::<P>(turns, true),
+        Way::Race => decision.race::<P>(turns),
         Way::Depth if !decision.line.model.deterministic() => Finding::GaveUp(Spent::Steps),
         Way::Depth => decision.depth_first::<P>(steps),
         Way::Breadth(width) => decision.breadth_first::<P>(width),
         Way::Parts(returns) => decision.all_parts::<P>(returns),
     };
-    let reached = match decision.line.events.get(decision.furthest as usize) {
+    let furthest = match finding {
+        Finding::NotLinearizable => decision.agreed.unwrap_or(decision.furthest),
+        _ => decision.furthest,
+    };
+    let reached = match decision.line.events.get(furthest as usize) {
         Some(Event::Return(op)) if finding != Finding::Linearizable => {
             Some(decision.line.ops[*op as usize].source)
         }
@@ -65,46 +75,90 @@ pub(super) fn decide<M: Model, P: PendingSet>(
     (finding, effort)
 }
 
-impl<M: Model> Decision<'_, '_, '_, M> {
-    fn take_turns<P: PendingSet>(&mut self) -> Finding {
-        let mut turn = self.line.events.len() as u64 + 2048;
-        let mut width = 64;
-        // What stopped the longest turn of each.
-        let (mut depth, mut breadth) = (Spent::Steps, Spent::Steps);
-        if !self.line.model.deterministic() {
-            // Depth first follows one state after a step.
-            depth = Spent::Memory;
+/// Where the turns of a search stand.
+struct Turns {
+    /// Configurations the next one depth first may visit, and those the next one breadth first may keep at one event.
+    turn: u64,
+    width: usize,
+    /// What stopped the longest turn of each.
+    depth: Spent,
+    breadth: Spent,
+}
+
+impl Turns {
+    fn lengthen(&mut self) {
+        self.turn = self.turn.saturating_mul(LONGER as u64);
+        self.width = self.width.saturating_mul(LONGER);
+    }
+}
+
+impl<'a, 'b, 'h, M: Model> Decision<'a, 'b, 'h, M> {
+    fn new(line: &'a mut Timeline<'h, M>, allowance: &'a Allowance<'b>, steps: u64) -> Self {
+        Decision {
+            line,
+            allowance,
+            steps,
+            configurations: 0,
+            furthest: 0,
+            agreed: None,
+            widest: 0,
+            looked_at: None,
         }
+    }
+
+    fn first_turns(&self) -> Turns {
+        // Depth first follows one state after a step.
+        let depth = if self.line.model.deterministic() { Spent::Steps } else { Spent::Memory };
+        Turns { turn: self.line.events.len() as u64 + 2048, width: 64, depth, breadth: Spent::Steps }
+    }
+
+    /// The turns from these on, one after the other; side by side, if that is wanted and worth it.
+    fn take_turns<P: PendingSet>(&mut self, mut turns: Turns, race: bool) -> Finding {
         loop {
-            if depth == Spent::Steps {
-                match self.depth_first::<P>(turn) {
-                    Finding::GaveUp(Spent::Time) => return Finding::GaveUp(Spent::Time),
-                    Finding::GaveUp(spent) => depth = spent,
-                    found => return found,
-                }
+            if let Some(found) = self.depth_turn::<P>(&mut turns) {
+                return found;
             }
-            if self.parts::<P>() {
-                return Finding::NotLinearizable;
+            if let Some(found) = self.other_turns::<P>(&mut turns) {
+                return found;
             }
-            if breadth == Spent::Steps {
-                match self.breadth_first::<P>(width) {
-                    Finding::GaveUp(Spent::Time) => return Finding::GaveUp(Spent::Time),
-                    Finding::GaveUp(spent) => breadth = spent,
-                    found => return found,
-                }
-            }
-            if self.parts::<P>() {
-                return Finding::NotLinearizable;
-            }
-            if depth != Spent::Steps && breadth != Spent::Steps {
-                return Finding::GaveUp(depth);
+            if turns.depth != Spent::Steps && turns.breadth != Spent::Steps {
+                return Finding::GaveUp(turns.depth);
             }
             if self.configurations >= self.steps {
                 return Finding::GaveUp(Spent::Steps);
             }
-            turn = turn.saturating_mul(LONGER as u64);
-            width = width.saturating_mul(LONGER);
+            turns.lengthen();
+            if race && self.worth_a_race(&turns) {
+                return self.race::<P>(turns);
+            }
         }
+    }
+
+    /// A turn depth first, if there is one; `None` if it did not decide and there is time.
+    fn depth_turn<P: PendingSet>(&mut self, turns: &mut Turns) -> Option<Finding> {
+        if turns.depth == Spent::Steps {
+            match self.depth_first::<P>(turns.turn) {
+                Finding::GaveUp(Spent::Time) => return Some(Finding::GaveUp(Spent::Time)),
+                Finding::GaveUp(spent) => turns.depth = spent,
+                found => return Some(found),
+            }
+        }
+        None
+    }
+
+    /// Parts, breadth first, and parts again.
+    fn other_turns<P: PendingSet>(&mut self, turns: &mut Turns) -> Option<Finding> {
+        if self.parts::<P>() {
+            return Some(Finding::NotLinearizable);
+        }
+        if turns.breadth == Spent::Steps {
+            match self.breadth_first::<P>(turns.width) {
+                Finding::GaveUp(Spent::Time) => return Some(Finding::GaveUp(Spent::Time)),
+                Finding::GaveUp(spent) => turns.breadth = spent,
+                found => return Some(found),
+            }
+        }
+        self.parts::<P>().then_some(Finding::NotLinearizable)
     }
 
     fn left(&self) -> u64 {

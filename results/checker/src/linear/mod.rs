@@ -7,11 +7,12 @@
 //! The search is that of Wing and Gong with Lowe's memo, on configurations that do not grow with the history: everything
 //! that returned before the first return not yet explained is in line, so the position of that return, the set of
 //! operations pending there that are in line already, and the state say it all. They are gone through depth first
-//! (`search`), breadth first (`sweep`), or around a suspicious event alone, in turns (`decide`). What is skipped, and why
-//! that is sound, stands where it is skipped.
+//! (`search`), breadth first (`sweep`), or around a suspicious event alone, in turns and then side by side (`decide`); long
+//! histories piece by piece (`cuts`). What is skipped, and why that is sound, stands where it is skipped.
 
 mod allowance;
 mod classes;
+mod cuts;
 mod decide;
 mod frontier;
 mod lists;
@@ -109,7 +110,8 @@ pub fn search<M: Model>(
 /// How to look for a legal order. All but [`Way::Turns`] are there to be compared with each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Way {
-    /// Depth first, parts and breadth first take turns, each longer than the last.
+    /// Depth first, parts and breadth first take turns, each longer than the last; when the first turns were in vain and a
+    /// thread is free, side by side. Long histories are cut where nothing is pending if there are threads for the pieces.
     #[default]
     Turns,
     /// Depth first alone.
@@ -120,6 +122,11 @@ pub enum Way {
     /// Parts alone: one before every return, of so many returns before and after it. They can refute, and never find a
     /// legal order.
     Parts(usize),
+    /// Depth first on one thread, all else on another, from the beginning.
+    Race,
+    /// Cut wherever nothing is pending and it is known what may be the case there, into pieces of at least so many
+    /// operations.
+    Pieces(usize),
 }
 
 /// Searches in a way of the caller's choice.
@@ -130,7 +137,48 @@ pub fn search_by<M: Model>(
     allowance: &Allowance<'_>,
     steps: u64,
 ) -> (Finding, Effort) {
-    let mut line = Timeline::new(model, entries);
+    let length = match way {
+        Way::Pieces(length) => Some(length),
+        Way::Turns if steps == u64::MAX => cuts::worthwhile(entries.len()),
+        _ => None,
+    };
+    let cuts = length.map_or(Vec::new(), |length| cuts::find(model, entries, length));
+    if cuts.is_empty() {
+        return search_whole(
+            way,
+            &Piece { model, entries, initial: model.initial(), last: None },
+            allowance,
+            steps,
+        );
+    }
+    cuts::search(model, entries, &cuts, allowance, steps)
+}
+
+/// What is searched: operations, and between which states, if that is known.
+struct Piece<'a, 'h, M: Model> {
+    model: &'h M,
+    entries: &'a [Entry<'h>],
+    initial: M::State,
+    /// What it must leave behind.
+    last: Option<M::State>,
+}
+
+fn search_whole<M: Model>(
+    way: Way,
+    piece: &Piece<'_, '_, M>,
+    allowance: &Allowance<'_>,
+    steps: u64,
+) -> (Finding, Effort) {
+    let mut holding = Holding::new(allowance);
+    let most = Timeline::<M>::bytes_for(piece.entries.len());
+    if let Err(spent) = holding.grow(most) {
+        return (Finding::GaveUp(spent), Effort::default());
+    }
+    let mut line = Timeline::new(piece.model, piece.entries, piece.initial.clone(), piece.last.clone());
+    holding.shrink(most);
+    if let Err(spent) = holding.grow(line.bytes()) {
+        return (Finding::GaveUp(spent), Effort::default());
+    }
     match line.slots {
         0..=64 => decide::decide::<M, u64>(way, &mut line, allowance, steps),
         65..=128 => decide::decide::<M, u128>(way, &mut line, allowance, steps),
@@ -141,7 +189,7 @@ pub fn search_by<M: Model>(
 /// The entries without the optional ones that no required one could tell: there is a legal order of the rest if and only
 /// if there is one of all.
 pub fn without_idle<'h, M: Model>(model: &M, entries: &[Entry<'h>]) -> Vec<Entry<'h>> {
-    let idle = Timeline::new(model, entries).idle;
+    let idle = Timeline::new(model, entries, model.initial(), None).idle;
     if idle.is_empty() {
         return entries.to_vec();
     }

@@ -34,6 +34,15 @@ pub(super) trait PendingSet: Clone + Eq + Hash + Send {
     }
 }
 
+/// What a set holds, the smallest first.
+pub(super) fn slots<P: PendingSet>(mut set: P) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let slot = set.first()?;
+        set.take(slot);
+        Some(slot)
+    })
+}
+
 impl PendingSet for u64 {
     fn empty(_: usize) -> Self {
         0

@@ -25,6 +25,7 @@
 
 mod candidates;
 mod memo;
+mod obligations;
 mod walk;
 
 use rustc_hash::FxHashMap;
@@ -33,7 +34,7 @@ use super::Finding;
 use super::allowance::{Allowance, Holding, Spent};
 use super::pending::PendingSet;
 use super::states::{REFUSED, StateId};
-use super::timeline::{Asks, ClassId, DEAD, Leaves, Op, OpId, Timeline};
+use super::timeline::{ClassId, DEAD, Leaves, Op, OpId, Timeline};
 use super::used::{UsedId, UsedSets};
 use crate::model::Model;
 use candidates::Candidate;
@@ -52,6 +53,8 @@ struct Frame<P> {
     covered: u32,
     /// Which successor is due; see [`Search::next`].
     cursor: u32,
+    /// The pending operations still to be looked at before the cursor moves on.
+    left: P,
     /// Where its own changes begin on the trail.
     trail: u32,
     /// Where its optional candidates begin on their stack.
@@ -67,6 +70,33 @@ pub(super) struct Ran {
     pub(super) furthest: u32,
 }
 
+/// The operations pending where the search stands, by kind.
+struct Pending<P> {
+    all: P,
+    /// Those that change nothing.
+    observers: P,
+    /// Of those, the ones that every state accepts, and those of which only the model knows where they are accepted.
+    idle: P,
+    blind: P,
+    /// Those that change the state without looking at it.
+    writes: P,
+}
+
+/// What there is to know of a state where the search stands.
+#[derive(Clone)]
+struct OfState<P> {
+    /// Pending operations that ask for it, and those that leave it behind.
+    asked_by: P,
+    given_by: P,
+    /// Required operations not in line that ask for it.
+    asking: u32,
+    /// Operations not in line that could leave it behind, optional ones included.
+    giving: u32,
+    /// How many that leave it behind were called, and how many that ask for it have returned.
+    called: u32,
+    returned: u32,
+}
+
 /// The search over one timeline.
 pub(super) struct Search<'a, 'b, 'h, M: Model, P: PendingSet> {
     line: &'a mut Timeline<'h, M>,
@@ -74,15 +104,13 @@ pub(super) struct Search<'a, 'b, 'h, M: Model, P: PendingSet> {
     steps: u64,
     /// By slot: the required operation pending there.
     current: Vec<OpId>,
-    /// By class: how many optional operations were invoked so far.
+    pending: Pending<P>,
+    by_state: Vec<OfState<P>>,
+    /// By class: how many optional operations were invoked so far; empty where there are none.
     offered: Vec<u32>,
     /// Optional classes with an operation invoked so far, in the order of their first one; only where effects are not
     /// all known.
     open_offers: Vec<ClassId>,
-    /// By state: required operations not in line that ask for it.
-    asking: Vec<u32>,
-    /// By state: operations not in line that could leave it behind, optional ones included.
-    giving: Vec<u32>,
     used: UsedSets,
     memo: FxHashMap<(u32, StateId, P), Tried>,
     /// For memo entries with more than one.
@@ -106,17 +134,26 @@ const TOP: u32 = 1 << 31;
 
 impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
     pub(super) fn new(line: &'a mut Timeline<'h, M>, allowance: &'a Allowance<'b>, steps: u64) -> Self {
-        let classes = line.classes.len();
+        let classes = if line.optional == 0 { 0 } else { line.classes.len() };
         // Enough for most keys, so that little grows.
         let room = line.ops.len().min(64);
+        let none = || P::empty(line.slots);
+        let of_state = |(asking, giving): (&u32, &u32)| OfState {
+            asked_by: none(),
+            given_by: none(),
+            asking: *asking,
+            giving: *giving,
+            called: 0,
+            returned: 0,
+        };
         Search {
             holding: Holding::new(allowance),
             steps,
             current: vec![NONE; line.slots],
+            pending: Pending { all: none(), observers: none(), idle: none(), blind: none(), writes: none() },
+            by_state: line.asking.iter().zip(&line.giving).map(of_state).collect(),
             offered: vec![0; classes],
             open_offers: Vec::new(),
-            asking: line.asking.clone(),
-            giving: line.giving.clone(),
             used: UsedSets::new(),
             memo: FxHashMap::default(),
             chains: Vec::new(),
@@ -141,7 +178,8 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
     }
 
     fn explore(&mut self) -> Result<bool, Spent> {
-        self.holding.grow(self.line.bytes())?;
+        let states = self.by_state.len() * (size_of::<OfState<P>>() + 2 * self.pending.all.heap());
+        self.holding.grow(states)?;
         if self.hopeless() {
             return Ok(false);
         }
@@ -157,13 +195,14 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
             used: UsedSets::EMPTY,
             covered: 0,
             cursor: 0,
+            left: P::empty(self.line.slots),
             trail: 0,
             offers: 0,
             done,
         })?;
         while let Some(candidate) = self.next() {
             let Some(candidate) = candidate else {
-                self.pop();
+                self.pop()?;
                 continue;
             };
             if self.follow(candidate)? {
@@ -176,19 +215,15 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
     /// Whether some required operation asks for a state that nothing ever leaves behind.
     fn hopeless(&self) -> bool {
         self.line.obliging
-            && (0..self.asking.len()).any(|state| {
-                state as StateId != self.line.initial && self.asking[state] > 0 && self.giving[state] == 0
-            })
+            && self
+                .by_state
+                .iter()
+                .enumerate()
+                .any(|(state, of)| state as StateId != self.line.initial && of.asking > 0 && of.giving == 0)
     }
 
     fn top(&mut self) -> &mut Frame<P> {
         self.stack.last_mut().expect("only called with a configuration on top")
-    }
-
-    /// Whether a pending operation is in line in the configuration on top.
-    fn in_line(&self, op: OpId) -> bool {
-        let slot = self.line.ops[op as usize].slot;
-        self.stack.last().is_some_and(|top| top.done.has(slot))
     }
 
     /// Puts the candidate in line. `true` if that explains everything.
@@ -274,36 +309,15 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
         }
         let used = self.forget_spent(used);
         let state = if self.line.known && self.unasked(state) { DEAD } else { state };
-        if !self.remember(at, state, &done, used, covered)? {
+        if !self.is_new(at, state, &done, used, covered)? {
             self.rewind(trail);
             self.retreat(at, from);
             return Ok(false);
         }
         let offers = self.offer_stack.len() as u32;
-        self.push(Frame { at, state, used, covered, cursor: 0, trail: trail as u32, offers, done })?;
+        let left = P::empty(self.line.slots);
+        self.push(Frame { at, state, used, covered, cursor: 0, left, trail: trail as u32, offers, done })?;
         Ok(false)
-    }
-
-    /// Whether nobody will ask for the state any more.
-    fn unasked(&self, state: StateId) -> bool {
-        let state = state as usize;
-        state >= self.asking.len() || self.asking[state] == 0 && self.line.optional_asks[state] == 0
-    }
-
-    /// Whether operations of this class are writes of a value nobody will ask for.
-    fn worthless(&self, class: ClassId) -> bool {
-        let what = &self.line.classes[class as usize];
-        matches!(what.leaves, Leaves::State(state) if self.unasked(state)) && self.line.overwrites(class)
-    }
-
-    /// The first call of a pending write that is neither in line nor covered.
-    fn first_uncovered(&self, covered: u32, done: &P) -> u32 {
-        let pending = self.current.iter().filter(|op| **op != NONE).map(|op| self.line.ops[*op as usize]);
-        pending
-            .filter(|op| op.called >= covered && !done.has(op.slot) && self.line.overwrites(op.class))
-            .map(|op| op.called)
-            .min()
-            .unwrap_or(u32::MAX)
     }
 
     fn use_one(&mut self, used: UsedId, class: ClassId) -> Result<UsedId, Spent> {
@@ -313,91 +327,6 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
             self.holding.grow(self.used.bytes(used))?;
         }
         Ok(used)
-    }
-
-    /// The same set without optional operations that nobody can ask for any more.
-    fn forget_spent(&mut self, used: UsedId) -> UsedId {
-        if !self.line.known || used == UsedSets::EMPTY {
-            return used;
-        }
-        let (line, asking) = (&*self.line, &self.asking);
-        self.used.without(used, |class| match line.classes[class as usize].leaves {
-            Leaves::State(state) => asking[state as usize] == 0 && line.optional_asks[state as usize] == 0,
-            _ => false,
-        })
-    }
-
-    /// Whether a required operation that asks for `state` cannot get it in time any more, now that it is another one.
-    fn owed(&self, at: u32, state: StateId, done: &P, used: UsedId) -> bool {
-        let index = state as usize;
-        if !self.line.obliging || index >= self.asking.len() || self.asking[index] == 0 {
-            return false;
-        }
-        if self.giving[index] == 0 {
-            return true;
-        }
-        if !self.line.known {
-            return false;
-        }
-        let class = |op: OpId| &self.line.classes[self.line.ops[op as usize].class as usize];
-        let pending = |op: OpId| op != NONE && !done.has(self.line.ops[op as usize].slot);
-        let leaves = Leaves::State(state);
-        if self.current.iter().any(|op| pending(*op) && class(*op).leaves == leaves)
-            || self
-                .line
-                .offers
-                .of(state)
-                .iter()
-                .any(|class| self.used.count(used, *class) < self.offered[*class as usize] as usize)
-        {
-            return false;
-        }
-        let calls = self.line.giver_calls.of(state);
-        let next = calls.get(calls.partition_point(|call| *call < at)).copied().unwrap_or(u32::MAX);
-        let askers = self.line.askers.of(state);
-        let due = askers.partition_point(|op| self.line.ops[*op as usize].returned < at);
-        askers[due..]
-            .iter()
-            .take_while(|op| self.line.ops[**op as usize].returned < next)
-            .any(|op| self.line.ops[*op as usize].called >= at || !done.has(self.line.ops[*op as usize].slot))
-    }
-
-    /// Notes that a required operation is in line.
-    fn enter(&mut self, op: OpId) {
-        self.trail.push(op);
-        self.settle(self.line.ops[op as usize].class, true);
-    }
-
-    fn settle(&mut self, class: ClassId, required: bool) {
-        let class = &self.line.classes[class as usize];
-        if let (true, Asks::State(state)) = (required, class.asks) {
-            self.asking[state as usize] -= 1;
-        }
-        if let Leaves::State(state) = class.leaves {
-            self.giving[state as usize] -= 1;
-        }
-        for state in &class.might_leave {
-            self.giving[*state as usize] -= 1;
-        }
-    }
-
-    /// Takes everything from `length` on back out of the line.
-    fn rewind(&mut self, length: usize) {
-        while self.trail.len() > length {
-            let Some(entry) = self.trail.pop() else { return };
-            let required = entry & TOP == 0;
-            let class = if required { self.line.ops[entry as usize].class } else { entry & !TOP };
-            let class = &self.line.classes[class as usize];
-            if let (true, Asks::State(state)) = (required, class.asks) {
-                self.asking[state as usize] += 1;
-            }
-            if let Leaves::State(state) = class.leaves {
-                self.giving[state as usize] += 1;
-            }
-            for state in &class.might_leave {
-                self.giving[*state as usize] += 1;
-            }
-        }
     }
 
     fn push(&mut self, frame: Frame<P>) -> Result<(), Spent> {
@@ -417,11 +346,13 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
     }
 
     /// Gives the configuration on top up and goes back to the one before.
-    fn pop(&mut self) {
-        let Some(frame) = self.stack.pop() else { return };
+    fn pop(&mut self) -> Result<(), Spent> {
+        let Some(frame) = self.stack.pop() else { return Ok(()) };
+        self.give_up(&frame)?;
         self.offer_stack.truncate(frame.offers as usize);
         self.rewind(frame.trail as usize);
         let back = self.stack.last().map_or(0, |before| before.at);
         self.retreat(frame.at, back);
+        Ok(())
     }
 }

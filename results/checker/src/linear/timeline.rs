@@ -8,15 +8,14 @@ use schism_history::{Call, Ret};
 
 use super::Entry;
 use super::allowance::{Holding, Spent};
-use super::classes::Told;
+pub(super) use super::classes::ClassId;
+use super::classes::ClassIds;
 use super::lists::Lists;
 use super::states::{REFUSED, StateId, States};
 use crate::model::{Gives, Model, Needs};
 
 /// An operation is made ready under this number.
 pub(super) type OpId = u32;
-/// Operations with the same call and answer are of one class: the model cannot tell them apart.
-pub(super) type ClassId = u32;
 
 /// One end of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +102,32 @@ pub(super) struct Timeline<'h, M: Model> {
     transitions: FxHashMap<(StateId, ClassId), StateId>,
 }
 
+/// Not derived, since a model need not be cloned for it.
+impl<M: Model> Clone for Timeline<'_, M> {
+    fn clone(&self) -> Self {
+        Timeline {
+            model: self.model,
+            classes: self.classes.clone(),
+            ops: self.ops.clone(),
+            events: self.events.clone(),
+            states: self.states.clone(),
+            initial: self.initial,
+            slots: self.slots,
+            idle: self.idle.clone(),
+            optional: self.optional,
+            known: self.known,
+            obliging: self.obliging,
+            offers: self.offers.clone(),
+            giver_calls: self.giver_calls.clone(),
+            askers: self.askers.clone(),
+            asking: self.asking.clone(),
+            giving: self.giving.clone(),
+            optional_asks: self.optional_asks.clone(),
+            transitions: self.transitions.clone(),
+        }
+    }
+}
+
 /// Stands for all states that nobody will ask for.
 pub(super) const DEAD: StateId = StateId::MAX - 1;
 
@@ -110,9 +135,14 @@ pub(super) const DEAD: StateId = StateId::MAX - 1;
 const MOST_QUESTIONS: usize = 4_000_000;
 
 impl<'h, M: Model> Timeline<'h, M> {
-    /// Makes the entries ready. O(n log n) and what the model's
-    /// own hooks take.
-    pub(super) fn new(model: &'h M, entries: &[Entry<'h>]) -> Self {
+    /// Makes the entries ready: what happens from `initial` on, and, if so, leaves `last` behind. O(n log n) and what the
+    /// model's own hooks take.
+    pub(super) fn new(
+        model: &'h M,
+        entries: &[Entry<'h>],
+        initial: M::State,
+        last: Option<M::State>,
+    ) -> Self {
         let mut line = Timeline {
             model,
             classes: Vec::new(),
@@ -133,8 +163,9 @@ impl<'h, M: Model> Timeline<'h, M> {
             optional_asks: Vec::new(),
             transitions: FxHashMap::default(),
         };
-        line.initial = line.states.id(model.initial());
+        line.initial = line.states.id(initial);
         let class_of = line.classify(entries);
+        let last = last.zip(entries.last()).map(|(state, entry)| line.seen_last(state, entry));
         line.known =
             line.classes.iter().all(|class| class.asks != Asks::Unknown && class.leaves != Leaves::Unknown);
         let idle = line.idle(entries, &class_of);
@@ -142,8 +173,28 @@ impl<'h, M: Model> Timeline<'h, M> {
             line.idle = class_of.iter().map(|class| idle[*class as usize]).collect();
         }
         line.foresee(&idle);
-        line.lay_out(entries, &class_of, &idle);
+        line.lay_out(entries, &class_of, &idle, last);
         line
+    }
+
+    /// At least the bytes it takes, and the most it takes while it is made.
+    pub(super) fn bytes_for(entries: usize) -> usize {
+        entries * (2 * size_of::<Event>() * 3 + size_of::<Op>() + size_of::<Class<'_>>() + 64)
+    }
+
+    /// A class for whoever sees this state after all others. It has the call of one of them, which nobody looks at, since
+    /// what it asks and leaves is known.
+    fn seen_last(&mut self, state: M::State, like: &Entry<'h>) -> ClassId {
+        let asks = Asks::State(self.states.id(state));
+        let ret = Some(like.ret.unwrap_or(&Ret::Done));
+        self.classes.push(Class {
+            call: like.call,
+            ret,
+            asks,
+            leaves: Leaves::Same,
+            might_leave: Vec::new(),
+        });
+        (self.classes.len() - 1) as ClassId
     }
 
     /// About the bytes it takes.
@@ -245,35 +296,27 @@ impl<'h, M: Model> Timeline<'h, M> {
     }
 
     fn classify(&mut self, entries: &[Entry<'h>]) -> Vec<ClassId> {
-        let mut ids: FxHashMap<Told<'h>, ClassId> = FxHashMap::default();
-        ids.reserve(entries.len() / 2);
+        let mut ids = ClassIds::with_capacity(entries.len() / 2);
         self.classes.reserve(entries.len() / 2);
-        entries
-            .iter()
-            .map(|entry| {
-                *ids.entry(Told { call: entry.call, ret: entry.ret }).or_insert_with(|| {
-                    let effect = self.model.effect(entry.call, entry.ret);
-                    let asks = match effect.needs {
-                        Needs::Unknown => Asks::Unknown,
-                        Needs::Nothing => Asks::Nothing,
-                        Needs::State(state) => Asks::State(self.states.id(state)),
-                    };
-                    let leaves = match effect.gives {
-                        Gives::Unknown => Leaves::Unknown,
-                        Gives::Same => Leaves::Same,
-                        Gives::State(state) => Leaves::State(self.states.id(state)),
-                    };
-                    self.classes.push(Class {
-                        call: entry.call,
-                        ret: entry.ret,
-                        asks,
-                        leaves,
-                        might_leave: Vec::new(),
-                    });
-                    (self.classes.len() - 1) as ClassId
-                })
-            })
-            .collect()
+        let Timeline { model, classes, states, .. } = self;
+        let new = |entry: &Entry<'h>, classes: &mut Vec<Class<'h>>, states: &mut States<M::State>| {
+            let effect = model.effect(entry.call, entry.ret);
+            let asks = match effect.needs {
+                Needs::Unknown => Asks::Unknown,
+                Needs::Nothing => Asks::Nothing,
+                Needs::State(state) => Asks::State(states.id(state)),
+            };
+            let leaves = match effect.gives {
+                Gives::Unknown => Leaves::Unknown,
+                Gives::Same => Leaves::Same,
+                Gives::State(state) => Leaves::State(states.id(state)),
+            };
+            let might_leave = Vec::new();
+            classes.push(Class { call: entry.call, ret: entry.ret, asks, leaves, might_leave });
+            (classes.len() - 1) as ClassId
+        };
+        let class_of = |entry: &Entry<'h>| ids.of(entry.call, entry.ret, || new(entry, classes, states));
+        entries.iter().map(class_of).collect()
     }
 
     /// Which classes are optional and can be left out because nobody could tell: what they leave behind, no required

@@ -78,6 +78,10 @@ fn each_way<M: Model>(model: &M, entries: &[Entry<'_>], number: usize, wanted: F
     let by = |way| search_by(way, model, entries, &Allowance::new(BUDGET), u64::MAX).0;
     let shown = || format!("{}, history {number}: {entries:#?}", model.name());
     assert_eq!(by(Way::Breadth(usize::MAX)), wanted, "breadth first, {}", shown());
+    assert_eq!(by(Way::Pieces(1 + number % 4)), wanted, "in pieces, {}", shown());
+    if number % 16 == 5 {
+        assert_eq!(by(Way::Race), wanted, "side by side, {}", shown());
+    }
     match number % 3 {
         0 if model.deterministic() => assert_eq!(by(Way::Depth), wanted, "depth first, {}", shown()),
         0 | 1 => {

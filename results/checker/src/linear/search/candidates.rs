@@ -1,9 +1,14 @@
 //! What is worth trying next from a configuration, and in which order.
 
-use super::super::pending::PendingSet;
-use super::super::timeline::{Asks, ClassId, Event, Leaves, OpId};
-use super::{NONE, Search};
+use super::super::pending::{PendingSet, slots};
+use super::super::timeline::{Asks, ClassId, Event, Leaves, Op, OpId};
+use super::Search;
 use crate::model::Model;
+
+/// Where the cursor stands: on the pending operations that leave behind what is asked for, on the others, or on the
+/// optional ones, of which it counts those that were tried.
+const FIRST: u32 = 2;
+const OFFERS: u32 = 4;
 
 /// So many events are looked at to guess what to try first.
 const LOOK_AHEAD: usize = 32;
@@ -22,61 +27,77 @@ impl<M: Model, P: PendingSet> Search<'_, '_, '_, M, P> {
     /// for another state, the pending ones that leave it behind; then all other pending ones; then optional ones.
     /// `None` when the stack is empty, `Some(None)` when the top has no more.
     pub(super) fn next(&mut self) -> Option<Option<Candidate>> {
-        let slots = self.line.slots as u32;
-        let top = self.stack.last_mut()?;
-        let Event::Return(must) = self.line.events[top.at as usize] else {
+        let (at, covered, cursor) = self.stack.last().map(|top| (top.at, top.covered, top.cursor))?;
+        let Event::Return(must) = self.line.events[at as usize] else {
             unreachable!("a configuration stands before a return")
         };
-        let first = match self.line.classes[self.line.ops[must as usize].class as usize].asks {
-            Asks::State(state) if state != top.state => Leaves::State(state),
-            _ => Leaves::Unknown,
-        };
-        if top.cursor < 2 {
+        if cursor < FIRST {
             let op = self.line.ops[must as usize];
-            let passable = op.called < top.covered && self.line.overwrites(op.class);
+            let passable = op.called < covered && self.line.overwrites(op.class);
             let used_first = passable && self.asked_soon(must);
-            let top = self.top();
-            top.cursor += 1;
-            if top.cursor == 2 || !passable {
-                top.cursor = if first == Leaves::Unknown { slots + 2 } else { 2 };
+            if cursor == 0 && passable {
+                self.top().cursor = 1;
+            } else {
+                self.turn_to(FIRST, must);
             }
-            let pass = passable && (self.top().cursor == 1) != used_first;
+            let pass = passable && (cursor == 0) != used_first;
             return Some(Some(if pass { Candidate::Pass(must) } else { Candidate::Required(must) }));
         }
-        while self.top().cursor <= 2 * slots + 1 {
+        while self.top().cursor < OFFERS {
             let top = self.top();
-            let slot = (top.cursor - 2) % slots;
-            let early = top.cursor <= slots + 1;
-            top.cursor += 1;
+            let Some(slot) = top.left.first() else {
+                let cursor = top.cursor + 1;
+                self.turn_to(cursor, must);
+                continue;
+            };
+            top.left.take(slot);
             let op = self.current[slot as usize];
-            if op == NONE || op == must || self.in_line(op) {
-                continue;
+            if self.purposeful(op) {
+                return Some(Some(Candidate::Required(op)));
             }
-            let leaves = self.line.classes[self.line.ops[op as usize].class as usize].leaves;
-            let is_first = first != Leaves::Unknown && leaves == first;
-            if leaves == Leaves::Same || early != is_first || !self.purposeful(op) {
-                continue;
-            }
-            return Some(Some(Candidate::Required(op)));
-        }
-        if self.top().cursor == 2 * slots + 2 {
-            self.collect_offers();
         }
         let top = self.top();
-        let at = (top.offers + top.cursor - 2 * slots - 2) as usize;
+        let at = (top.offers + top.cursor - OFFERS) as usize;
         top.cursor += 1;
         Some(self.offer_stack.get(at).map(|class| Candidate::Optional(*class)))
     }
 
+    /// Moves the cursor on, and sees which pending operations are to be looked at there.
+    fn turn_to(&mut self, cursor: u32, must: OpId) {
+        if cursor == OFFERS {
+            self.collect_offers();
+        }
+        let Search { line, pending, by_state, stack, .. } = self;
+        let Some(top) = stack.last_mut() else { return };
+        top.cursor = cursor;
+        if cursor == OFFERS {
+            return;
+        }
+        let op = line.ops[must as usize];
+        let wanted = match line.classes[op.class as usize].asks {
+            Asks::State(asked) if asked != top.state => Some(&by_state[asked as usize].given_by),
+            _ => None,
+        };
+        let mut left = pending.all.without(&pending.observers).without(&top.done);
+        left.take(op.slot);
+        top.left = match (cursor, wanted) {
+            (FIRST, Some(wanted)) => left.both(wanted),
+            (FIRST, None) => P::empty(line.slots),
+            (_, Some(wanted)) => left.without(wanted),
+            (_, None) => left,
+        };
+    }
+
     /// Whether the value of a covered write at its return is asked for before what is there now, as far as can be seen
     /// from a few events. Only decides what is tried first.
-    fn asked_soon(&mut self, write: OpId) -> bool {
-        let (at, state) = (self.top().at as usize, self.top().state);
+    fn asked_soon(&self, write: OpId) -> bool {
+        let Some(top) = self.stack.last() else { return false };
+        let (at, state) = (top.at as usize, top.state);
         let Leaves::State(left) = self.line.classes[self.line.ops[write as usize].class as usize].leaves
         else {
             return false;
         };
-        let pending = self.current.iter().copied().filter(|op| *op != NONE && !self.in_line(*op));
+        let pending = slots(self.pending.all.without(&top.done)).map(|slot| self.current[slot as usize]);
         let end = (at + LOOK_AHEAD).min(self.line.events.len());
         let coming = self.line.events[at..end].iter().filter_map(|event| match event {
             Event::Call(op) => Some(*op),
@@ -101,7 +122,7 @@ impl<M: Model, P: PendingSet> Search<'_, '_, '_, M, P> {
         let (state, used) = (top.state, top.used);
         if !self.line.known {
             for class in &self.open_offers {
-                if self.used.count(used, *class) < self.offered[*class as usize] as usize {
+                if self.unused(used, *class) {
                     self.offer_stack.push(*class);
                 }
             }
@@ -110,10 +131,9 @@ impl<M: Model, P: PendingSet> Search<'_, '_, '_, M, P> {
         // Where the state is as wanted already, writing it again can still cover writes.
         let hides = self.first_uncovered(top.covered, &top.done) < u32::MAX;
         self.wanted.clear();
-        for op in self.current.iter().filter(|op| **op != NONE) {
-            let op = self.line.ops[*op as usize];
-            if let (false, Asks::State(asked)) =
-                (top.done.has(op.slot), self.line.classes[op.class as usize].asks)
+        for slot in slots(self.pending.all.without(&top.done)) {
+            let op = self.line.ops[self.current[slot as usize] as usize];
+            if let Asks::State(asked) = self.line.classes[op.class as usize].asks
                 && (asked != state || hides)
                 && !self.wanted.contains(&asked)
             {
@@ -124,9 +144,7 @@ impl<M: Model, P: PendingSet> Search<'_, '_, '_, M, P> {
         while let Some(wanted) = self.wanted.get(at).copied() {
             at += 1;
             for class in self.line.offers.of(wanted) {
-                if self.used.count(used, *class) >= self.offered[*class as usize] as usize
-                    || self.has_equal(*class)
-                {
+                if !self.unused(used, *class) || self.has_equal(*class) {
                     continue;
                 }
                 match self.line.classes[*class as usize].asks {
@@ -148,28 +166,40 @@ impl<M: Model, P: PendingSet> Search<'_, '_, '_, M, P> {
     /// it can do later whatever the pending one could.
     fn has_equal(&self, optional: ClassId) -> bool {
         let optional = &self.line.classes[optional as usize];
-        self.current.iter().any(|op| {
-            *op != NONE && !self.in_line(*op) && {
-                let class = &self.line.classes[self.line.ops[*op as usize].class as usize];
-                class.asks == optional.asks && class.leaves == optional.leaves
-            }
+        self.not_in_line(self.leaving(optional.leaves)).any(|op| {
+            let class = &self.line.classes[op.class as usize];
+            class.asks == optional.asks && class.leaves == optional.leaves
         })
     }
 
     /// Whether a pending operation may be worth putting in line before its return.
     fn purposeful(&self, op: OpId) -> bool {
         let op = self.line.ops[op as usize];
-        let pending = || {
-            let others = self.current.iter().filter(|other| **other != NONE && !self.in_line(**other));
-            others.map(|other| self.line.ops[*other as usize])
-        };
-        if pending().any(|other| other.class == op.class && other.returned < op.returned) {
+        let leaves = self.line.classes[op.class as usize].leaves;
+        if self
+            .not_in_line(self.leaving(leaves))
+            .any(|other| other.class == op.class && other.returned < op.returned)
+        {
             return false;
         }
-        let Leaves::State(state) = self.line.classes[op.class as usize].leaves else { return true };
+        let Leaves::State(state) = leaves else { return true };
         !self.line.known
             || !self.line.overwrites(op.class)
             || self.line.optional_asks[state as usize] > 0
-            || pending().any(|other| self.line.classes[other.class as usize].asks == Asks::State(state))
+            || self.not_in_line(&self.by_state[state as usize].asked_by).next().is_some()
+    }
+
+    /// The pending operations among which are all that leave the same behind.
+    fn leaving(&self, leaves: Leaves) -> &P {
+        match leaves {
+            Leaves::State(state) => &self.by_state[state as usize].given_by,
+            _ => &self.pending.all,
+        }
+    }
+
+    /// Those of them that are not in line in the configuration on top.
+    fn not_in_line<'s>(&'s self, of: &'s P) -> impl Iterator<Item = Op> + 's {
+        let done = self.stack.last().map(|top| of.without(&top.done));
+        done.into_iter().flat_map(slots).map(|slot| self.line.ops[self.current[slot as usize] as usize])
     }
 }

@@ -1,15 +1,49 @@
 //! The configurations tried so far.
+//!
+//! Without optional operations none is met again below itself: either a return was passed, or more is in line. Then a
+//! configuration is remembered when it is given up, and a search that never gives one up remembers nothing.
 
 use super::super::allowance::Spent;
 use super::super::pending::PendingSet;
 use super::super::states::StateId;
 use super::super::used::UsedId;
-use super::{Search, TOP, Tried};
+use super::{Frame, Search, TOP, Tried};
 use crate::model::Model;
 
 impl<M: Model, P: PendingSet> Search<'_, '_, '_, M, P> {
     /// Whether the configuration is new: neither it nor one that covers it has been tried.
-    pub(super) fn remember(
+    pub(super) fn is_new(
+        &mut self,
+        at: u32,
+        state: StateId,
+        done: &P,
+        used: UsedId,
+        covered: u32,
+    ) -> Result<bool, Spent> {
+        if self.line.optional > 0 {
+            return self.remember(at, state, done, used, covered);
+        }
+        if self.memo.is_empty() {
+            return Ok(true);
+        }
+        let Some(entry) = self.memo.get(&(at, state, done.clone())) else { return Ok(true) };
+        let first = self.first_uncovered(covered, done);
+        Ok(if entry.0 & TOP == 0 {
+            entry.1 < first
+        } else {
+            self.chains[(entry.0 & !TOP) as usize].iter().all(|known| known.1 < first)
+        })
+    }
+
+    /// Notes that a configuration was tried in vain. The search still stands where it does.
+    pub(super) fn give_up(&mut self, frame: &Frame<P>) -> Result<(), Spent> {
+        if self.line.optional == 0 {
+            self.remember(frame.at, frame.state, &frame.done, frame.used, frame.covered)?;
+        }
+        Ok(())
+    }
+
+    fn remember(
         &mut self,
         at: u32,
         state: StateId,

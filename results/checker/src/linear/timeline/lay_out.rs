@@ -11,8 +11,14 @@ const SPARSE: usize = 4;
 
 impl<'h, M: Model> Timeline<'h, M> {
     /// Lays out the events: when operations become pending and return, and when each state is asked for and brought about.
-    pub(super) fn lay_out(&mut self, entries: &[Entry<'h>], class_of: &[ClassId], idle: &[bool]) {
-        self.ops.reserve_exact(entries.len());
+    pub(super) fn lay_out(
+        &mut self,
+        entries: &[Entry<'h>],
+        class_of: &[ClassId],
+        idle: &[bool],
+        last: Option<ClassId>,
+    ) {
+        self.ops.reserve_exact(entries.len() + 1);
         self.asking = vec![0; self.states.len()];
         self.giving = vec![0; self.states.len()];
         // Of those, operations that leave a state behind for certain.
@@ -43,9 +49,23 @@ impl<'h, M: Model> Timeline<'h, M> {
             }
         }
         self.events = events.finish();
+        if let Some(class) = last {
+            self.add_last(class);
+        }
         self.askers = Lists::with_lengths(self.asking.clone());
         self.giver_calls = Lists::with_lengths(givers);
         self.line_up();
+    }
+
+    /// Adds an operation after all others.
+    fn add_last(&mut self, class: ClassId) {
+        let op = self.ops.len() as OpId;
+        let source = self.ops.last().map_or(0, |before| before.source);
+        self.ops.push(Op { class, slot: 0, source, called: 0, returned: 0 });
+        self.events.extend([Event::Call(op), Event::Return(op)]);
+        if let Asks::State(state) = self.classes[class as usize].asks {
+            self.asking[state as usize] += 1;
+        }
     }
 
     /// Gives every operation its slot and its place, and notes who asks when for what.
@@ -121,7 +141,9 @@ impl InOrder {
     fn finish(self) -> Vec<Event> {
         match self {
             InOrder::Places(_, mut events) => {
-                events.retain(|event| *event != NO_EVENT);
+                if events.contains(&NO_EVENT) {
+                    events.retain(|event| *event != NO_EVENT);
+                }
                 events
             }
             InOrder::Sorted(mut events) => {
