@@ -255,6 +255,8 @@ pub enum ExportForm {
     Edn,
     /// A table, a line an operation
     Csv,
+    /// The same table, for DuckDB, pandas and others
+    Parquet,
 }
 
 /// Who judges, where two could.

@@ -14,6 +14,7 @@ mod folder;
 mod input;
 mod judge;
 mod models;
+mod parquet;
 mod progress;
 mod screen;
 mod version;

@@ -3,9 +3,11 @@
 //!
 //! Ours has a place for all of a history; the others have not. EDN has none for faults, phases and notes, nor for what an
 //! `add`, `remove`, `append` or `increment` was answered; where a history has more keys than `nil`, each value is a pair
-//! `[key value]`, as of Jepsen's independent workloads. The table has one line an operation, values as JSON.
+//! `[key value]`, as of Jepsen's independent workloads. A table has one row an
+//! operation, values as JSON.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
@@ -217,38 +219,98 @@ fn is_keyword(text: &str) -> bool {
     })
 }
 
-/// Writes the operations as comma-separated values: a line of names, then a line for each in the order of invocation. Times are
-/// in nanoseconds; what has no value is empty.
+/// An operation as a row of a table: keys, values and answers as JSON, times in nanoseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Who.
+    pub process: u32,
+    /// The node it spoke to, where known.
+    pub node: Option<Arc<str>>,
+    /// The word of what it asked.
+    pub f: &'static str,
+    /// Of which object.
+    pub key: String,
+    /// What it was called with; none of a bare call.
+    pub value: Option<String>,
+    /// `ok`, `fail` or `info`.
+    pub kind: &'static str,
+    /// What it was answered, if it was ok and answered by anything.
+    pub answer: Option<String>,
+    /// Why it was not ok.
+    pub error: Option<String>,
+    /// When it was invoked.
+    pub invoked: u64,
+    /// When it was answered or given up.
+    pub ended: Option<u64>,
+    /// Where its invocation stands among all events.
+    pub invoke: Position,
+    /// Where its completion stands among all events, unless it is info.
+    pub complete: Option<Position>,
+}
+
+impl Row {
+    /// The names of its columns, in this order.
+    pub const NAMES: [&str; 12] = [
+        "process", "node", "f", "key", "value", "type", "answer", "error", "invoked", "ended", "invoke",
+        "complete",
+    ];
+
+    fn of(operation: Operation) -> io::Result<Row> {
+        let value = match operation.call.is_bare() {
+            true => None,
+            false => Some(serde_json::to_string(&shown(&operation, false))?),
+        };
+        let kind = operation.outcome.word();
+        let (answer, error) = match operation.outcome {
+            Outcome::Ok(Ret::Value(value)) => (Some(serde_json::to_string(&value)?), None),
+            Outcome::Ok(Ret::Done) => (None, None),
+            Outcome::Fail(why) | Outcome::Info(why) => (None, Some(why)),
+        };
+        Ok(Row {
+            process: operation.process.0,
+            f: operation.call.kind().word(),
+            key: serde_json::to_string(operation.call.key())?,
+            node: operation.node,
+            value,
+            kind,
+            answer,
+            error,
+            invoked: operation.invoked.0,
+            ended: operation.ended.map(|ended| ended.0),
+            invoke: operation.invoke,
+            complete: (operation.complete != Position::MAX).then_some(operation.complete),
+        })
+    }
+}
+
+/// The operations as rows, in the order of invocation, each made when it is asked for.
+pub fn rows(history: &History) -> impl Iterator<Item = io::Result<Row>> {
+    history.operations().map(Row::of)
+}
+
+/// Writes the operations as comma-separated values: a line of names ([`Row::NAMES`]), then a line for each in the order of
+/// invocation. What has no value is empty.
 ///
 /// # Errors
 /// When `out` does.
 pub fn csv(out: &mut impl Write, history: &History) -> io::Result<()> {
-    writeln!(out, "process,node,f,key,value,type,answer,error,invoked,ended,invoke,complete")?;
-    for operation in history.operations() {
-        let (answer, error) = match &operation.outcome {
-            Outcome::Ok(Ret::Value(value)) => (serde_json::to_string(value)?, ""),
-            Outcome::Ok(Ret::Done) => (String::new(), ""),
-            Outcome::Fail(why) | Outcome::Info(why) => (String::new(), why.as_str()),
-        };
-        let value = match operation.call.is_bare() {
-            true => String::new(),
-            false => serde_json::to_string(&shown(&operation, false))?,
-        };
-        write!(out, "{},", operation.process.0)?;
-        let key = serde_json::to_string(operation.call.key())?;
-        let node = operation.node.as_deref().unwrap_or_default();
-        let (f, kind) = (operation.call.kind().word(), operation.outcome.word());
-        for text in [node, f, &key, &value, kind, &answer, error] {
+    writeln!(out, "{}", Row::NAMES.join(","))?;
+    for row in rows(history) {
+        let row = row?;
+        write!(out, "{},", row.process)?;
+        let or_nothing = |text: &Option<String>| text.clone().unwrap_or_default();
+        let texts = [row.node.as_deref().unwrap_or_default(), row.f, &row.key, &or_nothing(&row.value)];
+        for text in texts.into_iter().chain([row.kind, &or_nothing(&row.answer), &or_nothing(&row.error)]) {
             cell(out, text)?;
         }
-        write!(out, "{},", operation.invoked.0)?;
-        match operation.ended {
-            Some(ended) => write!(out, "{},", ended.0)?,
+        write!(out, "{},", row.invoked)?;
+        match row.ended {
+            Some(ended) => write!(out, "{ended},")?,
             None => write!(out, ",")?,
         }
-        match operation.complete {
-            Position::MAX => writeln!(out, "{},", operation.invoke)?,
-            complete => writeln!(out, "{},{complete}", operation.invoke)?,
+        match row.complete {
+            None => writeln!(out, "{},", row.invoke)?,
+            Some(complete) => writeln!(out, "{},{complete}", row.invoke)?,
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use schism_history::{binary, export};
 
 use crate::args::{self, ExportForm};
 use crate::failure::{Exit, Failure};
-use crate::input;
+use crate::{input, parquet};
 
 /// Writes a history in another form, to a file that was not there before or to the standard output.
 pub fn run(args: &args::Export) -> Result<Exit, Failure> {
@@ -24,13 +24,14 @@ pub fn run(args: &args::Export) -> Result<Exit, Failure> {
         );
     }
     let history = &recorded.history;
-    let write = |out: &mut dyn Write| {
+    let write = |out: &mut (dyn Write + Send)| {
         let mut out = BufWriter::with_capacity(1 << 18, out);
         match args.to {
             ExportForm::Binary => binary::write(&mut out, history)?,
             ExportForm::Jsonl => export::jsonl(&mut out, history)?,
             ExportForm::Edn => export::edn(&mut out, history)?,
             ExportForm::Csv => export::csv(&mut out, history)?,
+            ExportForm::Parquet => parquet::write(&mut out, history)?,
         }
         out.flush()
     };
@@ -40,7 +41,7 @@ pub fn run(args: &args::Export) -> Result<Exit, Failure> {
             write(&mut file).map_err(|error| Failure::file(to, &error))?;
             eprintln!("{} operations in {}", history.len(), to.display());
         }
-        None => write(&mut std::io::stdout().lock()).map_err(|error| {
+        None => write(&mut std::io::stdout()).map_err(|error| {
             Failure::harness(format!("the standard output: {error}"), "--out FILE writes to a file")
         })?,
     }

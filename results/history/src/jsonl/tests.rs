@@ -290,3 +290,20 @@ fn the_short_way_says_what_the_long_way_says() {
     println!("{refused} refused, {taken} taken");
     assert!(refused > 1_000 && taken > 1_000);
 }
+
+/// What a completion repeats has to be what was asked, each part of it.
+#[test]
+fn another_call_than_the_one_invoked_is_refused_both_ways() {
+    let asked = r#""f":"cas","key":5,"value":[1,2]}"#;
+    let invoke = format!(r#"{{"index":0,"time":9,"type":"invoke","process":0,{asked}"#);
+    let with = |said: &str| {
+        let complete = format!(r#"{{"index":1,"time":9,"type":"ok","process":0,{said}"#);
+        both_ways(format!("{invoke}\n{complete}\n").as_bytes()).map(|recorded| recorded.history.len())
+    };
+    assert_eq!(with(asked), Ok(1));
+    for other in ["[3,2]", "[1,3]", "[1,2,3]", "[2,1]", "1", "[]", "[null,2]"] {
+        with(&asked.replace("[1,2]", other)).unwrap_err();
+    }
+    with(&asked.replace("5", "6")).unwrap_err();
+    with(&asked.replace("cas", "append")).unwrap_err();
+}
