@@ -58,6 +58,18 @@ fn a_script_happens_as_it_is_written() {
     assert!(faults.iter().all(|fault| fault.effect.as_ref().is_some_and(|effect| effect.bit)), "{faults:?}");
 }
 
+#[test]
+fn what_else_can_happen_to_nodes_is_felt_and_survived() {
+    if !sandboxes("nodes") {
+        return;
+    }
+    let (_alone, folder) = (alone(), folder());
+    let faults = faults(folder.path(), "raft/nodes.toml", &[]);
+    let names: Vec<&str> = faults.iter().map(|fault| fault.fault.as_str()).collect();
+    assert_eq!(names, ["kill", "pause", "memory", "files", "disconnect", "rolling"]);
+    assert!(faults.iter().all(|fault| fault.effect.as_ref().is_some_and(|effect| effect.bit)), "{faults:?}");
+}
+
 /// A denser mix than the plan's own, whose faults meet in nearly every quarter: without a limit it breaks three. The rest of it is
 /// tested as a pure function.
 #[test]

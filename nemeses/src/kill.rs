@@ -1,29 +1,49 @@
 //! Kills daemons without warning (SIGKILL) and starts them again, with their data directory as the kill left it.
 //!
+//! In a storm (`storm = "300ms"`) it is killed again so often while the fault lasts, as by a supervisor that restarts what
+//! crashes at once: recovery is interrupted by the next crash.
+//!
 //! What the daemon had handed to the operating system survives, synced or not: this finds what was still in the process's
 //! own memory, and everything a restart gets wrong. It cannot find a missing fsync by itself: that takes a disk that
 //! loses what was not synced.
 
-use schism_engine::cluster::{Change, Run};
+use std::time::Duration;
+
+use schism_engine::cluster::{Change, Node, Run};
 use schism_engine::nemesis::{Fault, Nemesis, View};
+use schism_engine::plan::duration_text;
 use schism_engine::random::Random;
+use schism_engine::strain::Strain;
 
 use crate::who::{Who, names};
-use crate::{Entry, Setting, Takes, value};
+use crate::{Entry, Setting, Takes, duration, value};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "kill",
     about: "kills daemons with SIGKILL and restarts them, their data kept",
-    settings: &[Setting {
-        name: "who",
-        about: "whom to kill; one by default",
-        takes: Takes::Words(Who::WORDS),
-    }],
+    settings: &[
+        Setting { name: "who", about: "whom to kill; one by default", takes: Takes::Words(Who::WORDS) },
+        Setting {
+            name: "storm",
+            about: "start it again at once, and kill it again so often; by default it is down until the end",
+            takes: Takes::Duration,
+        },
+    ],
     nodes_min: |_| 1,
-    make: |settings| Box::new(Kill(Who::of(value(settings, "who", "one")))),
+    make: |settings| {
+        let who = Who::of(value(settings, "who", "one"));
+        let storm = settings.contains_key("storm").then(|| duration(settings, "storm", "1s").max(LEAST));
+        Box::new(Kill { who, storm })
+    },
 };
 
-struct Kill(Who);
+/// No more often than that, or nothing is ever started.
+const LEAST: Duration = Duration::from_millis(20);
+
+struct Kill {
+    who: Who,
+    storm: Option<Duration>,
+}
 
 impl Nemesis for Kill {
     fn name(&self) -> &'static str {
@@ -31,12 +51,40 @@ impl Nemesis for Kill {
     }
 
     fn choose(&mut self, cluster: &View, random: &mut Random) -> Option<Fault> {
-        let nodes = self.0.draw(cluster, random);
-        let changes = nodes.iter().map(|&node| Change::Run { node, run: Run::Down }).collect();
-        (!nodes.is_empty()).then(|| Fault { detail: names(&nodes), nodes, changes })
+        let nodes = self.who.draw(cluster, random);
+        let change = |&node: &Node| match self.storm {
+            None => Change::Run { node, run: Run::Down },
+            Some(every) => Change::Strain { node, strain: Strain::Storm(every) },
+        };
+        let changes = nodes.iter().map(change).collect();
+        let again = self.storm.map(|every| format!(", again every {}", duration_text(every)));
+        let detail = format!("{}{}", names(&nodes), again.unwrap_or_default());
+        (!nodes.is_empty()).then_some(Fault { detail, nodes, changes })
     }
 
     fn aims_at_leader(&self) -> bool {
-        self.0.asks_who_leads()
+        self.who.asks_who_leads()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn once_or_in_a_storm() {
+        let view = View { nodes: 1, leader: None };
+        let fault = |settings: &[(&str, &str)]| {
+            let settings = settings.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+            (ENTRY.make)(&settings).choose(&view, &mut Random::of(1, "kill")).expect("a node")
+        };
+        assert_eq!(fault(&[]).changes, [Change::Run { node: Node(0), run: Run::Down }]);
+        let storm = |every_ms| Change::Strain {
+            node: Node(0),
+            strain: Strain::Storm(Duration::from_millis(every_ms)),
+        };
+        assert_eq!(fault(&[("storm", "300ms")]).changes, [storm(300)]);
+        assert_eq!(fault(&[("storm", "300ms")]).detail, "n1, again every 300ms");
+        assert_eq!(fault(&[("storm", "1ms")]).changes, [storm(20)], "it has to come up in between");
     }
 }

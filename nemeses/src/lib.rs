@@ -4,17 +4,21 @@
 mod clock;
 mod corrupt;
 mod delay;
+mod disconnect;
 mod duplicate;
+mod files;
 mod kill;
 mod links;
 mod loss;
 mod membership;
+mod memory;
 mod mtu;
 mod none;
 mod partition;
 mod pause;
 mod rate;
 mod reorder;
+mod rolling;
 mod rot;
 mod starve;
 mod who;
@@ -64,6 +68,10 @@ pub enum Takes {
     Rate,
     /// Which files, such as `log-*`.
     Files,
+    /// Any text.
+    Text,
+    /// Bytes, such as `8MiB`.
+    Size,
     /// A whole number, from the first to the second.
     Whole(u64, u64),
 }
@@ -82,9 +90,13 @@ pub const ALL: &[Entry] = &[
     reorder::ENTRY,
     corrupt::ENTRY,
     mtu::ENTRY,
+    disconnect::ENTRY,
     kill::ENTRY,
+    rolling::ENTRY,
     pause::ENTRY,
     starve::ENTRY,
+    memory::ENTRY,
+    files::ENTRY,
     clock::ENTRY,
     rot::ENTRY,
     membership::ENTRY,
@@ -111,8 +123,21 @@ pub fn shapes(name: &str, settings: &Settings) -> bool {
         corrupt::ENTRY,
         mtu::ENTRY,
     ];
-    let flaps = name == partition::ENTRY.name && value(settings, "by", "drop") == "flapping";
-    flaps || links.iter().any(|entry| entry.name == name)
+    let partition = name == partition::ENTRY.name;
+    let partly = value(settings, "by", "drop") == "flapping" || settings.contains_key("port");
+    (partition && partly) || links.iter().any(|entry| entry.name == name)
+}
+
+/// Who undoes its faults when we are killed: the kernel, which takes back what is ours; a lease that runs out; or nobody, where
+/// there is nothing to undo. In Docker sidecars end every fault when the controller is gone.
+pub fn undone_by(name: &str) -> &'static str {
+    match name {
+        "none" => "nothing to undo",
+        "rot" => "nobody: it stays, in the run's own folder",
+        "membership" => "nobody: the cluster ends with us",
+        "clock" => "its lease, and the kernel",
+        _ => "the kernel",
+    }
 }
 
 /// Whether packets are sent by us that nobody else has sent, which takes a raw socket.
@@ -138,6 +163,11 @@ fn share(settings: &Settings, name: &str, default: &str) -> Share {
 /// Bits a second.
 fn rate(settings: &Settings, name: &str, default: &str) -> u64 {
     plan::rate(value(settings, name, default)).expect(CHECKED)
+}
+
+/// Bytes.
+fn size(settings: &Settings, name: &str, default: &str) -> u64 {
+    plan::size(value(settings, name, default)).expect(CHECKED)
 }
 
 fn whole(settings: &Settings, name: &str, default: u32) -> u32 {

@@ -51,6 +51,11 @@ pub(crate) const ENTRY: Entry = Entry {
             takes: Takes::Words(&["drop", "reset", "refuse", "flapping"]),
         },
         Setting {
+            name: "port",
+            about: "only packets from or to this TCP or UDP port vanish, on the links concerned; all by default",
+            takes: Takes::Whole(1, 65_535),
+        },
+        Setting {
             name: "flap",
             about: "how long a flapping link is cut, and how long it is whole; 300ms by default",
             takes: Takes::Duration,
@@ -79,7 +84,9 @@ fn nodes_min(shape: &str) -> usize {
 
 /// How links are cut.
 fn wrong(settings: &Settings) -> Wrong {
+    let port = settings.get("port").and_then(|port| port.parse().ok());
     match value(settings, "by", "drop") {
+        _ if port.is_some() => Wrong::CutPort(port.unwrap_or_default()),
         "reset" => Wrong::Cut(Cut::Reset),
         "refuse" => Wrong::Cut(Cut::Refuse),
         "flapping" => {
@@ -105,11 +112,12 @@ impl Partition {
                 *wrong = self.wrong;
             }
         }
-        fault.detail.push_str(match self.wrong {
-            Wrong::Cut(Cut::Reset) => ", by reset",
-            Wrong::Cut(Cut::Refuse) => ", refused",
-            Wrong::Flap(_) => ", flapping",
-            _ => "",
+        fault.detail.push_str(&match self.wrong {
+            Wrong::Cut(Cut::Reset) => ", by reset".into(),
+            Wrong::Cut(Cut::Refuse) => ", refused".into(),
+            Wrong::Flap(_) => ", flapping".into(),
+            Wrong::CutPort(port) => format!(", port {port}"),
+            _ => String::new(),
         });
         Some(fault)
     }
@@ -315,6 +323,17 @@ mod tests {
             let different: BTreeSet<_> = heard.iter().collect();
             assert_eq!(different.len(), nodes);
         }
+    }
+
+    #[test]
+    fn one_port_alone() {
+        let settings = [("port", "7001"), ("shape", "one")].map(|(name, value)| (name.into(), value.into()));
+        let view = View { nodes: 3, leader: None };
+        let fault = (ENTRY.make)(&settings.into()).choose(&view, &mut Random::of(1, "port")).unwrap();
+        assert!(fault.detail.ends_with(", port 7001"), "{fault:?}");
+        let cut = |change: &Change| matches!(change, Change::Link { wrong: Wrong::CutPort(7001), .. });
+        assert!(fault.changes.iter().all(cut));
+        assert!(crate::shapes(ENTRY.name, &[("port".into(), "7001".into())].into()));
     }
 
     /// The leader alone, on the smaller side, or between the halves; a follower never is the leader.

@@ -43,6 +43,8 @@ fn nemesis(entry: &schism_nemeses::Entry) -> NemesisEntry {
             Takes::Duration => Values::Duration,
             Takes::Share => Values::Share,
             Takes::Rate => Values::Rate,
+            Takes::Text => Values::Any,
+            Takes::Size => Values::Size(0),
             Takes::Files => Values::Files,
             Takes::Whole(least, most) => Values::Whole(least, most),
         };

@@ -64,8 +64,10 @@ impl BrokenMax {
         let before = Desired::of(in_force);
         for _ in 0..DRAWS {
             let fault = scheduled.nemesis.choose(view, &mut scheduled.random)?;
+            let rolls = fault.changes.iter().any(|change| matches!(change, Change::Roll { .. }));
             let changes_anything = Desired::of(in_force.iter().chain(&fault.changes)) != before;
-            if changes_anything && self.allows(&fault.changes, in_force, view.nodes) {
+            // One that rolls asks again for each node.
+            if rolls || (changes_anything && self.allows(&fault.changes, in_force, view.nodes)) {
                 return Some(fault);
             }
         }
@@ -73,10 +75,13 @@ impl BrokenMax {
     }
 }
 
-/// How many nodes are no use to the cluster: those that are down, stopped or no members, and those that do not have a whole way
+/// How many nodes are no use to the cluster: those that are down, stopped or no members, those whose disks or processes something
+/// is wrong with, and those that do not have a whole way
 /// there and back to a majority of all, themselves counted. Where no majority is up, a majority of those who are counts.
 pub fn broken(desired: &Desired, nodes: usize) -> usize {
-    let up: BTreeSet<Node> = (0..nodes).map(Node).filter(|node| desired.run(*node) == Run::Up).collect();
+    let spoilt = |node: &Node| desired.strains.contains_key(node) || desired.disks.contains_key(node);
+    let all = (0..nodes).map(Node);
+    let up: BTreeSet<Node> = all.filter(|node| desired.run(*node) == Run::Up && !spoilt(node)).collect();
     let whole = |from: Node, to: Node| {
         let link = desired.links.get(&(Endpoint::Node(from), Endpoint::Node(to)));
         link.is_none_or(|link| !is_cut(link))

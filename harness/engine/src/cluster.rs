@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Clock, Reading, Skew};
 use crate::disk::{self, Disk};
 use crate::link::{Cut, Link, Share, Traffic, Wrong};
+use crate::strain::{Strain, Strained, Strains};
 
 /// A node of the cluster, by its position; people see `n1`, `n2`, ….
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -135,6 +136,18 @@ pub enum Change {
         /// How.
         wrong: disk::Wrong,
     },
+    /// A node's processes are under strain.
+    Strain {
+        /// Which node's.
+        node: Node,
+        /// By what.
+        strain: Strain,
+    },
+    /// A node is restarted when its turn comes: all that are, one after the other, in this order.
+    Roll {
+        /// Which node.
+        node: Node,
+    },
     /// A node is no member of the cluster: taken out by request to the others, its daemon ended. It comes back empty.
     Removed {
         /// Which node.
@@ -153,6 +166,8 @@ pub struct Desired {
     pub starved: BTreeMap<Node, Share>,
     /// Nodes whose clocks are wrong, and how.
     pub clocks: BTreeMap<Node, Clock>,
+    /// Nodes whose processes are under strain, and by what.
+    pub strains: BTreeMap<Node, Strains>,
     /// Nodes whose disks are wrong, and how.
     pub disks: BTreeMap<Node, Disk>,
 }
@@ -174,6 +189,9 @@ impl Desired {
                 }
                 Change::Clock { node, skew } => desired.clocks.entry(node).or_default().join(skew),
                 Change::Disk { node, wrong } => desired.disks.entry(node).or_default().join(wrong),
+                Change::Strain { node, strain } => desired.strains.entry(node).or_default().join(strain),
+                // Whose turn it is changes with time: whoever steps it says so.
+                Change::Roll { .. } => {}
                 Change::Removed { node } => drop(desired.runs.insert(node, Run::Down)),
             }
         }
@@ -224,6 +242,8 @@ pub struct Daemon {
     pub starved: Duration,
     /// Its own clock, if that was ever skewed and can be read.
     pub clock: Option<Reading>,
+    /// What is seen of the strains that it is under.
+    pub strained: Strained,
 }
 
 /// A daemon that ended although it was wanted up.

@@ -8,7 +8,7 @@ use schism_history::{Edge, FaultEvent, Note, What};
 
 use crate::backend::{Backend, BackendError};
 use crate::budget::BrokenMax;
-use crate::cluster::{Change, Desired, Node};
+use crate::cluster::{Change, Desired, Node, Run};
 use crate::effect::{Around, effect};
 use crate::live::Live;
 use crate::membership;
@@ -16,6 +16,7 @@ use crate::nemesis::{Fault, Nemesis, View};
 use crate::plan::Window;
 use crate::random::Random;
 use crate::recorder::Recorder;
+use crate::rolling::Rolling;
 use crate::stop::Stop;
 use crate::target::{Choices, Target};
 
@@ -56,6 +57,8 @@ pub struct Disruption<'a> {
     pub choices: &'a Choices,
     /// How many nodes may be broken at once.
     pub broken_max: BrokenMax,
+    /// When it was made: steps are timed from here.
+    begun: Instant,
     active: BTreeMap<u32, Active>,
     next_id: u32,
     /// Nodes that no fault keeps out any more and that are not taken in again: they stay down.
@@ -69,6 +72,7 @@ struct Active {
     name: &'static str,
     fault: Fault,
     around: Around,
+    rolling: Rolling,
 }
 
 impl<'a> Disruption<'a> {
@@ -88,6 +92,7 @@ impl<'a> Disruption<'a> {
             live,
             choices,
             broken_max,
+            begun: Instant::now(),
             active: BTreeMap::new(),
             next_id: 0,
             outside: BTreeSet::new(),
@@ -115,7 +120,7 @@ impl<'a> Disruption<'a> {
             // A fault that took its time to begin lasts as long as planned all the same.
             let late =
                 open.get(&(who, which)).filter(|_| edge == Edge::End).map_or(Duration::ZERO, |fault| fault.1);
-            if !self.watch_until(start + at + late, over) {
+            if !self.watch_until(start + at + late, over)? {
                 break;
             }
             match edge {
@@ -131,7 +136,7 @@ impl<'a> Disruption<'a> {
                 }
             }
         }
-        while self.watch_until(Instant::now() + LOOK, over) {}
+        while self.watch_until(Instant::now() + LOOK, over)? {}
         self.heal()
     }
 
@@ -145,15 +150,16 @@ impl<'a> Disruption<'a> {
     }
 
     /// Waits, and writes down what dies meanwhile. Returns whether to go on.
-    fn watch_until(&mut self, moment: Instant, over: &Stop) -> bool {
+    fn watch_until(&mut self, moment: Instant, over: &Stop) -> Result<bool, BackendError> {
         loop {
             self.note_deaths();
+            self.roll()?;
             let now = Instant::now();
             if now >= moment {
-                return !over.requested();
+                return Ok(!over.requested());
             }
             if !over.sleep_until(moment.min(now + LOOK)) {
-                return false;
+                return Ok(false);
             }
         }
     }
@@ -176,7 +182,12 @@ impl<'a> Disruption<'a> {
         self.live.fault_begins(id, format!("{name} {}", fault.detail));
         let mut around = Around { before, ..Around::default() };
         let everybody = view.all();
-        self.active.insert(id, Active { name, fault, around: Around::default() });
+        let rolls = fault.changes.iter().filter_map(|change| match change {
+            Change::Roll { node } => Some(*node),
+            _ => None,
+        });
+        let rolling = Rolling::new(rolls.collect());
+        self.active.insert(id, Active { name, fault, around: Around::default(), rolling });
         for node in leaves {
             around.members[0] = everybody.clone();
             around.members[1] = self.take_out(node).unwrap_or_default();
@@ -218,10 +229,29 @@ impl<'a> Disruption<'a> {
         Ok(())
     }
 
+    /// Takes rolling restarts a step further, if it is time to.
+    fn roll(&mut self) -> Result<(), BackendError> {
+        let (target, nodes, limit) = (self.target, self.backend.nodes().to_vec(), self.broken_max);
+        let in_force = self.in_force();
+        let may_go_down = |node| {
+            let down = [Change::Run { node, run: Run::Down }];
+            limit.allows(&down, &in_force, nodes.len())
+        };
+        let is_ready = |node: Node| target.health(&nodes[node.0], ASK).is_ok_and(|health| health.ready);
+        let mut steps = false;
+        for active in self.active.values_mut() {
+            steps |= active.rolling.step(self.begun.elapsed(), may_go_down, is_ready);
+        }
+        if steps { self.backend.apply(&self.desired()) } else { Ok(()) }
+    }
+
     /// All that is wrong now.
     fn in_force(&self) -> Vec<Change> {
         let outside = self.outside.iter().map(|node| Change::Removed { node: *node });
-        self.active.values().flat_map(|active| active.fault.changes.iter().copied()).chain(outside).collect()
+        let rolled = self.active.values().filter_map(|active| active.rolling.down());
+        let down = rolled.map(|node| Change::Run { node, run: Run::Down });
+        let changes = self.active.values().flat_map(|active| active.fault.changes.iter().copied());
+        changes.chain(outside).chain(down).collect()
     }
 
     fn desired(&self) -> Desired {

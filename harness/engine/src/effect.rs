@@ -11,6 +11,8 @@ use crate::clock::{Skew, shown};
 use crate::cluster::{Change, Daemon, Node, Observation, Pair, Run};
 use crate::disk;
 use crate::link::{Cut, Traffic, Wrong};
+use crate::rolling;
+use crate::strain::{Strain, felt};
 
 /// What was observed around one fault.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +37,8 @@ pub fn effect(changes: &[Change], around: &Around) -> Effect {
     let mut clocks: Vec<(Node, Skew)> = Vec::new();
     let mut starved: Vec<Node> = Vec::new();
     let mut removed: Vec<Node> = Vec::new();
+    let mut strains: Vec<(Node, Strain)> = Vec::new();
+    let mut rolled: Vec<Node> = Vec::new();
     let mut disks: Vec<(Node, disk::Wrong)> = Vec::new();
     for change in changes {
         match *change {
@@ -47,6 +51,8 @@ pub fn effect(changes: &[Change], around: &Around) -> Effect {
             Change::Starve { node, .. } => starved.push(node),
             Change::Clock { node, skew } => clocks.push((node, skew)),
             Change::Disk { node, wrong } => disks.push((node, wrong)),
+            Change::Strain { node, strain } => strains.push((node, strain)),
+            Change::Roll { node } => rolled.push(node),
             Change::Removed { node } => removed.push(node),
         }
     }
@@ -60,6 +66,13 @@ pub fn effect(changes: &[Change], around: &Around) -> Effect {
     proofs.extend(runs.into_iter().map(|(node, run)| of_run(node, run, around)));
     proofs.extend(starved.into_iter().map(|node| of_starving(node, around)));
     proofs.extend(disks.into_iter().map(|(node, wrong)| of_disk(node, wrong, around)));
+    if !rolled.is_empty() {
+        proofs.push(rolling::effect(&rolled, &around.before, &around.ending));
+    }
+    proofs.extend(strains.into_iter().map(|(node, strain)| {
+        let daemon = |seen: &Observation| seen.daemons.get(node.0).copied().flatten();
+        felt(node, strain, [&around.before, &around.begun, &around.ending].map(daemon))
+    }));
     proofs.extend(clocks.into_iter().map(|(node, skew)| of_clock(node, skew, around)));
     Effect {
         bit: !proofs.is_empty() && proofs.iter().all(|proof| proof.bit),
@@ -241,6 +254,7 @@ mod tests {
     use crate::clock::Reading;
     use crate::cluster::Endpoint;
     use crate::link::{Delay, Loss, Reorder, Share};
+    use crate::strain::Strained;
 
     const PAIR: Pair = (Endpoint::Node(Node(0)), Endpoint::Clients);
 
@@ -248,7 +262,14 @@ mod tests {
         let cpu = Duration::from_millis(cpu_ms);
         Observation {
             dropped: BTreeMap::from([(PAIR, dropped)]),
-            daemons: vec![pid.map(|pid| Daemon { pid, cpu, stopped, starved: Duration::ZERO, clock: None })],
+            daemons: vec![pid.map(|pid| Daemon {
+                pid,
+                cpu,
+                stopped,
+                starved: Duration::ZERO,
+                clock: None,
+                strained: Strained::default(),
+            })],
             ..Observation::default()
         }
     }

@@ -104,7 +104,8 @@ fn with_settings(name: &str, about: &str, settings: &[schism_engine::target::Set
 }
 
 fn nemesis(entry: &schism_nemeses::Entry) -> Vec<Line> {
-    let mut lines = vec![(entry.name.to_string(), entry.about.to_string())];
+    let undone = schism_nemeses::undone_by(entry.name);
+    let mut lines = vec![(entry.name.to_string(), format!("{}; undone by: {undone}", entry.about))];
     for setting in entry.settings {
         let words = match setting.takes {
             Takes::Words(words) => format!("; one of {}", words.join(", ")),

@@ -44,6 +44,7 @@ pub fn run(name: &str) -> ExitCode {
         .chain(crate::links::CASES)
         .chain(crate::clocks::CASES)
         .chain(crate::disks::CASES)
+        .chain(crate::strains::CASES)
         .find(|(known, _)| *known == name)
         .expect("the runner knows its cases");
     case();

@@ -38,7 +38,12 @@ pub fn main() -> ExitCode {
         }
     });
     for stream in listener.incoming() {
-        let (stream, socket) = (stream.expect("a connection"), socket.clone());
+        // Where there is no descriptor left there may be one later.
+        let Ok(stream) = stream else {
+            thread::sleep(Duration::from_millis(1));
+            continue;
+        };
+        let socket = socket.clone();
         let (datagrams, descriptors) = (datagrams.clone(), descriptors.clone());
         thread::spawn(move || converse(&stream, &socket, &datagrams, &descriptors));
     }
@@ -76,6 +81,27 @@ fn converse(stream: &TcpStream, socket: &UdpSocket, datagrams: &Datagrams, descr
             ["read", path] => fs::read_to_string(path).unwrap_or_else(|e| e.to_string()).replace('\n', ";"),
             ["write", path] => fs::write(path, "1").map_or_else(|e| e.to_string(), |()| "written".into()),
             ["offspring"] => offspring(),
+            ["spin", name] => {
+                let (begins, begun) = std::sync::mpsc::channel();
+                let spin = move || {
+                    begins.send(()).expect("somebody waits");
+                    let mut sum = 0u64;
+                    loop {
+                        sum = std::hint::black_box(sum.wrapping_add(1));
+                    }
+                };
+                thread::Builder::new().name(name.into()).spawn(spin).expect("a thread");
+                // It has its name from its beginning on.
+                begun.recv().expect("it begins");
+                "spinning".into()
+            }
+            ["allocate", mebibytes] => {
+                let bytes = mebibytes.parse::<usize>().expect("a number") << 20;
+                let mut room = Vec::<u8>::new();
+                let made = room.try_reserve_exact(bytes);
+                std::hint::black_box(&mut room);
+                if made.is_ok() { "allocated".into() } else { "refused".into() }
+            }
             ["spin"] => {
                 thread::spawn(|| {
                     let mut sum = 0u64;

@@ -9,6 +9,7 @@ use schism_engine::backend::{Backend, BackendError};
 use schism_engine::clock::Skew;
 use schism_engine::cluster::{Change, Desired, Node, Run};
 use schism_engine::link::{Cut, Delay, Loss, Share, Wrong};
+use schism_engine::strain::{Name, Strain};
 
 use crate::host::Host;
 use crate::runner::{As, Runner};
@@ -48,6 +49,11 @@ pub fn victim() -> ExitCode {
         run(2, Run::Down),
         Change::Clock { node: Node(0), skew: Skew::Jump(3_600_000_000_000) },
         Change::Starve { node: Node(4), left: Share::percent(10) },
+        Change::Strain { node: Node(0), strain: Strain::Storm(Duration::from_millis(50)) },
+        Change::Strain { node: Node(3), strain: Strain::Thread(Name::default()) },
+        Change::Strain { node: Node(3), strain: Strain::Files(0) },
+        Change::Strain { node: Node(4), strain: Strain::Memory(1 << 20) },
+        Change::Strain { node: Node(4), strain: Strain::Disconnect(Duration::from_millis(50)) },
         link(slow),
         link(Wrong::Loss(Loss::Random(Share::percent(10)))),
         link(Wrong::Cut(Cut::Reset)),

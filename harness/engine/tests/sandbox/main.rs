@@ -22,6 +22,8 @@ mod links;
 mod runner;
 #[cfg(target_os = "linux")]
 mod stage;
+#[cfg(target_os = "linux")]
+mod strains;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {

@@ -88,6 +88,7 @@ pub fn main(filters: &[&str]) -> ExitCode {
             .chain(crate::links::CASES)
             .chain(crate::clocks::CASES)
             .chain(crate::disks::CASES)
+            .chain(crate::strains::CASES)
             .filter(|(name, _)| wanted(name))
         {
             note(user, name, judge(&runner.command(user, &[CASE, name]).output().expect("running a case")));

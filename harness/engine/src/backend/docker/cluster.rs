@@ -19,6 +19,7 @@ use super::{DATA, Options, Reach, Way, clean, containers, exec, network};
 use crate::backend::{Backend, BackendError, ClientNetwork};
 use crate::cluster::{Daemon, Death, Desired, Endpoint, Node, NodeSpec, Observation, Pair, Program, Run};
 use crate::link::Link;
+use crate::strain::Strained;
 
 /// How many nodes a network has addresses for.
 const MOST_NODES: usize = 99;
@@ -288,10 +289,11 @@ impl Backend for Docker {
     fn apply(&mut self, desired: &Desired) -> Result<(), BackendError> {
         self.look();
         let sandboxed = desired.clocks.keys().chain(desired.starved.keys()).chain(desired.disks.keys());
+        let sandboxed = sandboxed.chain(desired.strains.keys());
         if let Some(node) = sandboxed.into_iter().next() {
             return Err(BackendError::Unsupported {
                 problem: format!(
-                    "{node}: clocks cannot be skewed in docker yet, nor nodes starved, nor disks spoilt"
+                    "{node}: clocks cannot be skewed in docker yet, nor nodes starved or strained, nor disks spoilt"
                 ),
                 remedy: "run it with --backend sandbox".into(),
             });
@@ -346,6 +348,7 @@ impl Backend for Docker {
                 stopped: one.stopped,
                 starved: Duration::ZERO,
                 clock: None,
+                strained: Strained::default(),
             }));
         }
         Ok(observation)

@@ -9,6 +9,7 @@ pub mod clock;
 #[cfg(not(target_arch = "x86_64"))]
 #[path = "clock/elsewhere.rs"]
 pub mod clock;
+pub mod connections;
 pub mod cuts;
 mod datagram;
 pub mod disk;

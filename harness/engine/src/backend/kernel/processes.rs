@@ -113,6 +113,23 @@ fn cpu(pid: i32) -> Option<Duration> {
     (result == 0).then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }
 
+/// Processor time of one thread: to the nanosecond where the kernel counts that for schedulers, else in its own ticks.
+pub fn thread_cpu(pid: i32, id: i32) -> Option<Duration> {
+    let place = format!("/proc/{pid}/task/{id}");
+    let exact = fs::read_to_string(format!("{place}/schedstat")).ok();
+    if let Some(ns) = exact.as_ref().and_then(|text| text.split(' ').next()?.parse().ok()) {
+        return Some(Duration::from_nanos(ns));
+    }
+    ticks(&fs::read_to_string(format!("{place}/stat")).ok()?)
+}
+
+/// Time in user and in system mode, the twelfth and thirteenth word after the name in parentheses.
+fn ticks(stat: &str) -> Option<Duration> {
+    let words: Vec<&str> = stat.get(stat.rfind(')')? + 2..)?.split(' ').collect();
+    let ticks: u32 = words.get(11)?.parse::<u32>().ok()? + words.get(12)?.parse::<u32>().ok()?;
+    Some(Duration::from_millis(10) * ticks)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +138,16 @@ mod tests {
     fn the_state_is_found_behind_any_name() {
         assert_eq!(state(b"7 (a) R b) T 1 7"), Some(b'T'));
         assert_eq!(state(b""), None);
+    }
+
+    #[test]
+    fn a_threads_time_is_counted_in_both_ways() {
+        let stat = "7 (a) R b) S 1 7 7 0 -1 4194560 1 2 3 4 120 34 0 0 20 0 1 0 5 6 7";
+        assert_eq!(ticks(stat), Some(Duration::from_millis(1540)));
+        assert_eq!(ticks("7 (a"), None);
+        let own = std::process::id() as i32;
+        assert!(thread_cpu(own, own).is_some());
+        assert_eq!(thread_cpu(own, i32::MAX - 1), None, "nobody");
     }
 
     #[test]

@@ -23,6 +23,7 @@ use super::execs::{self, Execs};
 use super::processes;
 use super::protocol::{Command, Exit, Furniture, Message, Reply, receive, send};
 use super::starving::Starving;
+use super::straining::Straining;
 use super::system::{check, die_with_parent, mount, socket_pair};
 
 /// Where the agent finds its end of the lifeline.
@@ -49,6 +50,9 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// A daemon's program, its arguments and its environment.
+type Started = (Option<PathBuf>, Vec<String>, Vec<(String, String)>);
+
 struct Agent {
     name: String,
     lifeline: OwnedFd,
@@ -58,6 +62,9 @@ struct Agent {
     starts: u32,
     clocks: Clocks,
     starving: Starving,
+    straining: Straining,
+    /// What the daemon was started by.
+    program: Option<Started>,
     disks: Disks,
     execs: Option<Execs>,
 }
@@ -86,6 +93,8 @@ fn serve() -> io::Result<()> {
         starts: 0,
         clocks: Clocks::default(),
         starving: Starving::default(),
+        straining: Straining::default(),
+        program: None,
         disks: Disks::new(DATA),
         execs: None,
     };
@@ -97,7 +106,8 @@ impl Agent {
     fn run(&mut self) -> io::Result<()> {
         loop {
             // Rounded up: waking too early would mean waking twice.
-            let patience = self.clocks.until_due().into_iter().chain(self.starving.until_due()).min();
+            let dues = [self.clocks.until_due(), self.starving.until_due(), self.straining.until_due()];
+            let patience = dues.into_iter().flatten().min();
             let patience = patience.map_or(-1, |due| due.as_millis() as i32 + 1);
             let mut fds =
                 [self.lifeline.as_raw_fd(), self.children.as_raw_fd(), self.listener()].map(readable);
@@ -108,6 +118,10 @@ impl Agent {
             self.reap()?;
             self.clocks.renew();
             self.starving.turn()?;
+            self.straining.disconnect()?;
+            if self.straining.strikes() {
+                self.start_again()?;
+            }
             match fds[2].revents {
                 0 => {}
                 revents if revents & libc::POLLIN != 0 => self.new_program()?,
@@ -127,7 +141,8 @@ impl Agent {
             Command::Start { file, arguments, environment } => {
                 // A daemon may have ended and left others behind: they hold its ports and files.
                 self.kill_all()?;
-                self.start(file, &arguments, &environment)?;
+                self.start(file.as_deref(), &arguments, &environment)?;
+                self.program = Some((file, arguments, environment));
             }
             Command::Kill => {
                 self.kill_all()?;
@@ -135,9 +150,14 @@ impl Agent {
             }
             Command::Pause => {
                 self.starving.pause();
+                self.straining.paused = true;
                 processes::stop_all()?;
             }
-            Command::Resume => self.starving.resume()?,
+            Command::Resume => {
+                self.straining.paused = false;
+                self.starving.resume()?;
+            }
+            Command::Strain(strains) => self.straining.set(strains, self.daemon)?,
             Command::Starve(left) => self.starving.set(left)?,
             Command::Clock(clock) => self.clocks.set(clock)?,
             Command::Disk(disk) => {
@@ -152,25 +172,41 @@ impl Agent {
                 // One that is stopped cannot look at its clock.
                 let clock = measured.as_ref().filter(|one| !one.stopped);
                 let clock = clock.and_then(|one| self.clocks.read(one.pid as i32));
-                let work = self.disks.work().clone();
-                return Ok(Reply::Measured(measured, self.starving.kept(), clock, work));
+                let work = self.disks.work().clone().into();
+                let strained = self.straining.seen(self.daemon, self.starts).into();
+                return Ok(Reply::Measured(measured, self.starving.kept(), clock, work, strained));
             }
         }
         Ok(Reply::Done)
     }
 
+    /// Kills the daemon and starts it as it was, if it runs.
+    fn start_again(&mut self) -> io::Result<()> {
+        self.reap()?;
+        if self.daemon.is_none() {
+            return Ok(());
+        }
+        let Some(program) = self.program.take() else { return Ok(()) };
+        self.kill_all()?;
+        self.disks.at_rest()?;
+        let (file, arguments, environment) = &program;
+        let started = self.start(file.as_deref(), arguments, environment);
+        self.program = Some(program);
+        started
+    }
+
     fn start(
         &mut self,
-        file: Option<PathBuf>,
+        file: Option<&Path>,
         arguments: &[String],
         environment: &[(String, String)],
     ) -> io::Result<()> {
         self.starts += 1;
-        let shown = file.as_deref().unwrap_or(Path::new("schism")).display().to_string();
+        let shown = file.unwrap_or(Path::new("schism")).display().to_string();
         let line =
             format!("--- schism: {}, start {}: {shown} {}\n", self.name, self.starts, arguments.join(" "));
         self.log.write_all(line.as_bytes())?;
-        let mut command = std::process::Command::new(file.as_deref().unwrap_or(Path::new("/proc/self/exe")));
+        let mut command = std::process::Command::new(file.unwrap_or(Path::new("/proc/self/exe")));
         if file.is_none() {
             command.arg0("schism");
         }
@@ -238,6 +274,7 @@ impl Agent {
         self.reap()?;
         self.daemon = None;
         self.starving.end();
+        self.straining.killed();
         processes::signal_all(libc::SIGKILL)?;
         // SAFETY: a null status is allowed. Whoever has no parent left is our child, so this ends only when all are gone.
         while unsafe { libc::waitpid(-1, std::ptr::null_mut(), 0) } > 0 {}

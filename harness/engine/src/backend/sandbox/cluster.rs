@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::cluster::{Daemon, Death, Desired, Endpoint, Node, NodeSpec, Observation, Program, Run};
 use crate::disk::Disk;
 use crate::link::Share;
+use crate::strain::Strains;
 
 /// A cluster in namespaces of this machine. Dropping it takes everything down but the folder.
 pub struct Sandbox {
@@ -44,6 +45,7 @@ struct Member {
     run: Run,
     clock: Clock,
     disk: Disk,
+    strains: Strains,
     left: Option<Share>,
     deaths: Vec<Exit>,
 }
@@ -103,6 +105,7 @@ impl Sandbox {
             run: Run::Down,
             clock: Clock::default(),
             disk: Disk::default(),
+            strains: Strains::default(),
             left: None,
             deaths: Vec::new(),
         };
@@ -178,10 +181,16 @@ impl Backend for Sandbox {
             let clock = (clock != member.clock).then_some(Command::Clock(clock));
             let disk = desired.disks.get(&Node(index)).cloned().unwrap_or_default();
             let disk = (disk != member.disk).then_some(Command::Disk(disk));
+            let strains = desired.strains.get(&Node(index)).copied().unwrap_or_default();
+            let strain = (strains != member.strains).then_some(Command::Strain(strains));
             let left = desired.starved.get(&Node(index)).copied();
             let starve = (left != member.left).then_some(Command::Starve(left));
-            for command in
-                clock.into_iter().chain(disk).chain(starve).chain(commands(member.run, wanted, program))
+            for command in clock
+                .into_iter()
+                .chain(disk)
+                .chain(strain)
+                .chain(starve)
+                .chain(commands(member.run, wanted, program))
             {
                 match member.agent.send(&command) {
                     Ok(()) => open.push((index, After::of(&command))),
@@ -199,6 +208,7 @@ impl Backend for Sandbox {
                 (Ok(_), After::Clock(clock)) => member.clock = clock,
                 (Ok(_), After::Starve(left)) => member.left = left,
                 (Ok(_), After::Disk(disk)) => member.disk = disk,
+                (Ok(_), After::Strain(strains)) => member.strains = strains,
                 (Err(error), after) => {
                     if let After::Run { refused, .. } = after {
                         member.run = refused;
@@ -224,7 +234,7 @@ impl Backend for Sandbox {
         let answers: Vec<_> = self.members.iter_mut().map(|member| member.agent.reply()).collect();
         let (mut daemons, mut disks) = (Vec::new(), Vec::new());
         for answer in answers {
-            let Reply::Measured(measured, starved, clock, work) = answer? else {
+            let Reply::Measured(measured, starved, clock, work, strained) = answer? else {
                 unreachable!("measuring is answered by what was measured")
             };
             daemons.push(measured.map(|one| Daemon {
@@ -233,8 +243,9 @@ impl Backend for Sandbox {
                 stopped: one.stopped,
                 starved,
                 clock,
+                strained: *strained,
             }));
-            disks.push(work);
+            disks.push(*work);
         }
         Ok(Observation { dropped, traffic, daemons, disks })
     }
@@ -316,6 +327,8 @@ enum After {
     Starve(Option<Share>),
     /// What its disk is when that was done.
     Disk(Disk),
+    /// What its processes are under when that was done.
+    Strain(Strains),
     /// What its clock is when that was done. When it was refused, it is asked again next time.
     Clock(Clock),
 }
@@ -331,6 +344,7 @@ impl After {
             Command::Starve(left) => return After::Starve(*left),
             Command::Clock(clock) => return After::Clock(*clock),
             Command::Disk(disk) => return After::Disk(disk.clone()),
+            Command::Strain(strains) => return After::Strain(*strains),
             Command::Measure => {
                 unreachable!("measuring changes nothing and is not part of a change of state")
             }

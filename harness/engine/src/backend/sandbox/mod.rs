@@ -14,7 +14,7 @@ use std::time::Duration;
 
 // What its files ask of the kernel, under short names.
 #[cfg(target_os = "linux")]
-use super::kernel::{clock, cuts, disk, execs, matrix, netlink, processes, system};
+use super::kernel::{clock, connections, cuts, disk, execs, matrix, netlink, processes, system};
 
 #[cfg(target_os = "linux")]
 mod agent;
@@ -36,6 +36,8 @@ mod protocol;
 mod remedy;
 #[cfg(target_os = "linux")]
 mod starving;
+#[cfg(target_os = "linux")]
+mod straining;
 #[cfg(not(target_os = "linux"))]
 mod stub;
 #[cfg(target_os = "linux")]

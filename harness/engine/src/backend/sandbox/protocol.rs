@@ -16,6 +16,7 @@ use crate::backend::kernel::processes::Measured;
 use crate::clock::{Clock, Reading};
 use crate::disk::{Disk, Work};
 use crate::link::Share;
+use crate::strain::{Strained, Strains};
 
 /// The longest packet: what a socket's default buffer holds, so arguments and environment are far below.
 const LONGEST: usize = 192 * 1024;
@@ -46,6 +47,8 @@ pub(super) enum Command {
     Resume,
     /// Leave them all no more than this share of the time, or all of it.
     Starve(Option<Share>),
+    /// Put the daemon under this strain, or under none.
+    Strain(Strains),
     /// Make everybody's clock this wrong, or right.
     Clock(Clock),
     /// Make the disk this wrong, or right.
@@ -69,8 +72,8 @@ pub(super) enum Reply {
     /// It is done.
     Done,
     /// How the daemon is, `None` where none runs, for how long it was starved, what its own clock shows, and what became of
-    /// its disk.
-    Measured(Option<Measured>, Duration, Option<Reading>, Work),
+    /// its disk, and what is seen of its strains.
+    Measured(Option<Measured>, Duration, Option<Reading>, Box<Work>, Box<Strained>),
 }
 
 /// How a daemon ended.

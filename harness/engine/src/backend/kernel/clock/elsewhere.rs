@@ -45,6 +45,17 @@ impl Clocks {
     }
 }
 
+/// Holds nobody.
+///
+/// # Errors
+/// Always.
+pub fn keep(_pid: i32, _id: i32) -> io::Result<Option<i32>> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "threads can be held on x86-64 only"))
+}
+
+/// There is nobody to let go.
+pub fn let_go(_id: i32, _signal: i32) {}
+
 /// Says why not.
 ///
 /// # Errors

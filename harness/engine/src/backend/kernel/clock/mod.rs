@@ -31,6 +31,7 @@ use page::{
     fresh,
 };
 use trace::Held;
+pub use trace::{keep, let_go};
 use vdso::{Vdso, function, position};
 
 /// How often a reading is made: the one that took the least time is the most exact.

@@ -6,6 +6,7 @@
 use std::fs;
 use std::io;
 use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::arch::{BEHIND_TRAP, Registers, SYSTEM_CALL};
@@ -22,6 +23,29 @@ const GET_SIGNAL_MASK: libc::c_uint = 0x420a;
 const SET_SIGNAL_MASK: libc::c_uint = 0x420b;
 /// Everything waits while we run something, but the trap that ends it: a blocked one would reset its handler.
 const ALL_BUT_TRAP: u64 = !(1 << (libc::SIGTRAP - 1));
+
+/// The one thread that is held for longer than a moment, or 0. Whoever holds its process finds it held, and leaves it so.
+static KEPT: AtomicI32 = AtomicI32::new(0);
+
+/// Holds a thread until it is let go, and gives the signal that is on its way to it; nothing if it has ended.
+///
+/// # Errors
+/// When the kernel refuses, or it does not stop in time.
+pub fn keep(pid: i32, id: i32) -> io::Result<Option<i32>> {
+    let held = hold(pid, id)?;
+    if held.is_some() {
+        KEPT.store(id, Ordering::Relaxed);
+    }
+    Ok(held.map(|thread| thread.signal))
+}
+
+/// Lets it go on, if it still lives. None has the id 0.
+pub fn let_go(id: i32, signal: i32) {
+    KEPT.store(0, Ordering::Relaxed);
+    if id != 0 {
+        let _ = request(libc::PTRACE_DETACH, id, signal);
+    }
+}
 
 /// A process, or one thread of it, that is held. Dropping it lets it go on.
 pub(super) struct Held {
@@ -148,7 +172,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        for thread in &self.threads {
+        for thread in self.threads.iter().filter(|thread| thread.id != KEPT.load(Ordering::Relaxed)) {
             // It may have been killed meanwhile.
             let _ = request(libc::PTRACE_DETACH, thread.id, thread.signal);
         }
@@ -162,6 +186,9 @@ fn threads(pid: i32) -> io::Result<Vec<i32>> {
 
 /// Stops a thread; nothing if it has ended.
 fn hold(pid: i32, id: i32) -> io::Result<Option<Thread>> {
+    if id == KEPT.load(Ordering::Relaxed) {
+        return Ok((!is_dead(pid, id)).then_some(Thread { id, signal: 0 }));
+    }
     match seize(pid, id) {
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(None),
         seized => seized?,
