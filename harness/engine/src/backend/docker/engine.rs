@@ -13,6 +13,8 @@ use bollard::errors::Error;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+#[cfg(unix)]
+use super::ssh::{self, Destination};
 use crate::backend::BackendError;
 
 /// The oldest API that has all that is asked for: that of Docker 19.03.
@@ -50,16 +52,6 @@ impl Engine {
     /// # Errors
     /// As [`Engine::connect`].
     pub fn connect_to(host: &str) -> Result<Self, BackendError> {
-        // The client would take the port for a part of the name.
-        if let Some((name, port)) = host.strip_prefix("ssh://").and_then(|rest| rest.rsplit_once(':')) {
-            let name = name.rsplit_once('@').map_or(name, |(_, name)| name);
-            return Err(BackendError::Unsupported {
-                problem: format!("the docker engine at {host} cannot be reached: no port can stand there"),
-                remedy: format!(
-                    "write `Port {port}` below `Host {name}` into ~/.ssh/config, and leave it out here"
-                ),
-            });
-        }
         let failed = BackendError::system("starting the docker client");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let handle = runtime.handle().clone();
@@ -69,9 +61,8 @@ impl Engine {
         let thread = thread.map_err(BackendError::system("starting a thread"))?;
         let docker = {
             let _inside = handle.enter();
-            bollard::Docker::connect_with_host(host)
+            client(host)?
         };
-        let docker = docker.map_err(|error| unreachable(host, &error.to_string()))?;
         let version = String::new();
         let mut engine =
             Engine { docker, handle, host: host.into(), version, stay: Some(stay), thread: Some(thread) };
@@ -149,6 +140,11 @@ impl Engine {
         let place = rest.split('/').next().unwrap_or_default();
         let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
         let name = place.rsplit_once(':').map_or(place, |(name, _)| name).trim_matches(['[', ']']);
+        #[cfg(unix)]
+        let meant =
+            self.host.strip_prefix("ssh://").and_then(|place| Destination::parse(place).ok()?.machine());
+        #[cfg(unix)]
+        let name = meant.as_deref().unwrap_or(name);
         let failed = || BackendError::system(format!("finding the address of {name}"));
         let mut found = (name, 0).to_socket_addrs().map_err(failed())?;
         found
@@ -205,9 +201,21 @@ fn next_step(message: &str) -> Option<String> {
     None
 }
 
+/// A client for the engine there, which has not been asked anything yet.
+fn client(host: &str) -> Result<bollard::Docker, BackendError> {
+    let made = match host.strip_prefix("ssh://") {
+        #[cfg(unix)]
+        Some(place) => ssh::client(Destination::parse(place).map_err(|why| unreachable(host, why))?),
+        _ => bollard::Docker::connect_with_host(host),
+    };
+    made.map_err(|error| unreachable(host, &error.to_string()))
+}
+
 fn unreachable(host: &str, why: &str) -> BackendError {
     let denied = why.to_lowercase().contains("permission denied");
-    let remedy = if denied {
+    let remedy = if host.starts_with("ssh://") {
+        "see that `ssh` gets there without asking for anything, and finds a `docker` that may be used"
+    } else if denied {
         "join the group `docker`, or run as root"
     } else {
         "start it (`systemctl start docker`, or `apt-get install docker.io`), or set DOCKER_HOST to another; \

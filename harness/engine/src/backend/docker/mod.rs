@@ -27,6 +27,8 @@ mod probe;
 mod protocol;
 #[cfg(target_os = "linux")]
 mod sidecar;
+#[cfg(unix)]
+mod ssh;
 mod subnet;
 
 use std::path::PathBuf;
