@@ -97,7 +97,7 @@ pub struct Place {
 }
 
 impl Place {
-    fn address(&self, endpoint: Endpoint) -> Ipv4Addr {
+    pub(super) fn address(&self, endpoint: Endpoint) -> Ipv4Addr {
         match endpoint {
             Endpoint::Clients => self.clients,
             Endpoint::Node(node) => self.nodes[node.0],
@@ -362,12 +362,12 @@ pub(super) fn expression(rule: &mut Writer, name: &str, data: impl FnOnce(&mut W
 
 fn begin() -> Batch {
     let mut batch = Batch::default();
-    batch.push(BATCH_BEGIN, 0, "beginning a transaction", &[0, 0, 0, SUBSYSTEM as u8]);
+    batch.edge(BATCH_BEGIN, "beginning a transaction", &[0, 0, 0, SUBSYSTEM as u8]);
     batch
 }
 
 fn end(mut batch: Batch) -> Batch {
-    batch.push(BATCH_END, 0, "ending a transaction", &[0, 0, 0, SUBSYSTEM as u8]);
+    batch.edge(BATCH_END, "ending a transaction", &[0, 0, 0, SUBSYSTEM as u8]);
     batch
 }
 

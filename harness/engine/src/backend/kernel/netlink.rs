@@ -29,7 +29,8 @@ pub struct Netlink {
 #[derive(Default)]
 pub struct Batch {
     bytes: Vec<u8>,
-    last: usize,
+    /// Where the message is that is to be acknowledged, and its number.
+    last: Option<(usize, u32)>,
     count: u32,
     what: Vec<String>,
 }
@@ -45,7 +46,16 @@ pub struct Answer {
 impl Batch {
     /// Adds a message; `what` names it in an error.
     pub fn push(&mut self, kind: u16, flags: u16, what: impl Into<String>, body: &[u8]) {
-        self.last = self.bytes.len();
+        self.last = Some((self.bytes.len(), self.count + 1));
+        self.add(kind, flags, what, body);
+    }
+
+    /// Adds a message that only says where a transaction begins or ends: Linux 6.1, say, does not answer those.
+    pub fn edge(&mut self, kind: u16, what: &str, body: &[u8]) {
+        self.add(kind, 0, what, body);
+    }
+
+    fn add(&mut self, kind: u16, flags: u16, what: impl Into<String>, body: &[u8]) {
         self.count += 1;
         self.what.push(what.into());
         let length = (HEADER + body.len()) as u32;
@@ -63,13 +73,13 @@ impl Batch {
         &self.bytes
     }
 
-    /// Makes the last message the one that is acknowledged.
-    fn ask(&mut self) {
-        if self.count > 0 {
-            let at = self.last + 6;
-            let flags = u16::from_ne_bytes([self.bytes[at], self.bytes[at + 1]]) | ACKNOWLEDGE;
-            self.bytes[at..at + 2].copy_from_slice(&flags.to_ne_bytes());
-        }
+    /// Makes the last message the one that is acknowledged, and says which that is.
+    fn ask(&mut self) -> Option<u32> {
+        let (at, number) = self.last?;
+        let at = at + 6;
+        let flags = u16::from_ne_bytes([self.bytes[at], self.bytes[at + 1]]) | ACKNOWLEDGE;
+        self.bytes[at..at + 2].copy_from_slice(&flags.to_ne_bytes());
+        Some(number)
     }
 }
 
@@ -89,16 +99,13 @@ impl Netlink {
     /// # Errors
     /// The first refusal, in the words of the message concerned.
     pub fn transact(&mut self, mut batch: Batch) -> io::Result<()> {
-        if batch.count == 0 {
-            return Ok(());
-        }
-        batch.ask();
+        let Some(asked) = batch.ask() else { return Ok(()) };
         self.socket.send(&batch.bytes, 0)?;
         let mut acknowledged = false;
         self.read(|sequence, answer| {
             if answer.kind == ERROR {
                 refusal(&batch.what, sequence, &answer.body)?;
-                acknowledged |= sequence == batch.count;
+                acknowledged |= sequence == asked;
             }
             Ok(true)
         })?;

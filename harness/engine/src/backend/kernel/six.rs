@@ -101,7 +101,7 @@ fn creation(table: &str, flags: u32) -> Batch {
     const END: u16 = 17;
     let mut batch = Batch::default();
     let edge = [0, 0, 0, SUBSYSTEM as u8];
-    batch.push(BEGIN, 0, "beginning a transaction", &edge);
+    batch.edge(BEGIN, "beginning a transaction", &edge);
     let mut push = |kind: u16, flags: u16, what: &str, body: &Writer| {
         let message = [&[FAMILY_IPV6, 0, 0, 0], &body.0[..]].concat();
         batch.push(SUBSYSTEM << 8 | kind, flags, what, &message);
@@ -130,6 +130,6 @@ fn creation(table: &str, flags: u32) -> Batch {
         Treatment::Drop.act(rule);
     });
     push(6, CREATE | APPEND, "making the rule", &body);
-    batch.push(END, 0, "ending a transaction", &edge);
+    batch.edge(END, "ending a transaction", &edge);
     batch
 }
