@@ -23,12 +23,14 @@ mod rot;
 mod starve;
 mod who;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use schism_engine::link::Share;
-use schism_engine::nemesis::Nemesis;
+use schism_engine::cluster::{Change, Node};
+use schism_engine::link::{Share, Wrong};
+use schism_engine::nemesis::{Nemesis, View};
 use schism_engine::plan;
+use schism_engine::random::Random;
 
 /// What the command line and the plan need to know of a nemesis.
 pub struct Entry {
@@ -112,20 +114,20 @@ pub fn needs_membership(name: &str) -> bool {
     name == membership::ENTRY.name
 }
 
-/// Whether it does more to packets than to stop them.
-pub fn shapes(name: &str, settings: &Settings) -> bool {
-    let links = [
-        delay::ENTRY,
-        loss::ENTRY,
-        rate::ENTRY,
-        duplicate::ENTRY,
-        reorder::ENTRY,
-        corrupt::ENTRY,
-        mtu::ENTRY,
-    ];
-    let partition = name == partition::ENTRY.name;
-    let partly = value(settings, "by", "drop") == "flapping" || settings.contains_key("port");
-    (partition && partly) || links.iter().any(|entry| entry.name == name)
+/// What it does to packets besides stopping them all.
+pub fn shapes(name: &str, settings: &Settings) -> Vec<Wrong> {
+    let Some(entry) = named(name) else { return Vec::new() };
+    // Which nodes it strikes makes no difference, if it strikes any.
+    let cluster = View { nodes: 99, leader: Some(Node(0)) };
+    let fault = (entry.make)(settings).choose(&cluster, &mut Random::of(0, name));
+    let wrong = |change: Change| match change {
+        Change::Link { wrong: Wrong::Cut(_), .. } => None,
+        Change::Link { wrong, .. } => Some(wrong),
+        _ => None,
+    };
+    let wrongs: BTreeSet<Wrong> =
+        fault.into_iter().flat_map(|fault| fault.changes).filter_map(wrong).collect();
+    wrongs.into_iter().collect()
 }
 
 /// Who undoes its faults when we are killed: the kernel, which takes back what is ours; a lease that runs out; or nobody, where
@@ -176,10 +178,7 @@ fn whole(settings: &Settings, name: &str, default: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use schism_engine::cluster::Change;
-    use schism_engine::link::{Delay, Loss, Reorder, Spread, Wrong};
-    use schism_engine::nemesis::View;
-    use schism_engine::random::Random;
+    use schism_engine::link::{Delay, Loss, Reorder, Spread};
 
     use super::*;
 
@@ -221,6 +220,13 @@ mod tests {
         ];
         for (name, settings, wrong, words) in cases {
             assert_eq!(done(name, settings), (*wrong, (*words).to_owned()), "{name} {settings:?}");
+            let settings = settings.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+            assert_eq!(shapes(name, &settings), [*wrong], "{name} {settings:?}");
+        }
+        let flapping = [("by".to_owned(), "flapping".to_owned())].into();
+        assert!(matches!(shapes("partition", &flapping)[..], [Wrong::Flap(_)]));
+        for (name, settings) in [("partition", Settings::new()), ("kill", Settings::new())] {
+            assert_eq!(shapes(name, &settings), [], "{name}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Where clusters can run, and what a plan may set there.
 
+use schism_engine::backend::ShapedBy;
 use schism_engine::backend::docker::{Limits, Reach, Way};
 use schism_engine::plan::{BackendEntry, BackendPlan, SettingEntry, Values, size};
 use schism_engine::target::Setting;
@@ -25,14 +26,21 @@ const READY: Setting = Setting {
             command:PROGRAM ARGUMENTS (in docker inside the container; $NODE_ADDRESS is the node's); health by default",
 };
 
+const SHAPING: Setting = Setting {
+    name: "shaping",
+    about: "by what links are made late, lossy and slow: best, nfqueue or tc; best by default, which is the kernel's packet \
+            queue, or tc where there is none",
+};
+
 /// Every backend.
 pub const ALL: &[Entry] = &[
-    Entry { name: SANDBOX, about: "namespaces of this machine; limits nothing", settings: &[READY] },
+    Entry { name: SANDBOX, about: "namespaces of this machine; limits nothing", settings: &[READY, SHAPING] },
     Entry {
         name: DOCKER,
         about: "containers, in the local engine or where DOCKER_HOST points",
         settings: &[
             READY,
+            SHAPING,
             Setting { name: "memory", about: "the most a node may use, swap included; 2GiB by default" },
             Setting { name: "cpus", about: "processors a node may use, such as 1.5; all by default" },
             Setting { name: "pids", about: "processes and threads a node may have; 8192 by default" },
@@ -70,6 +78,7 @@ fn values(setting: &str) -> Values {
         "cpus" => Values::Number(1024),
         "pids" => Values::Whole(2, 4_000_000),
         "reach" => Values::words(&["found", "published"]),
+        "shaping" => Values::words(&ShapedBy::ALL.map(|(word, _)| word)),
         "cuts" => Values::words(&Way::ALL.map(|(word, _)| word)),
         "foreign-users" => Values::Switch,
         _ => Values::Any,
@@ -91,6 +100,13 @@ pub fn limits(plan: &BackendPlan) -> Limits {
 pub fn cuts(plan: &BackendPlan) -> Way {
     let word = plan.settings.get("cuts");
     let found = word.and_then(|word| Way::ALL.into_iter().find(|(known, _)| known == word));
+    found.map(|(_, way)| way).unwrap_or_default()
+}
+
+/// By what links are shaped, by a plan that has been checked.
+pub fn shaped_by(plan: &BackendPlan) -> ShapedBy {
+    let word = plan.settings.get("shaping");
+    let found = word.and_then(|word| ShapedBy::ALL.into_iter().find(|(known, _)| known == word));
     found.map(|(_, way)| way).unwrap_or_default()
 }
 

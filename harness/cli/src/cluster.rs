@@ -6,6 +6,7 @@ use std::sync::Arc;
 use schism_engine::backend::docker::{self, Docker, Engine};
 use schism_engine::backend::sandbox::{self, Fabric, Sandbox};
 use schism_engine::backend::{Backend, BackendError};
+use schism_engine::link::Wrong;
 use schism_engine::plan::Plan;
 use schism_engine::target::Target;
 
@@ -73,9 +74,23 @@ fn in_docker(plan: &mut Plan, target: &dyn Target) -> Result<Ground, Failure> {
     Ok(Ground { runs, place: Place::Docker { engine, image: image.into(), own: own.into(), ports } })
 }
 
+/// A cluster that no store runs in yet.
+pub struct Made {
+    /// It.
+    pub cluster: Box<dyn Backend>,
+    /// By what its links are cut and shaped, one sentence each.
+    pub mechanisms: Vec<String>,
+}
+
+/// What a plan does to links besides cutting them.
+fn shapes(plan: &Plan) -> Vec<Wrong> {
+    plan.strikes().flat_map(|one| schism_nemeses::shapes(&one.name, &one.settings)).collect()
+}
+
 impl Ground {
-    /// Makes the cluster. No store runs yet.
-    pub fn cluster(self, plan: &Plan, folder: &Path) -> Result<Box<dyn Backend>, BackendError> {
+    /// Makes the cluster, and tells by what its links are cut and shaped. No store runs yet.
+    pub fn cluster(self, plan: &Plan, folder: &Path) -> Result<Made, BackendError> {
+        let (shaped_by, shapes) = (backends::shaped_by(&plan.backend), shapes(plan));
         let note = |notes: &[String]| notes.iter().for_each(|note| eprintln!("note: {note}"));
         match self.place {
             Place::Sandbox(fabric) => {
@@ -84,11 +99,14 @@ impl Ground {
                     folder: folder.into(),
                     run: std::process::id().to_string(),
                     seed: plan.seed,
+                    shaped_by,
+                    shapes,
                     fast_heal: false,
                 };
                 let cluster = Sandbox::create(&fabric, &options)?;
                 note(cluster.notes());
-                Ok(Box::new(cluster))
+                let mechanisms = cluster.mechanisms().to_vec();
+                Ok(Made { cluster: Box::new(cluster), mechanisms })
             }
             Place::Docker { engine, image, own, ports } => {
                 let options = docker::Options {
@@ -100,14 +118,16 @@ impl Ground {
                     reach: backends::reach(&plan.backend),
                     limits: backends::limits(&plan.backend),
                     cuts: backends::cuts(&plan.backend),
-                    shapes: plan.strikes().any(|one| schism_nemeses::shapes(&one.name, &one.settings)),
+                    shaped_by,
+                    shapes,
                     raw_sockets: plan.strikes().any(|one| schism_nemeses::sends_copies(&one.name)),
                     foreign_users: plan.backend.settings.get("foreign-users").is_some_and(|is| is == "true"),
                     seed: plan.seed,
                 };
                 let cluster = Docker::create(engine, options)?;
                 note(cluster.notes());
-                Ok(Box::new(cluster))
+                let mechanisms = cluster.mechanisms().to_vec();
+                Ok(Made { cluster: Box::new(cluster), mechanisms })
             }
         }
     }

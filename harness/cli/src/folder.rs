@@ -79,6 +79,15 @@ impl Folder {
         self.write("plan.toml", &format!("{}\n{}", plan.to_toml(), what_ran(runs)))
     }
 
+    /// Adds to the plan how the cluster that carries it out is made.
+    pub fn add_to_plan(&self, lines: &[String]) -> Result<(), Failure> {
+        let path = self.path.join("plan.toml");
+        let text: String = lines.iter().map(|line| comment(line) + "\n").collect();
+        let file = fs::OpenOptions::new().append(true).open(&path);
+        file.and_then(|mut file| io::Write::write_all(&mut file, text.as_bytes()))
+            .map_err(|error| Failure::file(&path, &error))
+    }
+
     /// Where the history is.
     pub fn history(&self) -> PathBuf {
         self.path.join("history.jsonl")
@@ -110,8 +119,12 @@ fn what_ran(runs: &[String]) -> String {
     let own = std::env::current_exe().ok();
     let own = own.map(|program| format!("{}: {}", program.display(), checksum(&program)));
     for line in own.iter().chain(runs) {
-        text.push_str(&format!("\n# {}", line.replace(char::is_control, " ")));
+        text.push_str(&format!("\n{}", comment(line)));
     }
     text.push('\n');
     text
+}
+
+fn comment(line: &str) -> String {
+    format!("# {}", line.replace(char::is_control, " "))
 }

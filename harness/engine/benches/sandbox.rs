@@ -19,8 +19,8 @@ mod linux {
     use std::process::{Command, ExitCode, Stdio};
     use std::time::{Duration, Instant};
 
-    use schism_engine::backend::Backend;
     use schism_engine::backend::sandbox::{AGENT_COMMAND, Options, Sandbox, agent_main, enter};
+    use schism_engine::backend::{Backend, ShapedBy};
     use schism_engine::cluster::{Change, Desired, Endpoint, Node};
     use schism_engine::link::{Cut, Wrong};
 
@@ -124,6 +124,8 @@ mod linux {
                 folder: folder.path().into(),
                 run: "bench".into(),
                 seed: 7,
+                shaped_by: ShapedBy::Best,
+                shapes: Vec::new(),
                 fast_heal: false,
             };
             let mut sandbox = Sandbox::create(&fabric, &options).expect("creating");

@@ -140,7 +140,10 @@ fn of_links(kind: Kind, pairs: &BTreeSet<Pair>, around: &Around) -> Effect {
         Kind::PartlyCut => of_all(traffic.cut, "dropped"),
         Kind::Delay => {
             let mean = traffic.held.as_secs_f64() * 1e3 / traffic.delayed.max(1) as f64;
-            (traffic.delayed, format!("{} packets late by {mean:.1} ms on average", traffic.delayed))
+            // Who cannot tell how late they were has counted them all the same.
+            let mean =
+                if traffic.held.is_zero() { String::new() } else { format!(" by {mean:.1} ms on average") };
+            (traffic.delayed, format!("{} packets late{mean}", traffic.delayed))
         }
         Kind::Loss => of_all(traffic.lost, "lost"),
         Kind::Duplicate => of_all(traffic.duplicated, "doubled"),

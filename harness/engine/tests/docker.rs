@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use schism_engine::backend::docker::{self, Docker, Engine, Limits, Options, Reach, SIDECAR_COMMAND, Way};
-use schism_engine::backend::{Backend, BackendError};
+use schism_engine::backend::{Backend, BackendError, ShapedBy};
 use schism_engine::cluster::{Change, Desired, Endpoint, Node, NodeSpec, Program, Run};
 use schism_engine::link::{Cut, Delay, Loss, Traffic, Wrong};
 
@@ -58,6 +58,8 @@ fn main() -> ExitCode {
         links_are_as_bad_as_asked(&engine, way).expect("the engine does what it is asked");
         println!("ok: links are as bad as asked, by {way:?}");
     }
+    links_are_slow_by_tc(&engine).expect("the engine does what it is asked");
+    println!("ok: links are slow by tc");
     // SAFETY: a plain system call.
     if unsafe { libc::geteuid() } == 0 && engine.host().starts_with("unix://") {
         for way in [Way::Best, Way::IptablesNft] {
@@ -117,6 +119,15 @@ fn await_answer(node: &NodeSpec) {
 
 /// Two nodes that echo.
 fn cluster(engine: &Arc<Engine>, reach: Reach, cuts: Way, folder: &Path) -> Result<Docker, BackendError> {
+    cluster_with(engine, folder, |options| Options { reach, cuts, ..options })
+}
+
+/// The same with other options.
+fn cluster_with(
+    engine: &Arc<Engine>,
+    folder: &Path,
+    change: impl FnOnce(Options) -> Options,
+) -> Result<Docker, BackendError> {
     let own = docker::own(engine)?;
     let options = Options {
         nodes: 2,
@@ -124,15 +135,16 @@ fn cluster(engine: &Arc<Engine>, reach: Reach, cuts: Way, folder: &Path) -> Resu
         image: own.clone(),
         own,
         client_ports: vec![PORT],
-        reach,
+        reach: Reach::Found,
         limits: Limits { memory_bytes: 64 << 20, ..Limits::default() },
-        cuts,
-        shapes: true,
+        cuts: Way::Best,
+        shaped_by: ShapedBy::Best,
+        shapes: vec![Wrong::Rate(16_000)],
         raw_sockets: false,
         foreign_users: false,
         seed: 7,
     };
-    let mut cluster = Docker::create(Arc::clone(engine), options)?;
+    let mut cluster = Docker::create(Arc::clone(engine), change(options))?;
     for spec in cluster.nodes().to_vec() {
         cluster.start(spec.node, store())?;
     }
@@ -208,6 +220,38 @@ fn links_are_as_bad_as_asked(engine: &Arc<Engine>, way: Way) -> Result<(), Backe
     await_answer(&nodes[0]);
     assert_ne!(cluster.observe()?.daemons[0].expect("it runs").pid, before);
     assert_eq!(cluster.deaths(), [], "nobody died by itself");
+    cluster.stop()
+}
+
+/// By the kernel's traffic control, in either direction: what it can do it does, what it cannot is refused at once.
+fn links_are_slow_by_tc(engine: &Arc<Engine>) -> Result<(), BackendError> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let by_tc = |wrong| {
+        let shapes = vec![wrong];
+        cluster_with(engine, folder.path(), |usual| Options { shaped_by: ShapedBy::Tc, shapes, ..usual })
+    };
+    let refused = by_tc(Wrong::Mtu(1000)).err().expect("there is no such discipline").to_string();
+    assert!(refused.contains("a longest packet") && refused.contains("tc, by htb"), "{refused}");
+    let (bits, bytes) = (2_000_000, 250_000);
+    let mut cluster = by_tc(Wrong::Rate(bits))?;
+    assert!(cluster.mechanisms().iter().any(|how| how.contains("tc, by htb")), "{:?}", cluster.mechanisms());
+    let nodes = cluster.nodes().to_vec();
+    for (from, to) in PAIRS {
+        cluster.apply(&Desired::of(&[Change::Link { from, to, wrong: Wrong::Rate(bits) }]))?;
+        let begun = Instant::now();
+        echoes(&nodes[0], bytes).expect("it is slow, not gone");
+        let rate = bytes as f64 * 8.0 / begun.elapsed().as_secs_f64();
+        println!("{bits} bits a second from {from} to {to}: {rate:.0}");
+        // A busy machine may be slower, never faster.
+        assert!(rate < bits as f64 * 1.1, "{from} to {to}: {rate}");
+        let traffic = cluster.observe()?.traffic;
+        assert!(traffic[&(from, to)].waited > 0 && traffic.len() <= 2, "{traffic:?}");
+        echoes(&nodes[1], bytes).expect("the other node is reached as before");
+        cluster.apply(&Desired::default())?;
+        let before = cluster.observe()?.traffic;
+        echoes(&nodes[0], bytes).expect("all is well");
+        assert_eq!(cluster.observe()?.traffic, before, "a link that is well is not looked at");
+    }
     cluster.stop()
 }
 

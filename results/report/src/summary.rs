@@ -28,6 +28,9 @@ pub struct About {
     pub nemeses: Vec<String>,
     /// The plan's seed.
     pub seed: Option<u64>,
+    /// By what faults were done, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mechanisms: Vec<String>,
     /// Where the run's files are.
     pub folder: Option<String>,
     /// What to do next, the most useful first.

@@ -139,6 +139,7 @@ fn judges(file: &Path, path: &Path, request: &Request) -> Result<(Vec<Box<dyn Ch
         workload: Some(plan.workload.name.clone()),
         nemeses: super::run::named(&plan),
         seed: Some(plan.seed),
+        mechanisms: Vec::new(),
         folder: Some(file.display().to_string()),
         next: Vec::new(),
     };

@@ -97,6 +97,7 @@ fn about(demo: &Demo, options: &Options, args: &args::Demo) -> About {
         workload: Some(if options.habit == Habit::Sets { "set" } else { "register" }.into()),
         nemeses: vec![options.mix.name.into()],
         seed: Some(seed),
+        mechanisms: Vec::new(),
         folder: None,
         next: vec![Next {
             what: "see it again".into(),

@@ -16,6 +16,7 @@ use schism_report::{About, Next, Summary, html, terminal};
 
 use crate::args;
 use crate::catalogue::{catalogue, parts};
+use crate::cluster::Made;
 use crate::failure::{Exit, Failure};
 use crate::folder::Folder;
 use crate::judge::{Allowance, judge, judges};
@@ -46,7 +47,8 @@ pub fn carry_out(plan: &Plan, output: &args::Output) -> Result<Exit, Failure> {
     folder.write_plan(plan, &ground.runs)?;
     let (live, stop) = (Live::default(), Arc::new(Stop::default()));
     let interrupted = listen(&stop)?;
-    let cluster = ground.cluster(plan, &folder.path)?;
+    let Made { cluster, mechanisms } = ground.cluster(plan, &folder.path)?;
+    folder.add_to_plan(&mechanisms)?;
     eprintln!("seed {} · {} · {}", plan.seed, described(plan), folder.shown());
     watched(&live, || schism_engine::run::run(plan, parts(plan, cluster), &folder.history(), &live, &stop))?;
 
@@ -56,7 +58,7 @@ pub fn carry_out(plan: &Plan, output: &args::Output) -> Result<Exit, Failure> {
     let judgements = judge(&judges_of(plan), &history, allowance);
     eprintln!("judged {} operations in {:.1?}", history.len(), started.elapsed());
 
-    let verdict = report(plan, &folder, &history, &judgements, output.json)?;
+    let verdict = report(plan, &folder, &history, &judgements, mechanisms, output.json)?;
     if let Some(expected) = plan.expect {
         let so =
             if expected == verdict { "as the plan expects" } else { "which is not what the plan expects" };
@@ -199,6 +201,7 @@ pub fn report(
     folder: &Folder,
     history: &History,
     judgements: &[Judgement],
+    mechanisms: Vec<String>,
     json: bool,
 ) -> Result<Verdict, Failure> {
     let shown = folder.shown();
@@ -209,6 +212,7 @@ pub fn report(
         workload: Some(plan.workload.name.clone()),
         nemeses: named(plan),
         seed: Some(plan.seed),
+        mechanisms,
         folder: Some(shown.clone()),
         next: vec![
             next("see it", format!("xdg-open {shown}/report.html")),

@@ -9,9 +9,28 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::cluster::{Death, Desired, Node, NodeSpec, Observation, Program};
+
+/// By what links are made late, lossy, slow and so on. It is forced in tests; a user takes the best there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ShapedBy {
+    /// By the packet queue, or by traffic control where the kernel has none.
+    #[default]
+    Best,
+    /// By the kernel's packet queue (NFQUEUE) and our own shaper: everything.
+    Queue,
+    /// By the kernel's traffic control: delays and losses where it has netem, rates by tbf.
+    Tc,
+}
+
+impl ShapedBy {
+    /// Every way, by its word in plans.
+    pub const ALL: [(&str, ShapedBy); 3] =
+        [("best", ShapedBy::Best), ("nfqueue", ShapedBy::Queue), ("tc", ShapedBy::Tc)];
+}
 
 /// A place where a cluster runs.
 pub trait Backend: Send {

@@ -26,8 +26,11 @@ impl Host {
         let interfaces = lines("/proc/net/dev");
         let interfaces =
             interfaces.lines().filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()));
-        let mounts = lines("/proc/self/mountinfo").lines().map(str::to_owned).collect();
-        let rules = Command::new("nft").args(["list", "ruleset"]).output().ok();
+        // A docker engine here may take its time to forget containers that have ended.
+        let mounts = lines("/proc/self/mountinfo");
+        let mounts = mounts.lines().filter(|line| !line.contains("/docker/")).map(str::to_owned).collect();
+        // Without counters: somebody may speak to this machine meanwhile.
+        let rules = Command::new("nft").args(["--stateless", "list", "ruleset"]).output().ok();
         let (mut namespaces, mut processes) = (BTreeSet::new(), BTreeSet::new());
         for process in fs::read_dir("/proc").expect("/proc").flatten() {
             let path = process.path();

@@ -112,7 +112,7 @@ fn gone(runner: &Runner, before: &Host) -> Result<(), String> {
         if now == *before {
             return Ok(());
         }
-        if begun.elapsed() > LONG / 4 {
+        if begun.elapsed() > LONG * 3 {
             return Err(format!("left behind: {now:#?}"));
         }
         std::thread::sleep(Duration::from_millis(1));

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use schism_engine::backend::sandbox::{Options, Sandbox, enter};
-use schism_engine::backend::{Backend, ClientNetwork};
+use schism_engine::backend::sandbox::{Fabric, Options, Sandbox, enter};
+use schism_engine::backend::{Backend, ClientNetwork, ShapedBy};
 use schism_engine::cluster::{Change, Desired, Endpoint, Node, Program, Run};
 use schism_engine::link::{Cut, Wrong};
 
@@ -35,7 +35,15 @@ pub fn folder() -> PathBuf {
 }
 
 pub fn options(nodes: usize, folder: &Path) -> Options {
-    Options { nodes, folder: folder.to_owned(), run: "test".into(), seed: 7, fast_heal: true }
+    Options {
+        nodes,
+        folder: folder.to_owned(),
+        run: "test".into(),
+        seed: 7,
+        shaped_by: ShapedBy::Best,
+        shapes: Vec::new(),
+        fast_heal: true,
+    }
 }
 
 pub fn program() -> Program {
@@ -49,8 +57,13 @@ pub fn program() -> Program {
 impl Stage {
     /// A cluster of this many nodes, each with a daemon that answers.
     pub fn new(nodes: usize) -> Self {
-        let fabric = enter().expect("entering");
-        let sandbox = Sandbox::create(&fabric, &options(nodes, &folder())).expect("creating");
+        Stage::on(&enter().expect("entering"), &options(nodes, &folder()))
+    }
+
+    /// The same of such a sandbox.
+    pub fn on(fabric: &Fabric, options: &Options) -> Self {
+        let nodes = options.nodes;
+        let sandbox = Sandbox::create(fabric, options).expect("creating");
         let mut stage = Stage { clients: sandbox.client_network(), sandbox };
         for index in 0..nodes {
             stage.sandbox.start(Node(index), program()).expect("starting");

@@ -196,6 +196,7 @@ fn hostile() -> Situation {
         workload: Some(evil.into()),
         nemeses: vec![evil.into(), evil.into()],
         seed: None,
+        mechanisms: vec![evil.into()],
         folder: Some(evil.into()),
         next: vec![Next { what: evil.into(), command: evil.into() }],
     };

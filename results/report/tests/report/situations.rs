@@ -158,6 +158,7 @@ pub fn about(bug: Option<&str>) -> About {
         workload: Some("register".into()),
         nemeses: vec!["partition".into(), "kill".into()],
         seed: Some(42),
+        mechanisms: Vec::new(),
         folder: Some("schism-runs/20261122-174501-raft-register".into()),
         next: vec![
             next("look at it", "xdg-open schism-runs/20261122-174501-raft-register/report.html"),

@@ -34,6 +34,7 @@ pub struct Docker {
     specs: Vec<NodeSpec>,
     members: Vec<Member>,
     notes: Vec<String>,
+    mechanisms: Vec<String>,
     /// The first thing that went wrong with the engine itself.
     trouble: Option<BackendError>,
     gone: bool,
@@ -93,6 +94,7 @@ impl Docker {
             specs: Vec::new(),
             members: Vec::new(),
             notes: Vec::new(),
+            mechanisms: Vec::new(),
             trouble: None,
             gone: false,
         };
@@ -108,6 +110,11 @@ impl Docker {
     /// What works less well here than it could, one sentence each.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// By what its links are cut and shaped, one sentence each.
+    pub fn mechanisms(&self) -> &[String] {
+        &self.mechanisms
     }
 
     fn name(&self, what: &str) -> String {
@@ -170,7 +177,8 @@ impl Docker {
             nodes_only: subnet.nodes_only(),
             seed: self.options.seed,
             cuts: self.options.cuts,
-            shapes: self.options.shapes,
+            shaped_by: self.options.shaped_by,
+            shapes: self.options.shapes.clone(),
         };
         for member in &mut self.members {
             member.link.send(&setup)?;
@@ -183,8 +191,9 @@ impl Docker {
                     refused.get_or_insert(member.link.refused(why));
                 }
                 Reply::NoTable(why) => no_table = Some(format!("{}: {why}", member.node)),
-                Reply::Ready(lacks) => {
-                    self.notes.extend(lacks.into_iter().filter(|_| member.node == Node(0)))
+                Reply::Ready { lacks, mechanisms } => {
+                    self.notes.extend(lacks.into_iter().filter(|_| member.node == Node(0)));
+                    self.mechanisms.extend(mechanisms.into_iter().filter(|_| member.node == Node(0)));
                 }
                 Reply::Cannot(problem, remedy) => {
                     let problem = format!("{}: {problem}", member.node);
@@ -340,7 +349,7 @@ impl Backend for Docker {
                     observation.traffic.extend(measured.traffic);
                     measured.daemon
                 }
-                Reply::Ready(_) | Reply::NoTable(_) | Reply::Cannot(..) | Reply::Done => None,
+                Reply::Ready { .. } | Reply::NoTable(_) | Reply::Cannot(..) | Reply::Done => None,
             };
             observation.daemons.push(daemon.map(|one| Daemon {
                 pid: one.pid,

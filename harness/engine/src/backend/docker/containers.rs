@@ -131,6 +131,7 @@ pub(super) fn addresses(subnet: Subnet, nodes: usize) -> Vec<Ipv4Addr> {
 mod tests {
     use super::super::{Image, Limits, Reach};
     use super::*;
+    use crate::backend::ShapedBy;
 
     fn options() -> Options {
         let image = Image {
@@ -150,7 +151,8 @@ mod tests {
             reach: Reach::Found,
             limits: Limits { memory_bytes: 64 << 20, cpus: Some(1.5), pids: 77 },
             cuts: Way::Best,
-            shapes: false,
+            shaped_by: ShapedBy::Best,
+            shapes: Vec::new(),
             raw_sockets: false,
             foreign_users: false,
             seed: 1,

@@ -35,6 +35,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::ShapedBy;
+use crate::link::Wrong;
+
 pub use clean::{Cleaned, Left, clean};
 pub use cluster::Docker;
 pub use engine::Engine;
@@ -68,8 +71,10 @@ pub struct Options {
     pub limits: Limits,
     /// How sidecars choose packets.
     pub cuts: Way,
-    /// Whether links are to be shaped (late, lossy, slow and so on). What cannot be done is then told at once.
-    pub shapes: bool,
+    /// By what sidecars shape links.
+    pub shaped_by: ShapedBy,
+    /// What is to be done to links besides cuts. What cannot be done is then told at once.
+    pub shapes: Vec<Wrong>,
     /// Whether sidecars may open raw sockets, as copies of packets need them.
     pub raw_sockets: bool,
     /// Whether a store's processes change to other users than that of its image, as root may.

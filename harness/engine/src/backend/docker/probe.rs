@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::engine::Engine;
 use super::{Docker, Limits, Options, Reach, Way, images};
 use crate::backend::sandbox::Capability;
-use crate::backend::{Backend, BackendError};
+use crate::backend::{Backend, BackendError, ShapedBy};
 use crate::cluster::{Change, Desired, Endpoint, Node};
 use crate::link::{Cut, Wrong};
 
@@ -37,7 +37,8 @@ fn attempt(found: &mut Vec<Capability>) -> Result<(), ()> {
         reach: Reach::Found,
         limits: Limits { memory_bytes: 64 << 20, ..Limits::default() },
         cuts: Way::Best,
-        shapes: true,
+        shaped_by: ShapedBy::Best,
+        shapes: vec![Wrong::Rate(1_000_000)],
         raw_sockets: false,
         foreign_users: false,
         seed: 0,
@@ -59,10 +60,11 @@ fn one_node(engine: &Arc<Engine>, options: Options) -> Result<String, BackendErr
     }]))?;
     let counted = cluster.observe()?.dropped.contains_key(&pair);
     let lacks = cluster.notes().join("; ");
+    let mechanisms = cluster.mechanisms().join("; ");
     cluster.stop()?;
     let counts = if counted { "with a packet counter for each pair" } else { "without counters" };
     Ok(format!(
-        "a sidecar with NET_ADMIN, cuts {counts}, NFQUEUE for all else{}{lacks}",
+        "a sidecar with NET_ADMIN; {mechanisms} {counts}{}{lacks}",
         if lacks.is_empty() { "" } else { "; " }
     ))
 }

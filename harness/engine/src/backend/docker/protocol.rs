@@ -8,8 +8,9 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use super::Way;
+use crate::backend::ShapedBy;
 use crate::cluster::Pair;
-use crate::link::{Link, Traffic};
+use crate::link::{Link, Traffic, Wrong};
 
 /// What a node is, and who is who in its network.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,8 +27,10 @@ pub(super) struct Setup {
     pub(super) seed: u64,
     /// How packets are chosen.
     pub(super) cuts: Way,
-    /// Whether links are to be shaped: then it is tried at once.
-    pub(super) shapes: bool,
+    /// How links are shaped.
+    pub(super) shaped_by: ShapedBy,
+    /// What is to be done to links besides cuts: then it is tried at once.
+    pub(super) shapes: Vec<Wrong>,
 }
 
 /// What a sidecar is asked.
@@ -51,8 +54,8 @@ pub(super) type Answer = Result<Reply, String>;
 /// What a command gave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Reply {
-    /// It is ready for commands; what works less well than it could.
-    Ready(Vec<String>),
+    /// It is ready for commands; what works less well than it could, and by what links are cut and shaped.
+    Ready { lacks: Vec<String>, mechanisms: Vec<String> },
     /// The kernel has no nftables for it, and it was to take the best there is: why.
     NoTable(String),
     /// It cannot do what was wanted here: what, and what would help.

@@ -61,7 +61,8 @@ fn serve(commands: impl Read, mut answers: impl Write) -> io::Result<()> {
         Err(Refused::Other(error)) => return answer(Err(error.to_string())),
     };
     let lacks = links.matrix.lacks().into_iter().chain(links.six.lacks()).collect();
-    let mut served = answer(Ok(Reply::Ready(lacks)));
+    let mechanisms = links.matrix.mechanisms();
+    let mut served = answer(Ok(Reply::Ready { lacks, mechanisms }));
     while served.is_ok() {
         // A connection that breaks is as much an end as one that is closed.
         let Some(Ok(line)) = lines.next() else { break };
@@ -117,7 +118,7 @@ fn prepare(setup: &Setup) -> Result<Links, Refused> {
         remedy: "`apt-get install iptables` where schism runs: its programs go into sidecars".into(),
     })?;
     let six = six::close(&setup.run, iptables.as_ref())?;
-    let sockets = Sockets::open().map_err(failed())?;
+    let sockets = Sockets::open().map_err(failed())?.shaping_by(setup.shaped_by);
     let sockets = match iptables {
         Some(iptables) => sockets.choosing_by(iptables),
         None => sockets,
@@ -127,8 +128,8 @@ fn prepare(setup: &Setup) -> Result<Links, Refused> {
         Way::Best => Refused::Table(error),
         _ => Refused::Other(error),
     })?;
-    if setup.shapes {
-        matrix.shaped_by()?;
+    if !setup.shapes.is_empty() {
+        matrix.shaped_by(&setup.shapes)?;
     }
     Ok(Links { matrix, six })
 }

@@ -50,6 +50,17 @@ impl Chooser {
         }
     }
 
+    /// How it is done, for people.
+    pub(super) fn how(&self) -> String {
+        match self {
+            Chooser::Table(cuts) if cuts.mechanism().owner => {
+                "a table of nftables that our socket owns".into()
+            }
+            Chooser::Table(_) => "a table of nftables".into(),
+            Chooser::Chain(chain) => chain.how(),
+        }
+    }
+
     /// What it cannot do as well as the best there is, a sentence each.
     pub(super) fn lacks(&self) -> Vec<String> {
         match self {

@@ -1,5 +1,5 @@
 //! Everything that can be wrong with the links of one network namespace, made so: cuts of all kinds by nftables, all else by
-//! the shaper.
+//! the shaper, or by the kernel's traffic control where there is no packet queue for it.
 //!
 //! The same value works in the sandbox's fabric, through which every link passes, and in one container's own network, where
 //! that node's packets arrive. It is made of sockets opened there and of who is who by address; what is never asked for is
@@ -14,10 +14,11 @@ use super::netlink::Netlink;
 use super::programs::Iptables;
 use super::queue;
 use super::shaping::{self, Shaping};
+use super::tc::Tc;
 use super::treatment::Treatment;
-use crate::backend::BackendError;
+use crate::backend::{BackendError, ShapedBy};
 use crate::cluster::Pair;
-use crate::link::{Cut, Link, Traffic};
+use crate::link::{Cut, Link, Traffic, Wrong};
 
 /// Sockets in the network namespace concerned; they stay there whoever uses them from wherever.
 pub struct Sockets {
@@ -25,7 +26,9 @@ pub struct Sockets {
     reset: Netlink,
     refuse: Netlink,
     shaping: shaping::Sockets,
+    traffic_control: Netlink,
     iptables: Option<Iptables>,
+    shaped_by: ShapedBy,
 }
 
 impl Sockets {
@@ -37,12 +40,25 @@ impl Sockets {
         let open = || Netlink::open(libc::NETLINK_NETFILTER as isize);
         let shaping =
             shaping::Sockets { tables: [open()?, open()?], queue: open()?, sender: queue::sender() };
-        Ok(Sockets { drop: open()?, reset: open()?, refuse: open()?, shaping, iptables: None })
+        Ok(Sockets {
+            drop: open()?,
+            reset: open()?,
+            refuse: open()?,
+            shaping,
+            traffic_control: Netlink::open(libc::NETLINK_ROUTE as isize)?,
+            iptables: None,
+            shaped_by: ShapedBy::Best,
+        })
     }
 
     /// Packets are chosen by this program in place of nftables. It has to be in the namespace itself.
     pub fn choosing_by(self, iptables: Iptables) -> Self {
         Sockets { iptables: Some(iptables), ..self }
+    }
+
+    /// Links are shaped in this way.
+    pub fn shaping_by(self, shaped_by: ShapedBy) -> Self {
+        Sockets { shaped_by, ..self }
     }
 }
 
@@ -51,10 +67,17 @@ pub struct Matrix {
     drop: Chooser,
     reset: Later<Netlink, Chooser>,
     refuse: Later<Netlink, Chooser>,
-    shaping: Later<shaping::Sockets, Shaping>,
+    shaping: Later<(shaping::Sockets, Netlink), Shapes>,
     place: Place,
     seed: u64,
     iptables: Option<Iptables>,
+    shaped_by: ShapedBy,
+}
+
+/// Who does all that is no cut.
+enum Shapes {
+    Queue(Shaping),
+    Tc(Tc),
 }
 
 impl Matrix {
@@ -63,15 +86,16 @@ impl Matrix {
     /// # Errors
     /// When the kernel has no nftables (or what was chosen in its place), or not for us.
     pub fn create(sockets: Sockets, place: Place, seed: u64) -> Result<Self, BackendError> {
-        let Sockets { drop, reset, refuse, shaping, iptables } = sockets;
+        let Sockets { drop, reset, refuse, shaping, traffic_control, iptables, shaped_by } = sockets;
         Ok(Matrix {
             drop: Chooser::make(drop, iptables.as_ref(), place.clone(), Treatment::Drop)?,
             reset: Later::Not(reset),
             refuse: Later::Not(refuse),
-            shaping: Later::Not(shaping),
+            shaping: Later::Not((shaping, traffic_control)),
             place,
             seed,
             iptables,
+            shaped_by,
         })
     }
 
@@ -80,12 +104,29 @@ impl Matrix {
         self.drop.lacks()
     }
 
+    /// By what links are cut, and shaped if it came to that, a sentence each.
+    pub fn mechanisms(&self) -> Vec<String> {
+        let shaped = match &self.shaping {
+            Later::Made(shapes) => Some(format!("links are shaped by {}", shapes.mechanism())),
+            Later::Not(_) | Later::Failed => None,
+        };
+        [format!("links are cut by {}", self.drop.how())].into_iter().chain(shaped).collect()
+    }
+
     /// How links are shaped here, making it ready if it is not.
     ///
     /// # Errors
-    /// When there is no way to.
-    pub fn shaped_by(&mut self) -> Result<&'static str, BackendError> {
-        Ok(self.shaping()?.mechanism())
+    /// When there is no way to do all of this.
+    pub fn shaped_by(&mut self, wanted: &[Wrong]) -> Result<&'static str, BackendError> {
+        let shapes = self.shaping()?;
+        if let Shapes::Tc(tc) = shapes {
+            for wrong in wanted {
+                let mut link = Link::default();
+                link.join(*wrong);
+                tc.may(&link)?;
+            }
+        }
+        Ok(shapes.mechanism())
     }
 
     /// Makes exactly these links as bad as this, idempotently. When it returns, it holds for the next packet.
@@ -107,7 +148,10 @@ impl Matrix {
             }
         }
         if self.shaping.is_made() || links.values().any(Link::is_shaped) {
-            self.shaping()?.apply(links)?;
+            match self.shaping()? {
+                Shapes::Queue(shaping) => shaping.apply(links)?,
+                Shapes::Tc(tc) => tc.apply(links)?,
+            }
         }
         Ok(())
     }
@@ -130,16 +174,41 @@ impl Matrix {
     ///
     /// # Errors
     /// When the shaper could not do its work.
-    pub fn traffic(&self) -> Result<BTreeMap<Pair, Traffic>, BackendError> {
-        match &self.shaping {
-            Later::Made(shaping) => shaping.traffic(),
+    pub fn traffic(&mut self) -> Result<BTreeMap<Pair, Traffic>, BackendError> {
+        match &mut self.shaping {
+            Later::Made(Shapes::Queue(shaping)) => shaping.traffic(),
+            Later::Made(Shapes::Tc(tc)) => tc.traffic(),
             Later::Not(_) | Later::Failed => Ok(BTreeMap::new()),
         }
     }
 
-    fn shaping(&mut self) -> Result<&mut Shaping, BackendError> {
+    fn shaping(&mut self) -> Result<&mut Shapes, BackendError> {
         let (place, seed, iptables) = (&self.place, self.seed, self.iptables.as_ref());
-        self.shaping.made(|sockets| Shaping::start(sockets, iptables, place.clone(), seed))
+        let shaped_by = self.shaped_by;
+        self.shaping.made(|(sockets, traffic_control)| {
+            let queue = match shaped_by {
+                ShapedBy::Tc => None,
+                _ => Some(Shaping::start(sockets, iptables, place.clone(), seed)),
+            };
+            match queue {
+                Some(Ok(shaping)) => Ok(Shapes::Queue(shaping)),
+                Some(Err(error)) if shaped_by == ShapedBy::Queue => Err(error),
+                // Both were tried: what is told is how to get the better one.
+                Some(Err(error)) => {
+                    Tc::start(traffic_control, place.clone()).map(Shapes::Tc).map_err(|_| error)
+                }
+                None => Tc::start(traffic_control, place.clone()).map(Shapes::Tc),
+            }
+        })
+    }
+}
+
+impl Shapes {
+    fn mechanism(&self) -> &'static str {
+        match self {
+            Shapes::Queue(shaping) => shaping.mechanism(),
+            Shapes::Tc(tc) => tc.mechanism(),
+        }
     }
 }
 
@@ -266,7 +335,7 @@ mod tests {
             }
             let killed = Instant::now();
             while is_wrong(&sockets) || tables() > 0 {
-                assert!(killed.elapsed() < Duration::from_secs(5), "{wrong:?} outlives its controller");
+                assert!(killed.elapsed() < Duration::from_secs(30), "{wrong:?} outlives its controller");
             }
         }
         Ok(works("gone"))

@@ -35,6 +35,7 @@ pub struct Sandbox {
     net: Option<Net>,
     clients: Arc<Clients>,
     notes: Vec<String>,
+    mechanisms: Vec<String>,
     timings: Timings,
 }
 
@@ -93,12 +94,19 @@ impl Sandbox {
             links::settle(&mut network.netlink, network.endpoint)?;
         }
         let linked = begun.elapsed();
-        let matrix = Matrix::create(faults, links::place(&options.run, options.nodes), options.seed)?;
+        let faults = faults.shaping_by(options.shaped_by);
+        let mut matrix = Matrix::create(faults, links::place(&options.run, options.nodes), options.seed)?;
+        if !options.shapes.is_empty() {
+            // Another cluster may be tried in the same fabric, which should find it as it was.
+            let shaped = matrix.shaped_by(&options.shapes);
+            shaped.or_else(|error| links::disconnect(&mut links).and(Err(error)))?;
+        }
         for agent in &mut agents {
             agent.reply()?;
         }
         let clients = networks.pop().expect("the clients' network is made last").namespace;
         let notes = notes(&matrix, options.fast_heal && !heals_fast);
+        let mechanisms = matrix.mechanisms();
         let member = |agent| Member {
             agent,
             program: None,
@@ -117,6 +125,7 @@ impl Sandbox {
             net: Some(Net { links, matrix }),
             clients: Arc::new(Clients(clients)),
             notes,
+            mechanisms,
             timings: Timings { namespaces, links: linked, ready: begun.elapsed() },
         })
     }
@@ -129,6 +138,11 @@ impl Sandbox {
     /// What works less well on this machine than it could, one sentence each.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// By what its links are cut and shaped, one sentence each.
+    pub fn mechanisms(&self) -> &[String] {
+        &self.mechanisms
     }
 
     /// Takes note of daemons that have ended by themselves.

@@ -12,6 +12,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::ShapedBy;
+use crate::link::Wrong;
+
 // What its files ask of the kernel, under short names.
 #[cfg(target_os = "linux")]
 use super::kernel::{clock, connections, cuts, disk, execs, matrix, netlink, processes, system};
@@ -68,6 +71,10 @@ pub struct Options {
     pub run: String,
     /// Where the chance of links comes from: which packets are lost, and by how much they are late.
     pub seed: u64,
+    /// By what links are shaped.
+    pub shaped_by: ShapedBy,
+    /// What is to be done to links besides cuts. What cannot be done is then told at once.
+    pub shapes: Vec<Wrong>,
     /// Whether TCP connections recover within about a second after a heal. Without it (as machines come), a connection
     /// may stay dead after a cut for as long as the cut was.
     pub fast_heal: bool,

@@ -69,6 +69,11 @@ impl Sandbox {
     pub fn notes(&self) -> &[String] {
         match *self {}
     }
+
+    /// By what its links are cut and shaped.
+    pub fn mechanisms(&self) -> &[String] {
+        match *self {}
+    }
 }
 
 impl Backend for Sandbox {
