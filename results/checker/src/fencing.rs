@@ -6,7 +6,7 @@
 //! monotonic** (a later grant got a token that is not newer). Tokens: Kleppmann, How to do distributed locking, 2016;
 //! leases: Gray and Cheriton, 1989.
 //!
-//! Everything is concluded from definite evidence: calls that were answered, and only where one was over before the other
+//! Everything is concluded from definite proof: calls that were answered, and only where one was over before the other
 //! began. Cannot find: what a use without an answer did; two uses with the same token; a lease that runs out early
 //! because two clocks run at different speeds looks like a broken lock, which it is. O(n log n).
 
@@ -193,6 +193,7 @@ fn anomaly(history: &History, key: &Key, kind: Kind, found: &[(usize, usize)]) -
         culprit: Some(later),
         possible_states: Vec::new(),
         refused: Vec::new(),
+        proof: Vec::new(),
     })
 }
 

@@ -30,6 +30,6 @@ pub use linearizable::Linearizable;
 pub use session::{Guarantee, Session, Sessions};
 pub use set::SetFull;
 pub use staleness::{Freshness, KeyStaleness, LeastK, ReadStaleness, Spread, Staleness, freshness};
-pub use verdict::{Anomaly, Budget, Checker, Doubt, Judgement, Refused, Verdict};
+pub use verdict::{Anomaly, Budget, Checker, Doubt, Judgement, ProofStep, Refused, Verdict};
 pub use watch::Watches;
 pub use weak::Weak;

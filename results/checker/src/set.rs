@@ -439,6 +439,7 @@ impl<'h> Accounts<'h> {
             culprit: Some(read),
             possible_states: Vec::new(),
             refused: Vec::new(),
+            proof: Vec::new(),
         }
     }
 }

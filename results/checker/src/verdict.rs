@@ -80,6 +80,21 @@ pub struct Anomaly {
     pub possible_states: Vec<String>,
     /// Each operation that could have come next, and why it could not.
     pub refused: Vec<Refused>,
+    /// Where the proof is a chain: its steps, in order.
+    pub proof: Vec<ProofStep>,
+}
+
+/// One step of a proof.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProofStep {
+    /// What it is, in a word or two: `session order`, `reads from`, `real time`, `fresh`, `holds`.
+    pub what: String,
+    /// The operations that show it, as positions in [`History::rows`], the earlier one first.
+    pub operations: Vec<usize>,
+    /// What it is about: the older and the newer value of a step between versions; what a node held.
+    pub values: Vec<String>,
+    /// The step as a sentence.
+    pub because: String,
 }
 
 /// A candidate for the next step, and why it was refused.

@@ -270,6 +270,7 @@ impl<'h> Ledger<'h> {
             culprit: Some(at),
             possible_states: Vec::new(),
             refused: Vec::new(),
+            proof: Vec::new(),
         });
         None
     }

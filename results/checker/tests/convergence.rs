@@ -124,6 +124,24 @@ fn a_counter_ends_within_its_bounds() {
     finds(&script(10), "made-up increment", "9 at most");
 }
 
+/// Which node held what, as data and in words.
+#[test]
+fn who_held_what_in_the_end_is_told() {
+    let judgement = judged("0 n1 write 1\n 1 n2 write 2\n final\n 0 n1 read 1\n 1 n2 read 2\n 2 n3 read 2");
+    let anomaly = &judgement.anomalies[0];
+    assert_eq!(anomaly.sentences[1..], ["in the end n1 held 1", "in the end n2 n3 held 2"]);
+    let held = anomaly.proof.iter().map(|step| (&*step.what, &*step.operations, step.values.join(" ")));
+    assert_eq!(
+        held.collect::<Vec<_>>(),
+        [
+            ("holds", &[2][..], "n1 1".to_string()),
+            ("holds", &[3][..], "n2 2".to_string()),
+            ("holds", &[4][..], "n3 2".to_string())
+        ]
+    );
+    assert_eq!(anomaly.possible_states, ["1", "2"]);
+}
+
 /// Only a write that knew of the other has replaced it: concurrent ones may win or lose.
 #[test]
 fn an_older_write_may_only_win_over_one_that_did_not_know_of_it() {

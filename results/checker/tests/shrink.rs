@@ -6,8 +6,9 @@ use schism_checker::judges::{Object, Objects};
 use schism_checker::model::{CasRegister, Register};
 use schism_checker::shrink::{Wholes, left_out_too_much, shrink};
 use schism_checker::synthetic::{self, Mix};
-use schism_checker::{Budget, Checker, Linearizable, SetFull, Verdict};
-use schism_history::{Call, CallKind, History, Operation, jsonl};
+use schism_checker::weak::Model;
+use schism_checker::{Budget, Checker, Linearizable, Sessions, SetFull, Staleness, Verdict, Weak};
+use schism_history::{Call, CallKind, History, Operation, Value, jsonl};
 
 fn invalid(checker: &dyn Checker, history: &History) -> bool {
     let budget = Budget { bytes: 1 << 28, time: Duration::MAX, over: &|| false };
@@ -43,6 +44,35 @@ fn a_stale_read_shrinks_to_a_handful() {
         assert_eq!(left_out_too_much(&whole, &shrunk.history, &shrunk.kept, Wholes::Values), None);
         assert!(shrunk.kept.len() <= 8, "seed {seed}: {} operations are left", shrunk.kept.len());
         assert_eq!((shrunk.keys, shrunk.kept.len()), (2, shrunk.history.len()));
+    }
+}
+
+/// The same by every model of registers, as far as a stale read breaks it.
+#[test]
+fn every_model_of_registers_shrinks_to_a_handful() {
+    let fresh = Staleness { max_time: Some(Duration::ZERO), ..Staleness::default() };
+    let mut judges: Vec<Box<dyn Checker>> = vec![Box::new(Sessions::default()), Box::new(fresh)];
+    for model in Model::ALL {
+        judges.push(Box::new(Weak { model, initial: Value::Nil }));
+    }
+    for checker in judges {
+        let mut broken = 0;
+        for seed in 0..40 {
+            let mut next = numbers(seed);
+            let mix = Mix { keys: 3, info: 20, ..Mix::unique(200, 6) };
+            let whole = synthetic::history(&mix, &mut next);
+            let Some((whole, _)) = synthetic::with_stale_read(&whole, &mut next) else { continue };
+            if !invalid(&*checker, &whole) {
+                continue;
+            }
+            let shrunk = shrink(&whole, Wholes::Values, &[], |part| invalid(&*checker, part));
+            assert!(invalid(&*checker, &shrunk.history));
+            assert_eq!(left_out_too_much(&whole, &shrunk.history, &shrunk.kept, Wholes::Values), None);
+            let left = shrunk.kept.len();
+            assert!(left <= 8, "{}, seed {seed}: {left} operations are left", checker.name());
+            broken += 1;
+        }
+        assert!(broken > 1, "{}: {broken} were broken", checker.name());
     }
 }
 

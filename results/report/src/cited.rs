@@ -47,6 +47,19 @@ pub struct RefusedOperation {
     pub because: String,
 }
 
+/// One step of a proof.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CitedStep {
+    /// What it is: `session order`, `reads from`, `real time`, `fresh`, `holds` …
+    pub what: String,
+    /// The operations that show it, the earlier one first.
+    pub operations: Vec<CitedOperation>,
+    /// What it is about: the older and the newer value of a step between versions; what a node held.
+    pub values: Vec<String>,
+    /// The step as a sentence.
+    pub because: String,
+}
+
 /// What a history's line says beyond who and when.
 #[derive(Deserialize)]
 struct Line {

@@ -18,6 +18,6 @@ mod summary;
 pub mod terminal;
 mod wording;
 
-pub use cited::{CitedOperation, RefusedOperation};
+pub use cited::{CitedOperation, CitedStep, RefusedOperation};
 pub use measure::{Availability, Counts, FaultTotals, Measured, NodeTotals, Period};
 pub use summary::{About, Finding, Judged, Next, NotASummary, Summary};

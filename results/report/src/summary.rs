@@ -8,7 +8,7 @@ use schism_history::{History, Key};
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
-use crate::cited::{CitedOperation, RefusedOperation};
+use crate::cited::{CitedOperation, CitedStep, RefusedOperation};
 use crate::measure::Measured;
 use crate::wording::{and, printable};
 
@@ -101,6 +101,9 @@ pub struct Finding {
     pub possible_states: Vec<String>,
     /// Each operation that could have come next, and why it could not.
     pub refused: Vec<RefusedOperation>,
+    /// Where the proof is a chain: its steps, in order.
+    #[serde(default)]
+    pub proof: Vec<CitedStep>,
 }
 
 /// Why a text is no `verdict.json` that can be read here.
@@ -224,6 +227,16 @@ fn finding(anomaly: &Anomaly, history: &History) -> Finding {
             .map(|refused| RefusedOperation {
                 operation: cite(refused.operation),
                 because: refused.because.clone(),
+            })
+            .collect(),
+        proof: anomaly
+            .proof
+            .iter()
+            .map(|step| CitedStep {
+                what: step.what.clone(),
+                operations: step.operations.iter().copied().map(cite).collect(),
+                values: step.values.clone(),
+                because: step.because.clone(),
             })
             .collect(),
     }

@@ -25,13 +25,32 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use schism_history::{Call, History, Key, Operation, Outcome, Process, Time, Value};
 
 use crate::explain::wording::{did, when, who};
-use crate::verdict::{Anomaly, Budget, Checker, Doubt, Judgement};
+use crate::verdict::{Anomaly, Budget, Checker, Doubt, Judgement, ProofStep};
 
 /// The judge of convergence.
 #[derive(Clone, Debug, Default)]
 pub struct Convergence {
     /// What each register holds at first.
     pub initial: Value,
+}
+
+impl Replica {
+    fn name(&self) -> String {
+        match self {
+            Replica::Node(node) => node.clone(),
+            Replica::Client(process) => format!("the replica of {process}"),
+        }
+    }
+}
+
+/// A value in a sentence: the first so many characters of a long one.
+fn brief(value: &Value) -> String {
+    const MOST: usize = 200;
+    let whole = value.to_string();
+    match whole.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{} …", &whole[..end]),
+        None => whole,
+    }
 }
 
 /// What was done to one key.
@@ -241,7 +260,45 @@ impl<'h> OfKey<'_, 'h> {
             did(two),
             when(two)
         );
-        Some(self.anomaly("diverged", sentence, vec![*first, *other], *other))
+        let mut anomaly = self.anomaly("diverged", sentence, vec![*first, *other], *other);
+        for (held, nodes) in self.camps(ends) {
+            anomaly.sentences.push(format!("in the end {} held {}", nodes.join(" "), brief(held)));
+            anomaly.possible_states.push(brief(held));
+        }
+        Some(anomaly)
+    }
+
+    /// What each replica held in the end.
+    fn held(&self, ends: &[usize]) -> Vec<ProofStep> {
+        let held = |at: &usize| {
+            let (row, held) = (self.row(*at), self.seen(*at));
+            ProofStep {
+                what: "holds".into(),
+                operations: vec![*at],
+                values: vec![replica(row).name(), brief(held)],
+                because: format!(
+                    "{} held {} in the end: read by {} ({})",
+                    replica(row).name(),
+                    brief(held),
+                    row.process,
+                    when(row)
+                ),
+            }
+        };
+        ends.iter().map(held).collect()
+    }
+
+    /// The replicas that held the same, in the order of their reads.
+    fn camps(&self, ends: &[usize]) -> Vec<(&'h Value, Vec<String>)> {
+        let mut camps: Vec<(&Value, Vec<String>)> = Vec::new();
+        for at in ends {
+            let (held, name) = (self.seen(*at), replica(self.row(*at)).name());
+            match camps.iter_mut().find(|(other, _)| self.same(other, held)) {
+                Some((_, names)) => names.push(name),
+                None => camps.push((held, vec![name])),
+            }
+        }
+        camps
     }
 
     /// Whether the ends may differ because a call of unknown fate took effect between the reads.
@@ -293,6 +350,7 @@ impl<'h> OfKey<'_, 'h> {
             culprit: Some(culprit),
             possible_states: Vec::new(),
             refused: Vec::new(),
+            proof: self.held(&self.ends()),
         }
     }
 }

@@ -53,6 +53,7 @@ pub fn explain<M: Model>(
         culprit: None,
         possible_states: Vec::new(),
         refused: Vec::new(),
+        proof: Vec::new(),
     };
     match frontier(model, &part, WIDEST) {
         Frontier::Explained => Err(Doubt {

@@ -326,6 +326,7 @@ fn told(history: &History, key: &Key, case: &Case, violation: &Violation) -> Ano
         culprit: culprit.max_by_key(|place| operation(place).complete).map(at),
         possible_states: Vec::new(),
         refused: Vec::new(),
+        proof: Vec::new(),
     }
 }
 

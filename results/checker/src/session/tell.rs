@@ -4,7 +4,7 @@ use schism_history::{Call, History, Operation};
 
 use super::Guarantee;
 use super::graph::Why;
-use crate::verdict::Anomaly;
+use crate::verdict::{Anomaly, ProofStep};
 use crate::versions::{Register, who};
 
 /// A guarantee that no order of versions gives, shown by a circle of versions.
@@ -32,63 +32,68 @@ fn told(
     let at = |operation: usize| &history.rows()[operation];
     let value = |version: usize| register.versions[version].value;
     // What is known without the promise comes first, the promise that does not fit it last.
-    let (mut sentences, mut promised) = (Vec::new(), Vec::new());
+    let (mut proof, mut promised) = (Vec::new(), Vec::new());
     let mut witness = Vec::new();
     let mut culprit = None;
     for (step, (older, why)) in circle.iter().enumerate() {
         let newer = circle[(step + 1) % circle.len()].0;
         witness.extend(register.versions[*older].writer);
         let order = format!("{} is older than {}", value(*older), value(newer));
-        match *why {
-            Why::Initial => sentences.push(format!("{order}: it was there at first.")),
+        let (what, operations, because) = match *why {
+            Why::Initial => ("initial value", Vec::new(), format!("{order}: it was there at first.")),
             Why::Changed => {
                 let writer = register.versions[newer].writer.expect("a cas made it");
-                witness.push(writer);
-                sentences.push(format!("{order}: {} changed the one to the other.", who(at(writer))));
+                let because = format!("{order}: {} changed the one to the other.", who(at(writer)));
+                ("cas", vec![writer], because)
             }
             Why::Time(shown, writer) => {
-                witness.extend([shown, writer]);
-                let (shown, writer) = (at(shown), at(writer));
-                sentences.push(format!(
+                let (earlier, later) = (at(shown), at(writer));
+                let because = format!(
                     "{order}: {} {}, over at {}, before {} began at {} and {}.",
-                    who(shown),
-                    did(shown),
-                    shown.completed,
-                    who(writer),
-                    writer.invoked,
-                    did(writer)
-                ));
+                    who(earlier),
+                    did(earlier),
+                    earlier.completed,
+                    who(later),
+                    later.invoked,
+                    did(later)
+                );
+                ("real time", vec![shown, writer], because)
             }
             Why::Session(first, then) => {
-                witness.extend([first, then]);
                 culprit = culprit.max(Some(then));
-                let (first, then) = (at(first), at(then));
-                promised.push(format!(
+                let (earlier, later) = (at(first), at(then));
+                let because = format!(
                     "{} {}, over at {}, then {} began at {} and {}: by {} {} is no newer than {}.",
-                    who(first),
-                    did(first),
-                    first.completed,
-                    who(then),
-                    then.invoked,
-                    did(then),
+                    who(earlier),
+                    did(earlier),
+                    earlier.completed,
+                    who(later),
+                    later.invoked,
+                    did(later),
                     promise,
                     value(*older),
                     value(newer)
-                ));
+                );
+                ("session order", vec![first, then], because)
             }
-        }
+        };
+        witness.extend(&operations);
+        let values = vec![value(*older).to_string(), value(newer).to_string()];
+        let step = ProofStep { what: what.into(), operations, values, because };
+        if what == "session order" { promised.push(step) } else { proof.push(step) }
     }
-    sentences.append(&mut promised);
+    proof.append(&mut promised);
     witness.sort_unstable();
     witness.dedup();
     Anomaly {
         name: name.into(),
         key: Some(register.key.clone()),
-        sentences,
+        sentences: proof.iter().map(|step| step.because.clone()).collect(),
         witness,
         culprit,
         possible_states: Vec::new(),
         refused: Vec::new(),
+        proof,
     }
 }
 

@@ -14,6 +14,7 @@
 
 mod atomic;
 mod delta;
+mod fresh;
 mod freshness;
 mod reads;
 mod tell;

@@ -6,7 +6,8 @@ use schism_history::{Call, History, Operation};
 
 use super::ReadStaleness;
 use super::delta::{Conflict, Delta};
-use crate::verdict::Anomaly;
+use super::fresh;
+use crate::verdict::{Anomaly, ProofStep};
 use crate::versions::{Moment, Register, who};
 
 /// So many of the versions that were missed are named.
@@ -21,6 +22,7 @@ pub(super) fn too_late(
     allowed: Duration,
 ) -> Anomaly {
     let mut anomaly = conflict(history, register, delta, "stale read");
+    fresh::add(history, register, &mut anomaly);
     anomaly.sentences.push(format!(
         "Only if reads may be {least:?} out of date has all this an order; {allowed:?} are allowed."
     ));
@@ -74,7 +76,9 @@ pub(super) fn too_many(
         seen.value,
         read.versions
     ));
-    anomaly(register, "stale read", sentences, witness, Some(read.operation))
+    let mut anomaly = anomaly(register, "stale read", sentences, witness, Some(read.operation));
+    fresh::add(history, register, &mut anomaly);
+    anomaly
 }
 
 fn conflict(history: &History, register: &Register<'_>, delta: &Delta, name: &str) -> Anomaly {
@@ -114,9 +118,38 @@ fn conflict(history: &History, register: &Register<'_>, delta: &Delta, name: &st
             vec![*one],
         ),
     };
+    let proof = steps(conflict, &sentences);
     let reads = witness.iter().copied().filter(|at| !history.rows()[*at].call.changes());
     let culprit = reads.max_by_key(|at| history.rows()[*at].invoke);
-    anomaly(register, name, sentences, witness, culprit)
+    let mut anomaly = anomaly(register, name, sentences, witness, culprit);
+    anomaly.proof = proof;
+    anomaly
+}
+
+/// What of a conflict is shown by whom, in the words of its first sentences.
+fn steps(conflict: &Conflict, sentences: &[String]) -> Vec<ProofStep> {
+    let shown: Vec<(&str, Vec<usize>)> = match conflict {
+        Conflict::Blocks(pairs) => pairs
+            .iter()
+            .map(|(end, begin)| match end == begin {
+                true => ("initial value", vec![*end]),
+                false => ("real time", vec![*end, *begin]),
+            })
+            .collect(),
+        Conflict::Chain(end, begin) => vec![("real time", vec![*end, *begin]), ("cas", vec![*begin, *end])],
+        Conflict::ChangedTwice(one, other) => vec![("cas", vec![*one]), ("cas", vec![*other])],
+        Conflict::Circle(one) => vec![("cas", vec![*one])],
+    };
+    shown
+        .into_iter()
+        .zip(sentences)
+        .map(|((what, operations), because)| ProofStep {
+            what: what.into(),
+            operations,
+            values: Vec::new(),
+            because: because.clone(),
+        })
+        .collect()
 }
 
 fn anomaly(
@@ -136,11 +169,12 @@ fn anomaly(
         culprit,
         possible_states: Vec::new(),
         refused: Vec::new(),
+        proof: Vec::new(),
     }
 }
 
 /// `process 1 on n2 read 3, over at 1.000 s`.
-fn over(operation: &Operation) -> String {
+pub(super) fn over(operation: &Operation) -> String {
     format!("{} {}, over at {}", who(operation), did(operation), operation.completed)
 }
 

@@ -44,6 +44,7 @@ fn one(history: &History, wrong: &Wrong<'_>, count: usize) -> Anomaly {
         culprit: wrong.watch.or(wrong.write),
         possible_states: Vec::new(),
         refused: Vec::new(),
+        proof: Vec::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use super::columns::{Columns, NONE};
 use super::index::Index;
 use super::reasons::{Step, Why, proof};
 use super::{Answer, Model, Pattern, Spent, judge, smallest};
-use crate::verdict::{Anomaly, Budget, Checker, Doubt, Judgement};
+use crate::verdict::{Anomaly, Budget, Checker, Doubt, Judgement, ProofStep};
 use crate::versions::{Register, registers, who};
 
 /// More operations than that are not told of one by one.
@@ -131,15 +131,24 @@ impl Weak {
         };
         let steps = if columns.len() <= TOLD { proof(&Index::of(&columns), self.model) } else { None };
         let at = |operation: usize| &history.rows()[operations[operation]];
-        let mut sentences: Vec<String> = match &steps {
-            Some(steps) => steps.iter().map(|step| told(step, &at)).collect(),
+        let proof: Vec<ProofStep> = match &steps {
+            Some(steps) => steps.iter().map(|step| proof_step(step, &operations, &at)).collect(),
             None if operations.len() <= TOLD => (0..operations.len())
-                .map(|operation| {
-                    format!("{} {} ({}).", who(at(operation)), did(at(operation)), when(at(operation)))
+                .map(|operation| ProofStep {
+                    what: "operation".into(),
+                    operations: vec![operations[operation]],
+                    values: Vec::new(),
+                    because: format!(
+                        "{} {} ({}).",
+                        who(at(operation)),
+                        did(at(operation)),
+                        when(at(operation))
+                    ),
                 })
                 .collect(),
             None => Vec::new(),
         };
+        let mut sentences: Vec<String> = proof.iter().map(|step| step.because.clone()).collect();
         sentences.push(match (&steps, pattern.published()) {
             (Some(_), Some(published)) => {
                 format!(
@@ -173,7 +182,26 @@ impl Weak {
             culprit,
             possible_states: Vec::new(),
             refused: Vec::new(),
+            proof,
         }
+    }
+}
+
+/// A step of a proof: what it is, who shows it, and which value it makes older than which.
+fn proof_step<'h>(step: &Step, operations: &[usize], at: &dyn Fn(usize) -> &'h Operation) -> ProofStep {
+    let (what, third) = match step.why {
+        Why::Session => ("session order", None),
+        Why::Saw => ("reads from", None),
+        Why::First => ("saw the initial value", None),
+        Why::Missed { reader } => ("older than what was seen", Some(reader)),
+        Why::Overwritten { writer } => ("seen before it was overwritten", Some(writer)),
+    };
+    let value = |operation: usize| wrote(at(operation)).or_else(|| at(operation).read());
+    ProofStep {
+        what: what.into(),
+        operations: [step.from, step.to].into_iter().chain(third).map(|at| operations[at]).collect(),
+        values: [step.from, step.to].into_iter().filter_map(value).map(ToString::to_string).collect(),
+        because: told(step, at),
     }
 }
 

@@ -9,6 +9,10 @@ use super::columns::{Columns, NONE};
 use super::{Answer, Model, judge};
 use crate::explain::in_chunks;
 
+/// So few operations are a handful; and a part of so many is looked through once more for less.
+const FEW: usize = 6;
+const SMALL: usize = 200;
+
 /// Which operations are left, in their order. Those that are `unsure` count only if somebody saw what they wrote.
 pub(super) fn part(
     columns: &Columns,
@@ -17,16 +21,13 @@ pub(super) fn part(
     bytes: usize,
     over: &dyn Fn() -> bool,
 ) -> Vec<usize> {
-    let mut part = Part { columns, unsure, model, bytes, over, keep: vec![true; columns.len()] };
-    part.keys();
-    loop {
-        let before = part.left();
-        part.values();
-        part.reads();
-        if part.left() == before || over() {
-            return (0..columns.len()).filter(|at| part.keep[*at]).collect();
-        }
+    let all = vec![true; columns.len()];
+    let mut part = Part { columns, unsure, model, bytes, over, keep: all.clone() };
+    part.shrink();
+    if columns.len() <= SMALL {
+        part.elsewhere(&all);
     }
+    (0..columns.len()).filter(|at| part.keep[*at]).collect()
 }
 
 struct Part<'a> {
@@ -83,6 +84,37 @@ impl Part<'_> {
         *keep = counts;
     }
 
+    /// Leaves out all that can be left out by itself.
+    fn shrink(&mut self) {
+        self.keys();
+        loop {
+            let before = self.left();
+            self.values();
+            self.reads();
+            if self.left() == before || (self.over)() {
+                return;
+            }
+        }
+    }
+
+    /// What is left has nothing to spare, but there may be less to show something else: without one of these values or
+    /// reads, the whole may be broken all the same.
+    fn elsewhere(&mut self, all: &[bool]) {
+        let mut tried = vec![false; all.len()];
+        while self.left() > FEW {
+            let untried = (0..all.len()).find(|at| self.keep[*at] && !tried[*at]);
+            let Some(at) = untried.filter(|_| !(self.over)()) else { return };
+            tried[at] = true;
+            let mut other = Part { keep: all.to_vec(), ..*self };
+            if other.without(self.with_what_rests_on(&[at])) {
+                other.shrink();
+                if other.left() < self.left() {
+                    self.keep = other.keep;
+                }
+            }
+        }
+    }
+
     fn keys(&mut self) {
         let columns = self.columns;
         let mut keys: Vec<usize> = columns.key.iter().map(|key| *key as usize).collect();
@@ -97,30 +129,29 @@ impl Part<'_> {
     fn values(&mut self) {
         let columns = self.columns;
         let kept = self.keep.clone();
-        let values = (0..columns.len()).filter(|at| kept[*at] && columns.wrote[*at] != NONE);
-        let values: Vec<usize> = values.map(|at| columns.wrote[at] as usize).collect();
-        let most = columns.wrote.iter().chain(&columns.saw).filter(|value| **value != NONE).max();
-        let most = most.map_or(0, |most| *most as usize);
-        in_chunks(&values, |chunk| {
-            let mut out = vec![false; most + 1];
-            chunk.iter().for_each(|value| out[*value] = true);
-            loop {
-                let mut more = false;
-                for at in (0..columns.len()).filter(|at| kept[*at]) {
-                    let (saw, wrote) = (columns.saw[at], columns.wrote[at]);
-                    // What was made from a value goes with it.
-                    if saw != NONE && wrote != NONE && out[saw as usize] {
-                        more |= !std::mem::replace(&mut out[wrote as usize], true);
-                    }
-                }
-                if !more {
-                    break;
+        let writes: Vec<usize> =
+            (0..columns.len()).filter(|at| kept[*at] && columns.wrote[*at] != NONE).collect();
+        in_chunks(&writes, |chunk| self.without(self.with_what_rests_on(chunk)));
+    }
+
+    /// These operations and all that cannot be without them: whoever saw what they wrote, and what was made from that.
+    fn with_what_rests_on(&self, operations: &[usize]) -> Vec<usize> {
+        let Columns { saw, wrote, .. } = self.columns;
+        let most = wrote.iter().chain(saw).filter(|value| **value != NONE).max();
+        let mut out = vec![false; most.map_or(0, |most| *most as usize + 1)];
+        let mut gone = vec![false; saw.len()];
+        let mut more = operations.to_vec();
+        while !more.is_empty() {
+            for at in more {
+                gone[at] = true;
+                if wrote[at] != NONE {
+                    out[wrote[at] as usize] = true;
                 }
             }
-            let gone = |value: u32| value != NONE && out[value as usize];
-            let gone = |at: &usize| gone(columns.saw[*at]) || gone(columns.wrote[*at]);
-            self.without((0..columns.len()).filter(gone))
-        });
+            let rests = |at: &usize| !gone[*at] && saw[*at] != NONE && out[saw[*at] as usize];
+            more = (0..saw.len()).filter(rests).collect();
+        }
+        (0..saw.len()).filter(|at| gone[*at]).collect()
     }
 
     fn reads(&mut self) {

@@ -39,6 +39,14 @@ fn missing_your_writes() {
         ]
     );
     assert_eq!((&anomaly.witness[..], anomaly.culprit), (&[0, 1, 2][..], Some(2)));
+    let proof = anomaly.proof.iter().map(|step| (&*step.what, &*step.operations, step.values.join(" < ")));
+    assert_eq!(
+        proof.collect::<Vec<_>>(),
+        [
+            ("real time", &[0, 1][..], "1 < 2".to_string()),
+            ("session order", &[1, 2][..], "2 < 1".to_string())
+        ]
+    );
     let facts: Vec<&str> = judgement.facts.iter().map(|(_, fact)| fact.as_str()).collect();
     assert_eq!(
         facts,

@@ -47,9 +47,22 @@ fn a_bound_is_kept_or_not() {
             "process 1 on n1 wrote 1, over at 0.020 s, before process 1 on n1 began at 0.030 s and wrote 2.",
             "process 1 on n1 wrote 2, over at 0.040 s, before process 2 on n2 began at 0.100 s and read 1.",
             "The operations on one version stand together, and of these two sets neither can be first.",
+            "Fresh when it began, at 0.100 s: 3. 1 was outdated from 0.040 s on, 60ms before it was read: process 1 on n1 \
+             wrote 2, over at 0.040 s.",
             "Only if reads may be 60ms out of date has all this an order; 59ms are allowed.",
         ]
     );
+    let proof = late.anomalies[0].proof.iter().map(|step| (&*step.what, &*step.operations));
+    assert_eq!(
+        proof.collect::<Vec<_>>(),
+        [
+            ("real time", &[0, 1][..]),
+            ("real time", &[1, 3][..]),
+            ("outdated since", &[1, 3][..]),
+            ("fresh", &[2][..])
+        ]
+    );
+    assert_eq!(late.anomalies[0].possible_states, ["3"]);
     assert_eq!(late.anomalies[0].witness, [0, 1, 3]);
     let many = judge(OLD, None, Some(1));
     assert_eq!(names(&many), ["stale read"]);
@@ -61,7 +74,13 @@ fn a_bound_is_kept_or_not() {
             "process 1 on n1 wrote 1, over at 0.020 s.",
             "Writes that began after that were over before 0.100 s: 2 of them, 2, 3.",
             "Then process 2 on n2 read 1: it missed 2 newer versions; 1 are allowed.",
+            "Fresh when it began, at 0.100 s: 3. 1 was outdated from 0.040 s on, 60ms before it was read: process 1 on n1 \
+             wrote 2, over at 0.040 s.",
         ]
+    );
+    assert_eq!(
+        many.anomalies[0].proof[1].because,
+        "3 could be read from 0.050 s on, when its write began, and was there at 0.060 s, when write(3) was over."
     );
 }
 
@@ -90,6 +109,7 @@ fn the_initial_value_can_be_stale_too() {
     let judgement = judge(text, Some(29), Some(0));
     assert_eq!(names(&judgement), ["stale read", "stale read"]);
     assert_eq!(judgement.anomalies[0].witness, [0, 1]);
+    assert_eq!(judgement.anomalies[0].possible_states, ["1"]);
     assert_eq!(judge(text, Some(30), Some(1)).verdict, Verdict::Valid);
 }
 

@@ -47,6 +47,17 @@ fn what_was_overwritten_before_ones_eyes() {
     let judgement = judge(Model::Causal, text);
     let anomaly = &judgement.anomalies[0];
     assert_eq!((&anomaly.witness[..], anomaly.culprit), (&[0, 1, 2, 3][..], Some(3)));
+    // The causal path, from the write to the read that had to know of it, and what follows.
+    let proof = anomaly.proof.iter().map(|step| (&*step.what, &*step.operations));
+    assert_eq!(
+        proof.collect::<Vec<_>>(),
+        [
+            ("reads from", &[1, 2][..]),
+            ("session order", &[2, 3][..]),
+            ("older than what was seen", &[1, 0, 3][..]),
+            ("session order", &[0, 1][..])
+        ]
+    );
     assert_eq!(
         anomaly.sentences,
         [

@@ -207,6 +207,7 @@ mod tests {
             culprit: None,
             possible_states: Vec::new(),
             refused: Vec::new(),
+            proof: Vec::new(),
         })
     }
 

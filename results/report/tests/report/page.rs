@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use schism_checker::model::Register;
-use schism_checker::{Anomaly, Budget, Checker, Doubt, Judgement, Linearizable, Refused, Verdict};
+use schism_checker::{Anomaly, Budget, Checker, Doubt, Judgement, Linearizable, ProofStep, Refused, Verdict};
 use schism_history::{Call, Effect, Event, History, Key, Note, Outcome, Process, Ret, Time, Value, What};
 use schism_report::html::page;
 use schism_report::{About, Next, Summary};
@@ -186,6 +186,12 @@ fn hostile() -> Situation {
         culprit: Some(2),
         possible_states: vec![evil.into()],
         refused: vec![Refused { operation: 1, because: evil.into() }],
+        proof: vec![ProofStep {
+            what: evil.into(),
+            operations: vec![0, 2],
+            values: vec![evil.into()],
+            because: evil.into(),
+        }],
     };
     let doubt = Doubt { reason: evil.into(), hint: Some(evil.into()) };
     let judgement =
@@ -233,6 +239,7 @@ fn a_witness_far_apart_is_drawn_with_cuts() {
         witness,
         possible_states: Vec::new(),
         refused: Vec::new(),
+        proof: Vec::new(),
     };
     let judgement = Judgement::new("linearizable", "linearizable register", vec![anomaly], vec![]);
     situation.summary = Summary::new(situations::about(None), &[judgement], &situation.history);
@@ -275,6 +282,7 @@ fn big() -> Situation {
         culprit: Some(last),
         possible_states: vec![long.clone(); 1_000],
         refused: (0..1_000).map(|at| Refused { operation: at * 7, because: long.clone() }).collect(),
+        proof: Vec::new(),
     };
     let judgement = Judgement::new("linearizable", "linearizable register", vec![anomaly; 4], vec![]);
     Situation { summary: Summary::new(situations::about(None), &[judgement], &history), history }

@@ -243,6 +243,7 @@ fn explain(history: &History) -> Anomaly {
                 operation: at,
                 because: format!("it read {seen}, but the register holds {value}"),
             }],
+            proof: Vec::new(),
         };
     }
     unreachable!("the stale shape has a stale read");
