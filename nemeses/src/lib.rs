@@ -7,6 +7,7 @@ mod delay;
 mod disconnect;
 mod duplicate;
 mod files;
+mod footing;
 mod kill;
 mod links;
 mod loss;
@@ -31,6 +32,8 @@ use schism_engine::link::{Share, Wrong};
 use schism_engine::nemesis::{Nemesis, View};
 use schism_engine::plan;
 use schism_engine::random::Random;
+
+pub use footing::{FOOTINGS, Footing, undone_by};
 
 /// What the command line and the plan need to know of a nemesis.
 pub struct Entry {
@@ -128,18 +131,6 @@ pub fn shapes(name: &str, settings: &Settings) -> Vec<Wrong> {
     let wrongs: BTreeSet<Wrong> =
         fault.into_iter().flat_map(|fault| fault.changes).filter_map(wrong).collect();
     wrongs.into_iter().collect()
-}
-
-/// Who undoes its faults when we are killed: the kernel, which takes back what is ours; a lease that runs out; or nobody, where
-/// there is nothing to undo. In Docker sidecars end every fault when the controller is gone.
-pub fn undone_by(name: &str) -> &'static str {
-    match name {
-        "none" => "nothing to undo",
-        "rot" => "nobody: it stays, in the run's own folder",
-        "membership" => "nobody: the cluster ends with us",
-        "clock" => "its lease, and the kernel",
-        _ => "the kernel",
-    }
 }
 
 /// Whether packets are sent by us that nobody else has sent, which takes a raw socket.

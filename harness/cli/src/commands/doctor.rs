@@ -1,6 +1,8 @@
 //! `schism doctor`: what this machine can do, found out by doing it in a throw-away child.
 
+use schism_engine::backend::sandbox::Capability;
 use schism_engine::backend::{docker, sandbox};
+use schism_nemeses::{FOOTINGS, Footing, undone_by};
 
 use crate::args::{self, Ground};
 use crate::failure::{Exit, Failure};
@@ -18,7 +20,8 @@ pub fn run(args: &args::Doctor) -> Result<Exit, Failure> {
         docker.as_ref().map(|probes| ("docker", probes.iter().all(|probe| probe.works))),
     ];
     let works = sums.iter().flatten().next().is_some_and(|(_, works)| *works);
-    let probes: Vec<_> = sandbox.into_iter().flatten().chain(docker.into_iter().flatten()).collect();
+    let rows: Vec<Row> = sandbox.iter().flat_map(|probes| rows(probes)).collect();
+    let probes: Vec<_> = sandbox.iter().flatten().chain(docker.iter().flatten()).collect();
     if args.json {
         let probes: Vec<_> = probes
             .iter()
@@ -29,9 +32,13 @@ pub fn run(args: &args::Doctor) -> Result<Exit, Failure> {
                 })
             })
             .collect();
+        let faults: Vec<_> = rows.iter().map(Row::json).collect();
         println!(
             "{}",
-            serde_json::json!({ "sandbox": sums[0].map(|sum| sum.1), "docker": sums[1].map(|sum| sum.1), "probes": probes })
+            serde_json::json!({
+                "sandbox": sums[0].map(|sum| sum.1), "docker": sums[1].map(|sum| sum.1), "probes": probes,
+                "faults": faults,
+            })
         );
     } else {
         for probe in &probes {
@@ -41,10 +48,74 @@ pub fn run(args: &args::Doctor) -> Result<Exit, Failure> {
                 println!("     hint: {remedy}");
             }
         }
+        table(&rows);
         println!();
         for (name, works) in sums.into_iter().flatten() {
             println!("{name} {} here", if works { "works" } else { "does not work" });
         }
     }
     Ok(if works { Exit::Valid } else { Exit::Harness })
+}
+
+/// A fault, and what this machine makes of it.
+struct Row<'a> {
+    footing: &'static Footing,
+    capability: &'a Capability,
+}
+
+impl Row<'_> {
+    fn undone_by(&self) -> &'static str {
+        undone_by(self.footing.fault.split(':').next().unwrap_or_default())
+    }
+
+    fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "fault": self.footing.fault, "works": self.capability.works, "mechanism": self.capability.how,
+            "precision": self.footing.precision, "undone_by": self.undone_by(), "unlock": self.capability.remedy,
+        })
+    }
+}
+
+/// Every fault in the sandbox that stands on something that was tried.
+fn rows(capabilities: &[Capability]) -> Vec<Row<'_>> {
+    let of = |footing: &'static Footing| {
+        let capability = capabilities.iter().find(|one| one.name == footing.attempt)?;
+        Some(Row { footing, capability })
+    };
+    FOOTINGS.iter().filter_map(of).collect()
+}
+
+/// The faults in columns. What would unlock a better mechanism stands with the attempt, above.
+fn table(rows: &[Row<'_>]) {
+    if rows.is_empty() {
+        return;
+    }
+    println!("\n{:<5}{:<23}{:<32}{:<48}undone by", "", "fault in the sandbox", "stands on", "precision");
+    for row in rows {
+        let mark = if row.capability.works { "yes" } else { "no" };
+        let Footing { fault, attempt, precision } = row.footing;
+        println!("{mark:<5}{fault:<23}{attempt:<32}{precision:<48}{}", row.undone_by());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_works_where_what_it_stands_on_does() {
+        let capability = |name, works| Capability {
+            name,
+            works,
+            needed: false,
+            how: "so".into(),
+            remedy: Some("do this".into()),
+        };
+        let capabilities = [capability("cuts", true), capability("skewed clocks", false)];
+        let rows = rows(&capabilities);
+        let works: Vec<_> = rows.iter().map(|row| (row.footing.fault, row.capability.works)).collect();
+        assert_eq!(works, [("partition", true), ("clock", false)]);
+        let clock = rows[1].json();
+        assert_eq!((&clock["unlock"], &clock["works"]), (&"do this".into(), &false.into()));
+    }
 }

@@ -442,7 +442,7 @@ fn too_late() {
 
 fn probed() {
     let found = probe();
-    assert_eq!(found.len(), 11);
+    assert!(found.len() >= 14, "each is tried: {found:?}");
     // This case runs only where a cluster can be made: then nothing of it may be missing.
     for one in
         found.iter().filter(|one| one.name != "fast heal of connections" && one.name != "user namespace")

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schism_engine::backend::Backend;
 use schism_engine::clock::Skew;
 use schism_engine::cluster::{Change, Daemon, Node, Run};
-use schism_engine::strain::{Name, Strain};
+use schism_engine::strain::{HeldThread, Name, Strain};
 
 use crate::stage::{Stage, run, until};
 
@@ -42,6 +42,7 @@ fn a_thread_alone() {
     assert_eq!(look(&mut stage).strained.thread, Some(held), "it has used no time since");
     stage.apply(&[]);
     assert_eq!(look(&mut stage).strained.thread, None);
+    runs_on(&mut stage, held);
     // The busiest of all is one of the two that spin.
     stage.apply(&[strain(Strain::Thread(Name::default()))]);
     let busiest = look(&mut stage).strained.thread.expect("a thread is held");
@@ -55,6 +56,16 @@ fn a_thread_alone() {
     let refused = refused.expect_err("there is no such thread").to_string();
     assert!(refused.contains("no thread is called `nobody`"), "{refused}");
     assert!(stage.sandbox.deaths().is_empty());
+}
+
+/// Waits until a thread that was held, and is free, has used more time. It is held for a moment to look at it.
+fn runs_on(stage: &mut Stage, held: HeldThread) {
+    until("it runs again", || {
+        stage.apply(&[strain(Strain::Thread(Name::of("spinner")))]);
+        let now = look(stage).strained.thread.expect("a thread is held");
+        stage.apply(&[]);
+        now.id == held.id && now.cpu > held.cpu + Duration::from_millis(5)
+    });
 }
 
 fn a_thread_beside_others() {
@@ -78,8 +89,7 @@ fn a_thread_beside_others() {
         }
     }
     stage.apply(&[]);
-    let free = look(&mut stage);
-    until("it spins again", || look(&mut stage).cpu > free.cpu + Duration::from_millis(20));
+    runs_on(&mut stage, held);
     assert!(stage.sandbox.deaths().is_empty());
 }
 

@@ -56,6 +56,14 @@ impl Connections {
         Ok(ended)
     }
 
+    /// Whether the kernel could end one: is asked to end one that there is not.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn attempt(&mut self) -> io::Result<()> {
+        self.destroy(libc::AF_INET as u8, &[0; IDENTITY]).map(drop)
+    }
+
     /// Whether it was there to be ended.
     fn destroy(&mut self, family: u8, identity: &[u8]) -> io::Result<bool> {
         let mut batch = Batch::default();

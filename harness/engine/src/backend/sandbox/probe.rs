@@ -14,12 +14,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Capability;
 use super::clock;
+use super::connections::Connections;
 use super::cuts::Cuts;
 use super::enter::{isolate, refused};
 use super::links;
 use super::matrix::{Matrix, Sockets};
 use super::netlink::Netlink;
 use super::remedy::{OTHERWISE, user_namespace_remedy};
+use super::straining;
 use super::system::{check, die_with_parent, enter_network, mount, own_network, set, unshare};
 use crate::backend::BackendError;
 use crate::cluster::{Endpoint, Node};
@@ -57,6 +59,9 @@ const ATTEMPTS: &[(&str, Needed, Attempt)] = &[
     ("refusing links", Needed::Nobody, refusing),
     ("slow, lossy and garbling links", Needed::Nobody, shaping),
     ("pause", Needed::Everybody, pause),
+    ("one thread held", Needed::Nobody, thread),
+    ("limits of running processes", Needed::Nobody, limits),
+    ("ended connections", Needed::Nobody, connections),
     ("skewed clocks", Needed::Nobody, clocks),
     ("fast heal of connections", Needed::Nobody, fast_heal),
 ];
@@ -254,29 +259,60 @@ fn pause() -> Result<Found, BackendError> {
     Ok(if stopped { works("SIGSTOP") } else { fails("a process did not stop", OTHERWISE) })
 }
 
-fn clocks() -> Result<Found, BackendError> {
+/// Does something to a process that is there for nothing else.
+fn on_another<T>(act: impl FnOnce(i32) -> T) -> Result<T, BackendError> {
     let failed = |error| BackendError::system("making a process")(error);
     // SAFETY: the child makes only system calls; it is killed and waited for.
-    let tried = unsafe {
+    unsafe {
         let pid = check(libc::fork()).map_err(failed)?;
         if pid == 0 {
             loop {
                 libc::pause();
             }
         }
-        let tried = clock::attempt(pid);
+        let done = act(pid);
         check(libc::kill(pid, libc::SIGKILL)).map_err(failed)?;
         check(libc::waitpid(pid, std::ptr::null_mut(), 0)).map_err(failed)?;
-        tried
-    };
-    Ok(match tried {
+        Ok(done)
+    }
+}
+
+const TRACING: &str = "sudo sysctl -w kernel.yama.ptrace_scope=1, or run as root";
+
+fn thread() -> Result<Found, BackendError> {
+    let held = on_another(|pid| {
+        let held = clock::keep(pid, pid);
+        clock::let_go(pid, 0);
+        held
+    });
+    Ok(match held? {
+        Ok(Some(_)) => works("ptrace; it goes on when its tracer dies"),
+        Ok(None) => fails("a thread ended when it was to be held", OTHERWISE),
+        Err(error) => fails(format!("a thread of a process of our own cannot be held: {error}"), TRACING),
+    })
+}
+
+fn limits() -> Result<Found, BackendError> {
+    Ok(match on_another(straining::attempt)? {
+        Ok(()) => works("soft limits by prlimit, given back as they were"),
+        Err(error) => fails(format!("a process of our own cannot be limited: {error}"), OTHERWISE),
+    })
+}
+
+fn connections() -> Result<Found, BackendError> {
+    isolate()?;
+    Ok(match Connections::open().and_then(|mut connections| connections.attempt()) {
+        Ok(()) => works("SOCK_DESTROY of the kernel, in the node's own network"),
+        Err(error) => fails(error.to_string(), "a kernel with CONFIG_INET_DIAG_DESTROY"),
+    })
+}
+
+fn clocks() -> Result<Found, BackendError> {
+    Ok(match on_another(clock::attempt)? {
         Ok(()) => {
             works("jump, drift, strobe and leap second by a patch of the process's vDSO; ends by its lease")
         }
-        Err(error) => fails(
-            format!("the clock of a process of our own cannot be changed: {error}"),
-            "sudo sysctl -w kernel.yama.ptrace_scope=1, or run as root",
-        ),
+        Err(error) => fails(format!("the clock of a process of our own cannot be changed: {error}"), TRACING),
     })
 }
 

@@ -242,6 +242,18 @@ impl Resource {
     }
 }
 
+/// Limits a process, and gives it back what it had: whether it can be done here.
+pub(super) fn attempt(pid: i32) -> io::Result<()> {
+    for resource in [Resource::Memory, Resource::Files] {
+        let gone = || io::Error::from(io::ErrorKind::NotFound);
+        let used = resource.used(pid).ok_or_else(gone)?;
+        let before = resource.limit(pid, None)?.ok_or_else(gone)?;
+        resource.limit(pid, Some(used))?;
+        resource.limit(pid, Some(before.rlim_cur))?;
+    }
+    Ok(())
+}
+
 /// The ids and names of a process's threads.
 fn threads(pid: i32) -> io::Result<Vec<(i32, String)>> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task"))?;

@@ -1,0 +1,78 @@
+//! What each fault stands on: which attempt of `schism doctor` shows that it works here, how exact it is, and who undoes it when
+//! we are killed. A nemesis that is not listed stands on nothing that could be missing.
+//!
+//! Figures are those that the benches and tests of the engine measure; they are not measured anew for this.
+
+/// A fault, and what it stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Footing {
+    /// The nemesis, and the setting that makes it another fault if one does: `pause:thread`.
+    pub fault: &'static str,
+    /// The name of the attempt that shows whether it works.
+    pub attempt: &'static str,
+    /// How exactly it does what was asked.
+    pub precision: &'static str,
+}
+
+const fn on(attempt: &'static str, fault: &'static str, precision: &'static str) -> Footing {
+    Footing { fault, attempt, precision }
+}
+
+const SHAPED: &str = "slow, lossy and garbling links";
+const PROCESSES: &str = "pid, uts and ipc namespaces";
+const LIMITS: &str = "limits of running processes";
+
+/// Every fault that stands on something.
+pub const FOOTINGS: &[Footing] = &[
+    on("cuts", "partition", "all links concerned at once, in under 1 ms"),
+    on("refusing links", "partition:by=reset", "the next packet is answered"),
+    on(SHAPED, "partition:by=flapping", "turns within 1 ms"),
+    on(SHAPED, "partition:port", "packet by packet"),
+    on(SHAPED, "delay", "0.1 to 0.3 ms more than asked for"),
+    on(SHAPED, "loss", "within a tenth of what was asked for"),
+    on(SHAPED, "rate", "within 7 %"),
+    on(SHAPED, "duplicate", "packet by packet"),
+    on(SHAPED, "reorder", "packet by packet"),
+    on(SHAPED, "corrupt", "packet by packet"),
+    on(SHAPED, "mtu", "to the byte"),
+    on("ended connections", "disconnect", "at once, at both ends"),
+    on(PROCESSES, "kill", "at once; up again as soon as the store is"),
+    on(PROCESSES, "kill:storm", "never more often than the store comes up"),
+    on(PROCESSES, "rolling", "the next one within 0.2 s of the last being ready"),
+    on("pause", "pause", "holds when every thread stands still"),
+    on("one thread held", "pause:thread", "holds when that thread stands still"),
+    on("pause", "starve", "in turns of 50 ms"),
+    on(LIMITS, "memory", "to the page"),
+    on(LIMITS, "files", "to the descriptor"),
+    on("skewed clocks", "clock", "to the nanosecond; a reading costs a system call"),
+    on(PROCESSES, "rot", "to the bit"),
+];
+
+/// Who undoes a nemesis's faults when we are killed: the kernel, which takes back what is ours; a lease that runs out; or nobody,
+/// where there is nothing to undo. In Docker sidecars end every fault when the controller is gone.
+pub fn undone_by(nemesis: &str) -> &'static str {
+    match nemesis {
+        "none" => "nothing to undo",
+        "rot" => "nobody: it stays, in the run's own folder",
+        "membership" => "nobody: the cluster ends with us",
+        "clock" => "its lease, and the kernel",
+        _ => "the kernel",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_stands_on_something_is_there_once() {
+        for (at, footing) in FOOTINGS.iter().enumerate() {
+            let nemesis = footing.fault.split(':').next().unwrap_or_default();
+            let entry = crate::named(nemesis).unwrap_or_else(|| panic!("no nemesis is called {nemesis}"));
+            let setting = footing.fault.split([':', '=']).nth(1);
+            let known = |setting| entry.settings.iter().any(|one| one.name == setting);
+            assert!(setting.is_none_or(known), "{}", footing.fault);
+            assert!(FOOTINGS[..at].iter().all(|other| other.fault != footing.fault));
+        }
+    }
+}
