@@ -13,6 +13,7 @@
 
 #[path = "x86_64.rs"]
 mod arch;
+mod frames;
 mod keeper;
 mod page;
 mod trace;
@@ -21,7 +22,7 @@ mod vdso;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arch::{FUNCTIONS, JUMP_BYTES, SYSTEM_CALL, jump, target};
 pub use keeper::Clocks;
@@ -33,6 +34,10 @@ use page::{
 use trace::Held;
 pub use trace::{keep, let_go};
 use vdso::{Vdso, function, position};
+
+/// How often a process is held to be patched, and how long a signal handler is left to end in between.
+const ATTEMPTS: u32 = 200;
+const HANDLER: Duration = Duration::from_millis(1);
 
 /// How often a reading is made: the one that took the least time is the most exact.
 const READINGS: u32 = 3;
@@ -78,9 +83,9 @@ fn mend(pid: i32) -> io::Result<()> {
     let Some(page) = process.patched()? else { return Ok(()) };
     // From now on it tells the true time, even if it cannot be held.
     process.memory.write_all_at(&0u64.to_le_bytes(), page + EXPIRES_AT as u64)?;
-    let held = Held::process(pid)?;
     let places = places();
-    held.leave(&ranges(process.vdso, &places))?;
+    // Somebody would return into the patch: it stays, and tells the true time.
+    let Some(_held) = process.hold(&ranges(process.vdso, &places))? else { return Ok(()) };
     for (offset, _) in &places {
         process.write(process.vdso.start + *offset as u64, &vdso::image()[*offset..offset + JUMP_BYTES])?;
     }
@@ -185,7 +190,9 @@ impl Process {
         if places.is_empty() {
             return Err(io::Error::other("this kernel's vDSO has no function for the time of day"));
         }
-        let held = Held::process(self.pid)?;
+        let held = self.hold(&ranges(self.vdso, &places))?.ok_or_else(|| {
+            io::Error::other("a signal handler keeps a thread in the code that is to be changed")
+        })?;
         // What it was when it was looked at first may be another program by now.
         let vdso = Vdso::of(self.pid)?;
         if vdso.start != self.vdso.start {
@@ -197,11 +204,24 @@ impl Process {
         };
         self.renew(page)?;
         self.choose(page, block)?;
-        held.leave(&ranges(vdso, &places))?;
         for (offset, entry) in places {
             self.write(vdso.start + offset as u64, &jump(page + CODE_AT as u64 + entry))?;
         }
         Ok(())
+    }
+
+    /// Holds the process when nobody is in these ranges or will return into them; nothing if there is no such moment.
+    fn hold(&self, ranges: &[(u64, u64)]) -> io::Result<Option<Held>> {
+        for _ in 0..ATTEMPTS {
+            let held = Held::process(self.pid)?;
+            held.leave(ranges)?;
+            if !held.returns_into(self.pid, &self.memory, ranges)? {
+                return Ok(Some(held));
+            }
+            drop(held);
+            std::thread::sleep(HANDLER);
+        }
+        Ok(None)
     }
 
     fn make_page(&self, held: &Held) -> io::Result<u64> {

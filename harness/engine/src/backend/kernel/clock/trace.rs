@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::arch::{BEHIND_TRAP, Registers, SYSTEM_CALL};
+use super::frames;
 
 /// How long a thread may take to stop: it may be waiting for its disk.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -118,6 +119,40 @@ impl Held {
             })?;
         }
         Ok(())
+    }
+
+    /// Whether a thread will return into one of these ranges of addresses when a signal handler ends.
+    pub(super) fn returns_into(
+        &self,
+        pid: i32,
+        memory: &fs::File,
+        ranges: &[(u64, u64)],
+    ) -> io::Result<bool> {
+        for thread in &self.threads {
+            if frames::returns_into(pid, memory, Registers::of(thread.id)?.stack() & !7, ranges)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Lets the first thread run until it is in the middle of this range.
+    #[cfg(test)]
+    pub(super) fn step_into(&self, (start, end): (u64, u64)) -> io::Result<()> {
+        const MANY: u32 = 1_000_000;
+        for _ in 0..MANY {
+            if (start + 1..end).contains(&Registers::of(self.threads[0].id)?.instruction()) {
+                return Ok(());
+            }
+            step(self.threads[0].id)?;
+        }
+        Err(io::Error::other("it never gets there"))
+    }
+
+    /// Gives the first thread this signal when it goes on.
+    #[cfg(test)]
+    pub(super) fn deliver(&mut self, signal: i32) {
+        self.threads[0].signal = signal;
     }
 
     /// Makes a system call in the process, by the instruction for it at this address.

@@ -81,6 +81,11 @@ impl Registers {
         self.0.rip
     }
 
+    /// The top of the stack.
+    pub(super) fn stack(&self) -> u64 {
+        self.0.rsp
+    }
+
     /// What a call gave.
     pub(super) fn result(&self) -> i64 {
         self.0.rax as i64
