@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use schism_engine::backend::docker::{self, Docker, Engine, Limits, Options, Reach, SIDECAR_COMMAND, Way};
 use schism_engine::backend::{Backend, BackendError, ShapedBy};
 use schism_engine::cluster::{Change, Desired, Endpoint, Node, NodeSpec, Program, Run};
-use schism_engine::link::{Cut, Delay, Loss, Traffic, Wrong};
+use schism_engine::link::{Cut, Delay, Loss, Share, Traffic, Wrong};
 
 /// Makes this program a store that echoes.
 const STORE: &str = "echo";
@@ -60,6 +60,8 @@ fn main() -> ExitCode {
     }
     links_are_slow_by_tc(&engine).expect("the engine does what it is asked");
     println!("ok: links are slow by tc");
+    nodes_starve(&engine).expect("the engine does what it is asked");
+    println!("ok: nodes starve");
     // SAFETY: a plain system call.
     if unsafe { libc::geteuid() } == 0 && engine.host().starts_with("unix://") {
         for way in [Way::Best, Way::IptablesNft] {
@@ -252,6 +254,40 @@ fn links_are_slow_by_tc(engine: &Arc<Engine>) -> Result<(), BackendError> {
         echoes(&nodes[0], bytes).expect("all is well");
         assert_eq!(cluster.observe()?.traffic, before, "a link that is well is not looked at");
     }
+    cluster.stop()
+}
+
+/// A node is kept from running for most of the time, and for none when it is let.
+fn nodes_starve(engine: &Arc<Engine>) -> Result<(), BackendError> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut cluster = cluster(engine, Reach::Found, Way::Best, folder.path())?;
+    let first = cluster.nodes()[0].clone();
+    let starve = Change::Starve { node: Node(0), left: Share::percent(10) };
+    cluster.apply(&Desired::of(&[starve]))?;
+    let look = |cluster: &mut Docker, node: usize| -> Result<_, BackendError> {
+        let daemon = cluster.observe()?.daemons[node].clone().expect("it runs");
+        assert!(!daemon.stopped, "to be looked at it is let run");
+        Ok((daemon.pid, daemon.starved))
+    };
+    let (pid, begun) = (look(&mut cluster, 0)?.0, Instant::now());
+    while look(&mut cluster, 0)?.1 < Duration::from_secs(1) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it does not starve");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    await_answer(&first);
+    assert_eq!(look(&mut cluster, 1)?.1, Duration::ZERO, "the other node does not");
+    // Paused and killed meanwhile.
+    cluster.apply(&Desired::of(&[starve, Change::Run { node: Node(0), run: Run::Paused }]))?;
+    assert!(cluster.observe()?.daemons[0].as_ref().expect("it is there").stopped);
+    cluster.apply(&Desired::of(&[starve, Change::Run { node: Node(0), run: Run::Down }]))?;
+    cluster.apply(&Desired::of(&[starve]))?;
+    await_answer(&first);
+    cluster.apply(&Desired::default())?;
+    let (again, starved) = look(&mut cluster, 0)?;
+    assert_ne!(again, pid, "it has been started again");
+    await_answer(&first);
+    assert_eq!(look(&mut cluster, 0)?.1, starved, "nobody keeps it from running any more");
+    assert_eq!(cluster.deaths(), [], "nobody died by itself");
     cluster.stop()
 }
 

@@ -254,6 +254,7 @@ impl Docker {
             let member = &mut self.members[index];
             match (member.link.reply(), command) {
                 (Ok(_), Command::Links(links)) => member.links = links,
+                (Ok(_), Command::Starve(left)) => member.left = left,
                 (Ok(_), Command::Kill) => member.run = Run::Down,
                 (Ok(_), Command::Resume) => member.run = Run::Up,
                 // Some processes may be stopped even if not all are: the way back is the same.
@@ -297,12 +298,11 @@ impl Backend for Docker {
 
     fn apply(&mut self, desired: &Desired) -> Result<(), BackendError> {
         self.look();
-        let sandboxed = desired.clocks.keys().chain(desired.starved.keys()).chain(desired.disks.keys());
-        let sandboxed = sandboxed.chain(desired.strains.keys());
-        if let Some(node) = sandboxed.into_iter().next() {
+        let mut sandboxed = desired.clocks.keys().chain(desired.disks.keys()).chain(desired.strains.keys());
+        if let Some(node) = sandboxed.next() {
             return Err(BackendError::Unsupported {
                 problem: format!(
-                    "{node}: clocks cannot be skewed in docker yet, nor nodes starved or strained, nor disks spoilt"
+                    "{node}: clocks cannot be skewed in docker yet, nor nodes strained, nor disks spoilt"
                 ),
                 remedy: "run it with --backend sandbox".into(),
             });
@@ -312,6 +312,10 @@ impl Backend for Docker {
             let links = links_at(Node(index), desired);
             if links != member.links {
                 commands.push((index, Command::Links(links)));
+            }
+            let left = desired.starved.get(&Node(index)).copied();
+            if left != member.left {
+                commands.push((index, Command::Starve(left)));
             }
             match (member.run, desired.run(Node(index))) {
                 (Run::Up | Run::Paused, Run::Down) => commands.push((index, Command::Kill)),
@@ -343,19 +347,19 @@ impl Backend for Docker {
         let answers: Vec<_> = self.members.iter_mut().map(|member| member.link.reply()).collect();
         let mut observation = Observation::default();
         for answer in answers {
-            let daemon = match answer? {
+            let (daemon, starved_ns) = match answer? {
                 Reply::Measured(measured) => {
                     observation.dropped.extend(measured.dropped);
                     observation.traffic.extend(measured.traffic);
-                    measured.daemon
+                    (measured.daemon, measured.starved_ns)
                 }
-                Reply::Ready { .. } | Reply::NoTable(_) | Reply::Cannot(..) | Reply::Done => None,
+                Reply::Ready { .. } | Reply::NoTable(_) | Reply::Cannot(..) | Reply::Done => (None, 0),
             };
             observation.daemons.push(daemon.map(|one| Daemon {
                 pid: one.pid,
                 cpu: Duration::from_nanos(one.cpu_ns),
                 stopped: one.stopped,
-                starved: Duration::ZERO,
+                starved: Duration::from_nanos(starved_ns),
                 clock: None,
                 strained: Strained::default(),
             }));

@@ -17,7 +17,7 @@ use super::engine::Engine;
 use super::lifeline::Lifeline;
 use crate::backend::BackendError;
 use crate::cluster::{Node, Pair, Run};
-use crate::link::Link;
+use crate::link::{Link, Share};
 
 /// How long an engine may take to notice that a container has ended.
 const NOTICE: Duration = Duration::from_secs(20);
@@ -32,6 +32,8 @@ pub(super) struct Member {
     pub(super) container: Option<String>,
     /// In which state it was left.
     pub(super) run: Run,
+    /// How much of the time was left to it, if not all.
+    pub(super) left: Option<Share>,
     /// What is wrong with links on its side.
     pub(super) links: Vec<(Pair, Link)>,
     pub(super) deaths: Vec<Ended>,
@@ -87,6 +89,7 @@ impl Member {
             link,
             container: None,
             run: Run::Down,
+            left: None,
             links: Vec::new(),
             deaths: Vec::new(),
             shown: String::new(),

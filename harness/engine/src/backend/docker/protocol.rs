@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Way;
 use crate::backend::ShapedBy;
 use crate::cluster::Pair;
-use crate::link::{Link, Traffic, Wrong};
+use crate::link::{Link, Share, Traffic, Wrong};
 
 /// What a node is, and who is who in its network.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,6 +44,8 @@ pub(super) enum Command {
     Pause,
     /// Let them go on.
     Resume,
+    /// Leave the node's processes no more than this share of the time, or all of it.
+    Starve(Option<Share>),
     /// Say what was dropped and how the daemon is.
     Measure,
 }
@@ -73,6 +75,8 @@ pub(super) struct Measured {
     pub(super) dropped: Vec<(Pair, u64)>,
     /// What else was done to packets, for each pair with which anything was ever wrong.
     pub(super) traffic: Vec<(Pair, Traffic)>,
+    /// For how long the node was kept from running, in nanoseconds.
+    pub(super) starved_ns: u64,
     /// The daemon, if one runs.
     pub(super) daemon: Option<Daemon>,
 }

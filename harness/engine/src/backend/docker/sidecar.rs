@@ -2,12 +2,13 @@
 //!
 //! It makes the node's links as bad as wanted in the node's own network, signals all of the node's processes and measures, as the controller
 //! says on its standard input. When that closes it ends every fault, and a minute later itself, and the kernel then kills
-//! everything in the node. It waits for nobody while it lives; a thread of its own holds back packets.
+//! everything in the node. It waits for nobody while it lives; threads of its own read what is said and hold back packets.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use super::protocol::{Answer, Command, Daemon, Measured, Reply, Setup};
@@ -16,6 +17,7 @@ use crate::backend::BackendError;
 use crate::backend::kernel::cuts::{Hook, Place};
 use crate::backend::kernel::matrix::{Matrix, Sockets};
 use crate::backend::kernel::programs::{Iptables, Variant};
+use crate::backend::kernel::starving::Starving;
 use crate::backend::kernel::{children, processes, six};
 
 /// How long a node goes on after its controller has ended: long enough for a look, too short to be in anybody's way.
@@ -30,7 +32,7 @@ pub fn main() -> ExitCode {
         return ExitCode::from(64);
     }
     children::forget();
-    match serve(io::stdin().lock(), io::stdout().lock()) {
+    match serve(io::stdin(), io::stdout().lock()) {
         Ok(()) => {
             std::thread::sleep(LINGER);
             ExitCode::SUCCESS
@@ -43,14 +45,14 @@ pub fn main() -> ExitCode {
 }
 
 /// Obeys until nobody speaks any more. No fault is in force when it returns.
-fn serve(commands: impl Read, mut answers: impl Write) -> io::Result<()> {
-    let mut lines = BufReader::new(commands).lines();
+fn serve(commands: impl Read + Send + 'static, mut answers: impl Write) -> io::Result<()> {
+    let lines = listen(commands)?;
     let mut answer = |answer: Answer| -> io::Result<()> {
         serde_json::to_writer(&mut answers, &answer)?;
         answers.write_all(b"\n")?;
         answers.flush()
     };
-    let Some(setup) = lines.next().transpose()? else { return Ok(()) };
+    let Ok(setup) = lines.recv() else { return Ok(()) };
     let setup: Setup = serde_json::from_str(&setup)?;
     let mut links = match children::awaited(|| prepare(&setup)) {
         Ok(links) => links,
@@ -63,19 +65,40 @@ fn serve(commands: impl Read, mut answers: impl Write) -> io::Result<()> {
     let lacks = links.matrix.lacks().into_iter().chain(links.six.lacks()).collect();
     let mechanisms = links.matrix.mechanisms();
     let mut served = answer(Ok(Reply::Ready { lacks, mechanisms }));
+    let mut starving = Starving::default();
     while served.is_ok() {
-        // A connection that breaks is as much an end as one that is closed.
-        let Some(Ok(line)) = lines.next() else { break };
-        served = match serde_json::from_str(&line) {
-            Ok(command) => answer(obey(&mut links.matrix, command)),
-            Err(error) => answer(Err(format!("not a command: {error}"))),
+        let line = match starving.until_due() {
+            Some(due) => lines.recv_timeout(due),
+            None => lines.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
+        served = match line.map(|line| serde_json::from_str(&line)) {
+            Ok(Ok(command)) => answer(obey(&mut links.matrix, &mut starving, command)),
+            Ok(Err(error)) => answer(Err(format!("not a command: {error}"))),
+            Err(RecvTimeoutError::Timeout) => Ok(()),
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
+        served = served.and_then(|()| starving.turn());
     }
     // The kernel deletes each table with the socket that owns it; a chain of iptables is taken away by us. What is held back
     // goes out or is lost.
     children::awaited(|| drop(links));
     processes::signal_all(libc::SIGCONT)?;
     served
+}
+
+/// Reads lines in a thread of its own, so that whoever waits for one can do something else in time. A connection that breaks is
+/// as much an end as one that is closed.
+fn listen(commands: impl Read + Send + 'static) -> io::Result<Receiver<String>> {
+    let (tell, lines) = channel();
+    let read = move || {
+        let mut read = BufReader::new(commands).lines();
+        while let Some(Ok(line)) = read.next() {
+            if tell.send(line).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("lifeline".into()).spawn(read).map(|_| lines)
 }
 
 /// What is in force in the node's network.
@@ -134,21 +157,31 @@ fn prepare(setup: &Setup) -> Result<Links, Refused> {
     Ok(Links { matrix, six })
 }
 
-fn obey(matrix: &mut Matrix, command: Command) -> Answer {
+fn obey(matrix: &mut Matrix, starving: &mut Starving, command: Command) -> Answer {
     let words = |error: io::Error| error.to_string();
     let said = |error: BackendError| error.to_string();
     match command {
         Command::Links(links) => {
             children::awaited(|| matrix.apply(&BTreeMap::from_iter(links))).map_err(said)?;
         }
-        Command::Kill => processes::kill_all().map_err(words)?,
-        Command::Pause => processes::stop_all().map_err(words)?,
-        Command::Resume => processes::signal_all(libc::SIGCONT).map_err(words)?,
+        Command::Kill => {
+            starving.end();
+            processes::kill_all().map_err(words)?;
+        }
+        Command::Pause => {
+            starving.pause();
+            processes::stop_all().map_err(words)?;
+        }
+        Command::Resume => starving.resume().map_err(words)?,
+        Command::Starve(left) => starving.set(left).map_err(words)?,
         Command::Measure => {
+            // Whoever is stopped only for a moment is looked at while it runs.
+            starving.interrupt().map_err(words)?;
+            let starved_ns = u64::try_from(starving.kept().as_nanos()).unwrap_or(u64::MAX);
             let dropped = children::awaited(|| matrix.dropped()).map_err(said)?.into_iter().collect();
             let traffic = matrix.traffic().map_err(said)?.into_iter().collect();
             let daemon = daemon().map_err(words)?;
-            return Ok(Reply::Measured(Measured { dropped, traffic, daemon }));
+            return Ok(Reply::Measured(Measured { dropped, traffic, starved_ns, daemon }));
         }
     }
     Ok(Reply::Done)

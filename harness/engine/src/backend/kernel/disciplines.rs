@@ -323,4 +323,25 @@ mod tests {
         ];
         assert_eq!(hex(&ours), theirs.concat());
     }
+
+    /// The same of `tc filter add dev lo parent 1: protocol ip prio 17 u32 match ip src 198.18.1.2/32 match ip dst
+    /// 198.18.2.2/32 flowid 1:2`, and of `tc filter add … u32 match u32 0 0 action mirred egress redirect dev lo`.
+    #[test]
+    fn packets_are_chosen_as_tc_does() {
+        let one = |address: [u8; 4]| (Ipv4Addr::from(address), Ipv4Addr::BROADCAST);
+        let matching = Matching { from: one([198, 18, 1, 2]), to: one([198, 18, 2, 2]) };
+        let theirs = [
+            "0800010002000100",                 // to class 1:2
+            "3400050001000200",                 // it is decided; two keys
+            "000000000000000000000000",         // at fixed places
+            "ffffffffc61201020c00000000000000", // the source
+            "ffffffffc61202021000000000000000", // the destination
+        ];
+        let ours = hex(&message(|device| device.filter(17, matching, 2)));
+        assert!(ours.ends_with(&theirs.concat()), "{ours}");
+        let mirred = "0b0001006d69727265640000";
+        let redirect = "20000200000000000000000004000000000000000000000001000000";
+        let ours = hex(&message(|device| device.detour(1)));
+        assert!(ours.contains(mirred) && ours.ends_with(&format!("{redirect}01000000")), "{ours}");
+    }
 }

@@ -22,6 +22,7 @@ pub mod programs;
 mod queue;
 mod shaping;
 pub mod six;
+pub mod starving;
 pub mod system;
 mod tc;
 pub mod treatment;

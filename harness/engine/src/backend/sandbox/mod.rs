@@ -17,7 +17,7 @@ use crate::link::Wrong;
 
 // What its files ask of the kernel, under short names.
 #[cfg(target_os = "linux")]
-use super::kernel::{clock, connections, cuts, disk, execs, matrix, netlink, processes, system};
+use super::kernel::{clock, connections, cuts, disk, execs, matrix, netlink, processes, starving, system};
 
 #[cfg(target_os = "linux")]
 mod agent;
@@ -37,8 +37,6 @@ pub(super) mod probe;
 mod protocol;
 #[cfg(target_os = "linux")]
 mod remedy;
-#[cfg(target_os = "linux")]
-mod starving;
 #[cfg(target_os = "linux")]
 mod straining;
 #[cfg(not(target_os = "linux"))]

@@ -16,7 +16,7 @@ const RUN_MIN: Duration = Duration::from_millis(1);
 
 /// How a node starves, and for how long it was kept from running.
 #[derive(Default)]
-pub(super) struct Starving {
+pub struct Starving {
     left: Option<Share>,
     /// When to stop it, or let it go on.
     due: Option<Instant>,
@@ -29,47 +29,47 @@ pub(super) struct Starving {
 
 impl Starving {
     /// Leaves the node this share of the time, or all of it.
-    pub(super) fn set(&mut self, left: Option<Share>) -> io::Result<()> {
+    pub fn set(&mut self, left: Option<Share>) -> io::Result<()> {
         self.left = left;
         self.due = left.map(|_| Instant::now());
         self.interrupt()
     }
 
     /// It is about to be stopped for good.
-    pub(super) fn pause(&mut self) {
+    pub fn pause(&mut self) {
         self.account();
         self.paused = true;
     }
 
     /// It is about to end; what is started in its place starves again.
-    pub(super) fn end(&mut self) {
+    pub fn end(&mut self) {
         self.account();
         self.paused = false;
     }
 
     /// It goes on, as far as it is left to.
-    pub(super) fn resume(&mut self) -> io::Result<()> {
+    pub fn resume(&mut self) -> io::Result<()> {
         self.end();
         processes::signal_all(libc::SIGCONT)
     }
 
     /// Lets it run until its next turn to be stopped, so that it can be looked at.
-    pub(super) fn interrupt(&mut self) -> io::Result<()> {
+    pub fn interrupt(&mut self) -> io::Result<()> {
         if self.since.is_some() { self.resume() } else { Ok(()) }
     }
 
     /// For how long it was kept from running, in all.
-    pub(super) fn kept(&self) -> Duration {
+    pub fn kept(&self) -> Duration {
         self.kept
     }
 
     /// How long until it is to be stopped or let go on.
-    pub(super) fn until_due(&self) -> Option<Duration> {
+    pub fn until_due(&self) -> Option<Duration> {
         self.due.map(|due| due.saturating_duration_since(Instant::now()))
     }
 
     /// Stops it, or lets it go on, if it is time to.
-    pub(super) fn turn(&mut self) -> io::Result<()> {
+    pub fn turn(&mut self) -> io::Result<()> {
         let (Some(left), Some(due)) = (self.left, self.due) else { return Ok(()) };
         if Instant::now() < due {
             return Ok(());
