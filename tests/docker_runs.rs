@@ -95,15 +95,34 @@ impl Host {
         interfaces.sort();
         Host { rules: lines.map(bare).collect(), routes: said("ip", &["route"]), interfaces }
     }
+
+    /// It is as it was, once the engine has done what it does after it has answered.
+    #[track_caller]
+    fn is_again(&self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Host::now() != *self && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        assert_eq!(Host::now(), *self, "the host is as it was");
+    }
 }
 
 /// How far the host's clock is from its time since boot.
 fn clock_offset_ms() -> i128 {
-    let mut boot = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `boot` is a live timespec.
-    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &mut boot) }, 0);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-    now.as_millis() as i128 - i128::from(boot.tv_sec) * 1000 - i128::from(boot.tv_nsec) / 1_000_000
+    let boot_ms = || {
+        let mut boot = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: `boot` is a live timespec.
+        assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &mut boot) }, 0);
+        i128::from(boot.tv_sec) * 1000 + i128::from(boot.tv_nsec) / 1_000_000
+    };
+    // Looked at in between, and again if this process had to wait for its turn there.
+    loop {
+        let before = boot_ms();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+        if boot_ms() - before < 100 {
+            return now.as_millis() as i128 - before;
+        }
+    }
 }
 
 /// Nobody has set the host's clock; small corrections are not ours.
@@ -122,7 +141,7 @@ fn the_bundled_store_keeps_its_promise_in_docker_and_the_host_is_as_it_was() {
     let nemesis = "partition:every=6s:lasts=3s,kill:every=8s:lasts=3s,pause:every=8s:lasts=2s";
     let line = format!("run --backend docker --time-limit 20s --seed 7 --nemesis {nemesis} --out a");
     run(folder.path(), &words(&line)).expect(0).prints("VALID");
-    assert_eq!(Host::now(), before, "the host is as it was");
+    before.is_again();
     the_clock_was_not_set(clock);
     all_faults_bit(&folder.path().join("a"), &["partition", "kill", "pause"]);
     assert_eq!(ours(), [""; 0], "nothing is left in the engine");
@@ -134,57 +153,31 @@ fn the_bundled_store_keeps_its_promise_in_docker_and_the_host_is_as_it_was() {
 }
 
 /// A plan of etcd's, as it is carried out in the sandbox too.
-fn etcd(plan: &str, code: i32, says: &str) {
-    if !docker(plan) {
-        return;
-    }
-    let (_alone, folder) = (alone(), folder());
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../targets/plans/etcd/{plan}.toml"));
-    let path = path.to_str().expect("the path is text");
+pub fn etcd(plan: &Path, code: i32, says: &str) {
+    let folder = folder();
+    let path = plan.to_str().expect("the path is text");
     let (before, clock) = (Host::now(), clock_offset_ms());
     let words = ["run", path, "--backend", "docker", "--out", "a"];
     run(folder.path(), &words).expect(code).prints(says).says("as the plan expects");
-    assert_eq!(Host::now(), before, "the host is as it was");
+    before.is_again();
     the_clock_was_not_set(clock);
     let verdict = verdict(&folder.path().join("a"));
     let faults = verdict["measured"]["faults"].as_array().expect("faults are measured");
     let recorded = fs::read_to_string(folder.path().join("a/plan.toml")).expect("a run leaves plan.toml");
     assert_eq!(faults.is_empty(), !recorded.contains("[[nemesis]]") || recorded.contains("name = \"none\""));
     assert!(faults.iter().all(|totals| totals["bit"] == totals["windows"]), "{faults:?}");
-    for words in ["backend = \"docker\"", "image = ", "sha256:", "etcd Version: 3"] {
+    for words in [
+        "backend = \"docker\"",
+        "image = ",
+        "sha256:",
+        "etcd Version: 3",
+        "\n# links are cut by a table of nftables",
+    ] {
         assert!(recorded.contains(words), "{words:?} is not in\n{recorded}");
     }
+    let mechanisms = &verdict["mechanisms"];
+    assert!(mechanisms[0].as_str().is_some_and(|how| how.starts_with("links are cut by")), "{mechanisms}");
     assert_eq!(ours(), [""; 0], "nothing is left in the engine");
-}
-
-#[test]
-fn etcd_in_docker_is_linearizable_whatever_is_cut_killed_or_paused() {
-    etcd("register", 0, "VALID");
-}
-
-#[test]
-fn serializable_reads_of_etcd_in_docker_are_found_to_be_stale() {
-    etcd("serializable", 1, "stale read");
-}
-
-#[test]
-fn without_fencing_a_sleeper_breaks_mutual_exclusion_in_docker() {
-    etcd("lock-unfenced", 1, "mutual exclusion broken");
-}
-
-#[test]
-fn with_fencing_nobody_late_is_let_in_in_docker() {
-    etcd("lock-fenced", 0, "VALID");
-}
-
-#[test]
-fn watchers_of_etcd_in_docker_are_told_everything_once_and_in_order() {
-    etcd("watch", 0, "VALID");
-}
-
-#[test]
-fn etcd_in_docker_stays_linearizable_while_members_come_and_go() {
-    etcd("membership", 0, "VALID");
 }
 
 /// A random number, of which the seed is printed: the same seed gives the same again.
@@ -235,6 +228,13 @@ fn killed_at_any_moment_its_faults_end_and_a_clean_removes_the_rest() {
         let line = format!("run {ETCD} --time-limit 30s --nemesis {nemesis} --out {out}");
         let mut child = start(folder.path(), &words(&line));
         std::thread::sleep(moment);
+        if round == 9 {
+            // However long the others took to get there, this one has faults in force.
+            let history = folder.path().join(&out).join("history.jsonl");
+            let faulty =
+                || fs::read_to_string(&history).is_ok_and(|text| text.contains("\"edge\":\"begin\""));
+            wait_until("a fault has begun", faulty);
+        }
         let left = || -> Vec<String> {
             engine(&["ps", "-q", "--filter=label=schism.kind=sidecar"]).lines().flat_map(faults).collect()
         };
@@ -242,9 +242,12 @@ fn killed_at_any_moment_its_faults_end_and_a_clean_removes_the_rest() {
         child.kill().expect("it is our child");
         child.wait().expect("it is our child");
         let killed = Instant::now();
+        // A look takes its time on a busy machine: what counts is when it began.
+        let mut looked = killed.elapsed();
         let mut in_force = left();
-        while !in_force.is_empty() && killed.elapsed() < Duration::from_secs(5) {
+        while !in_force.is_empty() && looked < Duration::from_secs(5) {
             std::thread::sleep(Duration::from_millis(50));
+            looked = killed.elapsed();
             in_force = left();
         }
         assert!(in_force.is_empty(), "killed after {moment:?}, still in force after 5 s: {in_force:?}");
@@ -257,7 +260,7 @@ fn killed_at_any_moment_its_faults_end_and_a_clean_removes_the_rest() {
         });
     }
     assert!(seen > 0, "what was looked for was there before a kill, and could be seen");
-    assert_eq!(Host::now(), before, "the host is as it was");
+    before.is_again();
     the_clock_was_not_set(clock);
     run(folder.path(), &["clean"])
         .expect(0)

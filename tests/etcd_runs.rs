@@ -1,5 +1,6 @@
-//! etcd in the sandbox, by the plans in `targets/plans/etcd`: what it promises it keeps, and what it does not promise is
-//! found. Needs the `etcd` program; finds what our client or judge gets wrong about a store that others have judged.
+//! etcd in the sandbox and in Docker, by the plans in `targets/plans/etcd`: what it promises it keeps, and what it does not
+//! promise is found, in both. Needs the `etcd` program, and an engine with an image of it; finds what our client or judge gets
+//! wrong about a store that others have judged.
 
 use std::fs;
 use std::path::Path;
@@ -7,15 +8,28 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::binary::{alone, file, folder, run, sandboxes, skipped};
+use crate::docker_runs::{self, docker};
 
-/// Carries out a plan that ships with Schism, which says itself what it expects.
+/// Carries out a plan that ships with Schism, which says itself what it expects, in both backends at once: neither is busy
+/// most of the time.
 fn as_expected(plan: &str, code: i32, verdict: &str) {
-    if !etcd(plan) || !sandboxes(plan) {
-        return;
-    }
-    let (_alone, folder) = (alone(), folder());
+    let here = etcd(plan) && sandboxes(plan);
+    let in_docker = docker(&format!("{plan} in docker"));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../targets/plans/etcd/{plan}.toml"));
-    let path = path.to_str().expect("the path is text");
+    let _alone = alone();
+    std::thread::scope(|scope| {
+        if in_docker {
+            scope.spawn(|| docker_runs::etcd(&path, code, verdict));
+        }
+        if here {
+            in_sandbox(&path, code, verdict);
+        }
+    });
+}
+
+fn in_sandbox(plan: &Path, code: i32, verdict: &str) {
+    let folder = folder();
+    let path = plan.to_str().expect("the path is text");
     let ended = run(folder.path(), &["run", path, "--out", "a"]).expect(code).prints(verdict);
     ended.says("as the plan expects");
     let recorded = fs::read_to_string(folder.path().join("a/plan.toml")).expect("a run leaves plan.toml");

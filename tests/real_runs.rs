@@ -109,6 +109,32 @@ fn a_set_on_three_nodes_is_valid() {
     run(folder.path(), &words).expect(0).prints("set");
 }
 
+/// The kernel's traffic control in place of the packet queue: what it can do is done, recorded and proven; what it cannot is
+/// refused.
+#[test]
+fn links_are_slow_by_tc_where_that_is_asked_for() {
+    if !sandboxes("links by tc") {
+        return;
+    }
+    let (_alone, folder) = (alone(), folder());
+    let by_tc = |nemesis: &str, out: &str| {
+        let line = format!(
+            "run --nodes 3 --seed 2 --time-limit 10s --nemesis {nemesis}:every=4s:lasts=2s \
+             --set backend.shaping=tc --out {out}"
+        );
+        run(folder.path(), &line.split_whitespace().collect::<Vec<_>>())
+    };
+    by_tc("rate:rate=100kbit", "a").expect(0).prints("VALID");
+    all_faults_bit(&folder.path().join("a"), &["rate"]);
+    let how = "links are shaped by tc, by htb";
+    let plan = fs::read_to_string(folder.path().join("a/plan.toml")).expect("a run leaves plan.toml");
+    assert!(plan.contains(how), "{plan}");
+    let told = &verdict(&folder.path().join("a"))["mechanisms"];
+    assert!(told[1].as_str().is_some_and(|told| told.starts_with(how)), "{told}");
+    by_tc("duplicate", "b").expect(3).says("doubled packets").says("hint:");
+    assert!(!folder.path().join("b/history.jsonl").exists(), "nothing was begun");
+}
+
 /// Ctrl-C once: heals, collects, judges what there is. The verdict is there, and says that the run was cut short.
 #[test]
 fn interrupted_once_it_judges_what_there_is() {
@@ -273,9 +299,15 @@ fn demo(name: &str) {
         return;
     }
     let (_alone, folder) = (alone(), folder());
-    let found = run(folder.path(), &["demo", name, "--out", "bug"]).expect(1).prints("INVALID");
+    let demo = |words: &[&str]| run(folder.path(), &[&["demo", name], words].concat());
+    // Both at once: they wait more than they work.
+    let (found, fixed) = std::thread::scope(|scope| {
+        let fixed = scope.spawn(|| demo(&["--fixed", "--out", "fixed"]));
+        (demo(&["--out", "bug"]), fixed.join().expect("it only waits"))
+    });
+    let found = found.expect(1).prints("INVALID");
     assert!(found.out.contains("process "), "the verdict is explained: {}", found.out);
-    run(folder.path(), &["demo", name, "--fixed", "--out", "fixed"]).expect(0).prints("VALID");
+    fixed.expect(0).prints("VALID");
 }
 
 macro_rules! demos {
@@ -337,7 +369,8 @@ impl Host {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let mounts: Vec<String> =
             mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(str::to_string).collect();
-        let rules = std::process::Command::new("nft").args(["list", "ruleset"]).output().ok();
+        // Without counters: somebody may speak to this machine meanwhile.
+        let rules = std::process::Command::new("nft").args(["--stateless", "list", "ruleset"]).output().ok();
         let mut host = Host {
             interfaces,
             routes: fs::read_to_string("/proc/net/route").unwrap_or_default(),

@@ -36,6 +36,9 @@ done
 cp "$modules"/modules.{order,builtin,builtin.modinfo} "$disk/lib/modules/$version/"
 "$work/packages/bin/busybox" depmod -b "$disk" "$version"
 
+# A node gets names of its own in place of this.
+echo '127.0.0.1 localhost' >"$disk/etc/hosts"; echo 'hosts: files' >"$disk/etc/nsswitch.conf"
+
 cat >"$disk/init" <<INIT
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
