@@ -333,7 +333,8 @@ mod tests {
         assert!(fault.detail.ends_with(", port 7001"), "{fault:?}");
         let cut = |change: &Change| matches!(change, Change::Link { wrong: Wrong::CutPort(7001), .. });
         assert!(fault.changes.iter().all(cut));
-        assert!(crate::shapes(ENTRY.name, &[("port".into(), "7001".into())].into()));
+        let shaped = crate::shapes(ENTRY.name, &[("port".into(), "7001".into())].into());
+        assert_eq!(shaped, [Wrong::CutPort(7001)]);
     }
 
     /// The leader alone, on the smaller side, or between the halves; a follower never is the leader.
