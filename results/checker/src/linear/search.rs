@@ -179,7 +179,7 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Search<'a, 'b, 'h, M, P> {
 
     fn explore(&mut self) -> Result<bool, Spent> {
         let states = self.by_state.len() * (size_of::<OfState<P>>() + 2 * self.pending.all.heap());
-        self.holding.grow(states)?;
+        self.holding.grow(self.line.learnt + states)?;
         if self.hopeless() {
             return Ok(false);
         }

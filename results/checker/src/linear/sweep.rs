@@ -186,7 +186,7 @@ impl<'a, 'b, 'h, M: Model, P: PendingSet> Sweep<'a, 'b, 'h, M, P> {
     fn account(&mut self) -> Result<(), Spent> {
         let word = size_of::<P>() + self.empty.heap();
         let states = self.line.states.len();
-        self.holding.grow(states * (2 * word + 12) + self.line.slots * (word + 4))?;
+        self.holding.grow(self.line.learnt + states * (2 * word + 12) + self.line.slots * (word + 4))?;
         self.reserve(self.frontier.len())
     }
 

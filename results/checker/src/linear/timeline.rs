@@ -100,6 +100,8 @@ pub(super) struct Timeline<'h, M: Model> {
     pub(super) optional_asks: Vec<u32>,
     /// What the model said so far, where effects are not known.
     transitions: FxHashMap<(StateId, ClassId), StateId>,
+    /// The bytes of that, and of the states it led to: they stay when the turn that met them is over.
+    pub(super) learnt: usize,
 }
 
 /// Not derived, since a model need not be cloned for it.
@@ -124,6 +126,7 @@ impl<M: Model> Clone for Timeline<'_, M> {
             giving: self.giving.clone(),
             optional_asks: self.optional_asks.clone(),
             transitions: self.transitions.clone(),
+            learnt: self.learnt,
         }
     }
 }
@@ -162,6 +165,7 @@ impl<'h, M: Model> Timeline<'h, M> {
             giving: Vec::new(),
             optional_asks: Vec::new(),
             transitions: FxHashMap::default(),
+            learnt: 0,
         };
         line.initial = line.states.id(initial);
         let class_of = line.classify(entries);
@@ -237,7 +241,7 @@ impl<'h, M: Model> Timeline<'h, M> {
         let after = self.model.step(self.states.get(state), what.call, what.ret);
         let before = self.states.len();
         let after = after.map_or(REFUSED, |after| self.states.id(after));
-        holding.grow(self.states.bytes(self.model, before) + 32)?;
+        self.learn(self.states.bytes(self.model, before) + 32, holding)?;
         self.transitions.insert((state, class), after);
         Ok(after)
     }
@@ -258,8 +262,14 @@ impl<'h, M: Model> Timeline<'h, M> {
         let before = self.states.len();
         let mut others: Vec<StateId> = all.into_iter().map(|state| self.states.id(state)).collect();
         others.retain(|other| *other != first);
-        holding.grow(self.states.bytes(self.model, before))?;
+        self.learn(self.states.bytes(self.model, before), holding)?;
         Ok(others)
+    }
+
+    /// Accounts for what the model said, with whoever asked and for all who come after.
+    fn learn(&mut self, bytes: usize, holding: &mut Holding<'_, '_>) -> Result<(), Spent> {
+        self.learnt += bytes;
+        holding.grow(bytes)
     }
 
     /// Marks the optional classes that leave behind what nobody asks for; where all effects are known.
