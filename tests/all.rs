@@ -3,6 +3,7 @@
 mod aimed_runs;
 mod bad_input;
 mod binary;
+mod comparing;
 mod docker_runs;
 mod engine_between;
 mod engine_trouble;

@@ -1,8 +1,16 @@
 //! What clients do: one file a workload. To add one, copy `set.rs`, the smallest, and write it into [`ALL`].
 
+mod cart;
+mod catalog;
+mod chat;
+mod inventory;
+mod likes;
 mod lock;
+mod probes;
 mod register;
+mod seats;
 mod set;
+mod settle;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -29,7 +37,23 @@ pub struct Entry {
 pub type Settings = BTreeMap<String, String>;
 
 /// Every workload there is.
-pub const ALL: &[Entry] = &[register::ENTRY, register::READ_WRITE, set::ENTRY, lock::ENTRY, watch::ENTRY];
+pub const ALL: &[Entry] = &[
+    register::ENTRY,
+    register::READ_WRITE,
+    set::ENTRY,
+    lock::ENTRY,
+    watch::ENTRY,
+    probes::SESSIONS,
+    probes::CONVERGENCE,
+    probes::BOUNDED,
+    probes::LEDGER,
+    seats::ENTRY,
+    inventory::ENTRY,
+    likes::ENTRY,
+    chat::ENTRY,
+    catalog::ENTRY,
+    cart::ENTRY,
+];
 
 /// The workload of that name.
 pub fn named(name: &str) -> Option<&'static Entry> {

@@ -8,17 +8,19 @@ use std::collections::VecDeque;
 
 use schism_checker::Linearizable;
 use schism_checker::model::CasRegister;
-use schism_engine::generator::{Calls, Context, EachThread, Generator, Next, PerKey};
+use schism_engine::generator::{Context, Generator, Next, PerKey};
 use schism_engine::target::Setting;
 use schism_engine::workload::Workload;
 use schism_history::{Call, CallKind, Key, Outcome, Ret, Value};
 
+use crate::settle::{SETTLE, last_reads};
 use crate::{Entry, Settings, number};
 
 const SETTINGS: &[Setting] = &[
     Setting { name: "keys", about: "how many keys; 20 by default" },
     Setting { name: "clients-per-key", about: "how many clients work a key at a time; 5 by default" },
     Setting { name: "calls-per-visit", about: "calls before a group moves to its next key; 100 by default" },
+    SETTLE,
 ];
 
 pub(crate) const ENTRY: Entry = Entry {
@@ -52,13 +54,11 @@ fn make(settings: &Settings, entry: &Entry, writes: u64) -> Workload {
     let own = (0..keys)
         .map(|key| (Key::Int(key), Box::new(OneKey::new(key, writes)) as Box<dyn Generator>))
         .collect();
-    let reads = move |_| -> Box<dyn Generator> {
-        Box::new(Calls::new((0..keys).map(|key| Call::Read { key: key.into() })))
-    };
+    let reads = move |_| (0..keys).map(|key| Call::Read { key: key.into() }).collect();
     Workload {
         calls: entry.calls,
         load: Box::new(PerKey::new(group, visit, own)),
-        finale: Box::new(EachThread::new(reads)),
+        finale: last_reads(settings, reads),
         checkers: vec![Box::new(Linearizable { model: CasRegister::default() })],
         unique_values: true,
     }

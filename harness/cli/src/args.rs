@@ -32,6 +32,8 @@ of several runs or files the worst wins: invalid, harness, unknown, valid";
 pub enum Command {
     /// One test, start to end: cluster, clients, faults, history, verdict
     Run(Box<Run>),
+    /// Many runs beside one another: what each target kept, gave up, and what it cost
+    Compare(Compare),
     /// Judge recorded histories again, ours or a peer's
     Check(Check),
     /// The smallest part of an invalid history that is still invalid
@@ -129,6 +131,29 @@ pub struct Output {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Print verdict.json on stdout instead of the screen for people
+    #[arg(long)]
+    pub json: bool,
+}
+
+const COMPARE_HELP: &str = "\
+A comparison's plan lists targets, cases of faults, workloads and seeds; every combination is a run, one after another. \
+What is finished stays: the same command with the same --out, or the folder itself, goes on where it stopped. The folder \
+holds comparison.html, comparison.md and comparison.json beside all the runs.
+
+  schism compare quorums
+  schism compare my-plan.toml --out results
+  schism compare results";
+
+/// `schism compare`
+#[derive(Args, Debug)]
+#[command(after_help = COMPARE_HELP)]
+pub struct Compare {
+    /// A plan in TOML, one that is ready [`schism list comparisons`], or the folder of a comparison that was begun
+    pub plan: String,
+    /// The comparison's folder: a new one, or one that was begun with this plan [default: a new one in schism-runs]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print comparison.json on stdout instead of the tables for people
     #[arg(long)]
     pub json: bool,
 }
@@ -370,6 +395,8 @@ pub enum Listed {
     Bugs,
     /// Known bugs to see found
     Demos,
+    /// Comparisons that are ready
+    Comparisons,
 }
 
 /// `schism doctor`

@@ -42,7 +42,8 @@ pub fn judge(judges: &[Box<dyn Checker>], history: &History, allowance: Allowanc
     judges.iter().map(|judge| ask(&**judge, history, allowance)).collect()
 }
 
-fn ask(judge: &dyn Checker, history: &History, allowance: Allowance) -> Judgement {
+/// What one judge says.
+pub fn ask(judge: &dyn Checker, history: &History, allowance: Allowance) -> Judgement {
     let start = Instant::now();
     let over = || start.elapsed() >= allowance.time;
     let bytes = usize::try_from(allowance.memory_bytes).unwrap_or(usize::MAX);

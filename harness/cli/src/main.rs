@@ -6,8 +6,10 @@
 mod args;
 mod backends;
 mod catalogue;
+mod cell;
 mod cluster;
 mod commands;
+mod comparisons;
 mod demos;
 mod failure;
 mod folder;
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Run(run) => commands::run::run(&run),
+        Command::Compare(compare) => commands::compare::run(&compare),
         Command::Check(check) => commands::check::run(&check),
         Command::Shrink(shrink) => commands::shrink::run(&shrink),
         Command::Export(export) => commands::export::run(&export),

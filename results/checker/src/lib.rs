@@ -2,6 +2,7 @@
 
 mod by_search;
 mod convergence;
+pub mod everyday;
 mod evidence;
 mod explain;
 mod fencing;

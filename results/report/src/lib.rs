@@ -9,9 +9,11 @@
 //!                                         ─→ terminal::screen  the end of a run
 //!                                         ─→ terminal::compact one line a file
 //!                                History ─→ html::page        report.html
+//! many runs ─→ compare::Observed ─→ compare::Comparison ─→ tables, a page, Markdown, JSON
 //! ```
 
 mod cited;
+pub mod compare;
 pub mod html;
 mod measure;
 mod summary;

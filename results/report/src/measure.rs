@@ -161,6 +161,14 @@ impl Sample {
         }
     }
 
+    /// All of both.
+    pub(crate) fn join(&mut self, other: &Sample) {
+        self.counts.ok += other.counts.ok;
+        self.counts.fail += other.counts.fail;
+        self.counts.info += other.counts.info;
+        self.ok_ns.extend_from_slice(&other.ok_ns);
+    }
+
     pub(crate) fn period(mut self) -> Period {
         self.ok_ns.sort_unstable();
         Period {
@@ -172,19 +180,20 @@ impl Sample {
 }
 
 /// The nearest-rank quantile: the smallest value that at least so many of a hundred do not exceed.
-fn quantile(sorted: &[u64], percent: usize) -> Option<u64> {
+pub(crate) fn quantile(sorted: &[u64], percent: usize) -> Option<u64> {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.checked_sub(1)?).copied()
 }
 
-enum Place {
+/// Where an operation lies relative to the faults of its run.
+pub(crate) enum Place {
     Before,
     During,
     After,
 }
 
 /// Where an operation lies relative to the merged windows.
-fn place(operation: &Operation, merged: &[(u64, u64)], history: &History) -> Place {
+pub(crate) fn place(operation: &Operation, merged: &[(u64, u64)], history: &History) -> Place {
     let (from, to) = (operation.invoked.0, operation.ended.unwrap_or(history.end).0);
     let next = merged.partition_point(|window| window.1 < from);
     match merged.get(next) {
@@ -195,7 +204,10 @@ fn place(operation: &Operation, merged: &[(u64, u64)], history: &History) -> Pla
 }
 
 /// Windows as disjoint intervals in the order of time; one that never ended lasts to the end of the history.
-fn merge<'a>(windows: impl Iterator<Item = &'a FaultWindow>, history: &History) -> Vec<(u64, u64)> {
+pub(crate) fn merge<'a>(
+    windows: impl Iterator<Item = &'a FaultWindow>,
+    history: &History,
+) -> Vec<(u64, u64)> {
     let mut spans: Vec<(u64, u64)> =
         windows.map(|w| (w.began.0, w.ended.unwrap_or(history.end).0.max(w.began.0))).collect();
     spans.sort_unstable();

@@ -4,12 +4,13 @@ use schism_nemeses::Takes;
 
 use crate::args::{self, Listed};
 use crate::backends;
+use crate::comparisons;
 use crate::demos;
 use crate::failure::{Exit, Failure};
 
 /// Lists one thing, or everything under headings.
 pub fn run(args: &args::List) -> Result<Exit, Failure> {
-    use Listed::{Backends, Bugs, Checkers, Demos, Nemeses, Targets, Workloads};
+    use Listed::{Backends, Bugs, Checkers, Comparisons, Demos, Nemeses, Targets, Workloads};
     match args.what {
         Some(what) => print!("{}", aligned(&lines(what))),
         None => {
@@ -21,6 +22,7 @@ pub fn run(args: &args::List) -> Result<Exit, Failure> {
                 ("checkers", Checkers),
                 ("bugs", Bugs),
                 ("demos", Demos),
+                ("comparisons", Comparisons),
             ] {
                 println!("{heading}");
                 for line in aligned(&lines(what)).lines() {
@@ -54,6 +56,9 @@ fn lines(what: Listed) -> Vec<Line> {
             CHECKERS.iter().map(|(name, about)| (name.to_string(), about.to_string())).collect()
         }
         Listed::Bugs => schism_targets::all().iter().flat_map(|target| bugs(&**target)).collect(),
+        Listed::Comparisons => {
+            comparisons::ALL.iter().map(|ready| (ready.name.into(), ready.about.into())).collect()
+        }
         Listed::Demos => demos::ALL
             .iter()
             .map(|demo| (demo.name.into(), format!("{}: {}", demo.family, demo.about())))
@@ -94,6 +99,13 @@ const CHECKERS: &[(&str, &str)] = &[
     ("semaphore", "the same, and anybody may give it back"),
     ("lease", "the same as a mutex, and a lease may run out: --ttl, --clock-error"),
     ("fencing-tokens", "tokens grow, and none is accepted after a later one was"),
+    ("ledger", "every write that was acknowledged is there in the end"),
+    ("seats", "a seat is sold once, and stays sold"),
+    ("inventory", "no more is sold than there is, and the stock adds up"),
+    ("likes", "every acknowledged like counts"),
+    ("chat", "nobody sees a reply without its message"),
+    ("catalog", "a customer sees no price older than one it saw"),
+    ("cart", "what was put into a cart is in it at the checkout"),
     ("evidence", "enough happened, every fault bit, the run came to its end: a pass is earned"),
 ];
 

@@ -180,7 +180,8 @@ fn watched<T>(live: &Live, work: impl FnOnce() -> T) -> T {
     })
 }
 
-fn read_back(path: &Path) -> Result<History, Failure> {
+/// Reads a run's own history.
+pub fn read_back(path: &Path) -> Result<History, Failure> {
     let file = File::open(path).map_err(|error| Failure::file(path, &error))?;
     let recorded = jsonl::read(BufReader::new(file)).map_err(|error| {
         Failure::harness(format!("{}: {error}", path.display()), "please report this: it is our own file")

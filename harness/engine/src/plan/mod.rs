@@ -6,6 +6,7 @@
 
 mod catalogue;
 mod check;
+mod compare;
 mod mistake;
 mod mix;
 mod overrides;
@@ -31,6 +32,7 @@ use crate::target::Choices;
 pub use catalogue::{
     BackendEntry, Catalogue, NemesisEntry, SettingEntry, TargetEntry, Values, WorkloadEntry,
 };
+pub use compare::{Cell, ComparePlan, TargetSide};
 pub use mistake::{Complaint, Mistake, Mistakes};
 pub use mix::{Quarter, quarter_length, quarters};
 pub use overrides::{Assignment, Overrides, assignment, broken_max, nemeses, nemesis, schedule, verdict};

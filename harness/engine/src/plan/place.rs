@@ -40,6 +40,12 @@ impl Place {
         self.0.strip_prefix(&outer.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
 
+    /// The same choice where that section stands elsewhere, if it is in that section.
+    pub fn moved(&self, from: &str, to: &str) -> Option<Self> {
+        let rest = self.0.strip_prefix(from)?;
+        (rest.is_empty() || rest.starts_with('.')).then(|| Place(format!("{to}{rest}")))
+    }
+
     /// The last key of the path.
     pub fn key(&self) -> &str {
         self.0.rsplit_once('.').map_or(&self.0, |(_, key)| key)

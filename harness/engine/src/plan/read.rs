@@ -13,7 +13,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::catalogue::Catalogue;
-use super::check::findings;
+use super::check::{Finding, findings};
 use super::mistake::{Complaint, Mistake, Mistakes, listed, unknown};
 use super::overrides::nemesis;
 use super::place::{Origin, Place};
@@ -21,7 +21,7 @@ use super::scalars::{
     concurrency, count, deed, described, expected, memory, most, nodes, number, plain, schedule, switch,
     text, time, whole,
 };
-use super::{CheckPlan, EvidencePlan, NemesisPlan, Plan, StepPlan};
+use super::{CheckPlan, EvidencePlan, NemesisPlan, Plan, StepPlan, TargetPlan};
 
 const KEYS: [&str; 18] = [
     "seed",
@@ -44,8 +44,38 @@ const KEYS: [&str; 18] = [
     "evidence",
 ];
 
+/// The keys that say how a run goes, whatever is tested, done and broken.
+pub(super) const RUNNING: [&str; 12] = [
+    "nodes",
+    "backend",
+    "time-limit",
+    "rate",
+    "stagger",
+    "concurrency",
+    "timeout",
+    "start-limit",
+    "recovery-limit",
+    "broken-max",
+    "check",
+    "evidence",
+];
+
 /// Reads a plan and checks that it makes sense.
 pub(super) fn read(source_name: &str, text: &str, catalogue: &Catalogue) -> Result<Plan, Mistakes> {
+    let mut plan = Plan::of("", "");
+    walk(source_name, text, |reader, root| {
+        reader.plan(root, catalogue, &mut plan);
+        reader.put(findings(&plan, catalogue, Origin::File));
+    })?;
+    Ok(plan)
+}
+
+/// Parses a text and lets `visit` read it, unless it is no TOML. All mistakes come out in the order of the text.
+pub(super) fn walk(
+    source_name: &str,
+    text: &str,
+    visit: impl FnOnce(&mut Reader<'_>, &DeTable<'_>),
+) -> Result<(), Mistakes> {
     let mut reader = Reader { text, ..Reader::default() };
     let (root, errors) = DeTable::parse_recoverable(text);
     // A key given twice leaves the rest readable; any other error makes what follows guesswork, so the first one is told.
@@ -59,14 +89,10 @@ pub(super) fn read(source_name: &str, text: &str, catalogue: &Catalogue) -> Resu
             let complaint = Complaint::new(format!("`{key}` is given twice")).hint("strike one of them out");
             reader.mistakes.push(Mistake::at(text, span, complaint));
         }
-    }
-    let mut plan = Plan::of("", "");
-    if errors.iter().all(|error| twice(&error)) {
-        reader.plan(root.get_ref(), catalogue, &mut plan);
-        reader.check(&plan, catalogue);
+        visit(&mut reader, root.get_ref());
     }
     if reader.mistakes.is_empty() {
-        return Ok(plan);
+        return Ok(());
     }
     reader.mistakes.sort_by_key(|mistake| mistake.span.start);
     let (source_name, text) = (source_name.into(), text.into());
@@ -87,10 +113,11 @@ fn syntax(text: &str, error: &toml::de::Error) -> Mistake {
 }
 
 /// A value read from the file, or what is wrong with it. Given the name that it has there.
-type Read<T> = fn(&str, &DeValue<'_>) -> Result<T, Complaint>;
+pub(super) type Read<T> = fn(&str, &DeValue<'_>) -> Result<T, Complaint>;
 
+/// A file on its way to a plan.
 #[derive(Default)]
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     text: &'a str,
     /// Where each choice stands that the file makes.
     spans: BTreeMap<Place, Range<usize>>,
@@ -104,12 +131,18 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn mistake(&mut self, span: Range<usize>, complaint: Complaint) {
+    pub(super) fn mistake(&mut self, span: Range<usize>, complaint: Complaint) {
         self.mistakes.push(Mistake::at(self.text, span, complaint));
     }
 
     /// Reads one value into its place.
-    fn value<T>(&mut self, place: Place, value: &Spanned<DeValue<'_>>, read: Read<T>, into: &mut T) {
+    pub(super) fn value<T>(
+        &mut self,
+        place: Place,
+        value: &Spanned<DeValue<'_>>,
+        read: Read<T>,
+        into: &mut T,
+    ) {
         match read(&Place::name(&place, Origin::File, &Plan::of("", "")), value.get_ref()) {
             Ok(read) => *into = read,
             Err(complaint) => {
@@ -121,7 +154,7 @@ impl Reader<'_> {
     }
 
     /// The table that a section must be.
-    fn section<'t, 'i>(
+    pub(super) fn section<'t, 'i>(
         &mut self,
         place: &Place,
         value: &'t Spanned<DeValue<'i>>,
@@ -142,21 +175,13 @@ impl Reader<'_> {
     fn plan(&mut self, root: &DeTable<'_>, catalogue: &Catalogue, plan: &mut Plan) {
         for (key, value) in root {
             let place = Place::of(key.get_ref().as_ref());
+            if self.running(&place, value, plan) {
+                continue;
+            }
             match key.get_ref().as_ref() {
                 "seed" => self.value(place, value, whole, &mut plan.seed),
-                "nodes" => self.value(place, value, nodes, &mut plan.nodes),
-                "backend" => {
-                    self.named("backend", &place, value, &mut plan.backend.name, &mut plan.backend.settings)
-                }
-                "time-limit" => self.value(place, value, time, &mut plan.time_limit),
-                "rate" => self.value(place, value, number, &mut plan.rate),
-                "stagger" => self.value(place, value, switch, &mut plan.stagger),
-                "concurrency" => self.value(place, value, concurrency, &mut plan.concurrency),
-                "timeout" => self.value(place, value, time, &mut plan.timeout),
-                "start-limit" => self.value(place, value, time, &mut plan.start_limit),
-                "recovery-limit" => self.value(place, value, time, &mut plan.recovery_limit),
                 "expect" => self.value(place, value, expected, &mut plan.expect),
-                "target" => self.target(&place, value, plan),
+                "target" => self.target(&place, value, &mut plan.target),
                 "workload" => self.named(
                     "workload",
                     &place,
@@ -166,9 +191,6 @@ impl Reader<'_> {
                 ),
                 "nemesis" => self.nemeses(&place, value, &mut plan.nemeses),
                 "script" => self.script(&place, value, &mut plan.script),
-                "broken-max" => self.value(place, value, most, &mut plan.broken_max),
-                "check" => self.judging(&place, value, &mut plan.check),
-                "evidence" => self.evidence(&place, value, &mut plan.evidence),
                 other => self.mistake(key.span(), unknown("key", other, KEYS)),
             }
         }
@@ -176,6 +198,30 @@ impl Reader<'_> {
         self.required(root, "target", "what is tested", targets);
         let workloads = listed(catalogue.workloads.iter().map(|entry| entry.name.as_str()));
         self.required(root, "workload", "what clients do", workloads);
+    }
+
+    /// Reads what says how a run goes, whatever is tested, done and broken: the choices of [`RUNNING`]. Whether it is one
+    /// of those.
+    pub(super) fn running(&mut self, place: &Place, value: &Spanned<DeValue<'_>>, plan: &mut Plan) -> bool {
+        let at = place.clone();
+        match place.key() {
+            "nodes" => self.value(at, value, nodes, &mut plan.nodes),
+            "backend" => {
+                self.named("backend", place, value, &mut plan.backend.name, &mut plan.backend.settings)
+            }
+            "time-limit" => self.value(at, value, time, &mut plan.time_limit),
+            "rate" => self.value(at, value, number, &mut plan.rate),
+            "stagger" => self.value(at, value, switch, &mut plan.stagger),
+            "concurrency" => self.value(at, value, concurrency, &mut plan.concurrency),
+            "timeout" => self.value(at, value, time, &mut plan.timeout),
+            "start-limit" => self.value(at, value, time, &mut plan.start_limit),
+            "recovery-limit" => self.value(at, value, time, &mut plan.recovery_limit),
+            "broken-max" => self.value(at, value, most, &mut plan.broken_max),
+            "check" => self.judging(place, value, &mut plan.check),
+            "evidence" => self.evidence(place, value, &mut plan.evidence),
+            _ => return false,
+        }
+        true
     }
 
     fn required(&mut self, root: &DeTable<'_>, key: &str, what: &str, known: Option<String>) {
@@ -187,8 +233,7 @@ impl Reader<'_> {
         }
     }
 
-    fn target(&mut self, place: &Place, value: &Spanned<DeValue<'_>>, plan: &mut Plan) {
-        let plan = &mut plan.target;
+    pub(super) fn target(&mut self, place: &Place, value: &Spanned<DeValue<'_>>, plan: &mut TargetPlan) {
         if value.get_ref().is_str() {
             return self.value(place.then("name"), value, text, &mut plan.name);
         }
@@ -222,7 +267,7 @@ impl Reader<'_> {
     }
 
     /// A part of the plan that is a name, or a section with a name and settings.
-    fn named(
+    pub(super) fn named(
         &mut self,
         what: &str,
         place: &Place,
@@ -250,8 +295,9 @@ impl Reader<'_> {
 
     fn has_name(&mut self, place: &Place, table: &DeTable<'_>, span: Range<usize>) {
         if !table.contains_key("name") {
-            let key = place.key().trim_matches(|c: char| c.is_ascii_digit());
-            let key = if key.is_empty() { "nemesis" } else { key };
+            // One of a list is called as the list is.
+            let list = place.parent().filter(|_| place.key().bytes().all(|byte| byte.is_ascii_digit()));
+            let key = list.as_ref().unwrap_or(place).key();
             self.mistake(
                 span,
                 Complaint::new(format!("this `{key}` has no name")).hint("add `name = \"…\"`"),
@@ -277,7 +323,12 @@ impl Reader<'_> {
         self.spans.insert(place, value.span());
     }
 
-    fn nemeses(&mut self, place: &Place, value: &Spanned<DeValue<'_>>, nemeses: &mut Vec<NemesisPlan>) {
+    pub(super) fn nemeses(
+        &mut self,
+        place: &Place,
+        value: &Spanned<DeValue<'_>>,
+        nemeses: &mut Vec<NemesisPlan>,
+    ) {
         self.spans.insert(place.clone(), value.span());
         let Some(array) = value.get_ref().as_array() else {
             let complaint =
@@ -399,8 +450,8 @@ impl Reader<'_> {
     }
 
     /// Puts what makes no sense where it stands, unless it follows from what could not be read.
-    fn check(&mut self, plan: &Plan, catalogue: &Catalogue) {
-        for finding in findings(plan, catalogue, Origin::File) {
+    pub(super) fn put(&mut self, findings: Vec<Finding>) {
+        for finding in findings {
             let unread = |place: &Place| self.unread.iter().any(|unread| place.within(unread));
             if finding.places.iter().any(unread) {
                 continue;

@@ -15,7 +15,7 @@ use crate::random::Random;
 /// if you know why it is there.
 const MISTAKES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/plan/mistakes.txt");
 
-fn catalogue() -> Catalogue {
+pub(super) fn catalogue() -> Catalogue {
     let register = vec![CallKind::Read, CallKind::Write];
     let set = vec![CallKind::Add, CallKind::Read];
     let shapes = Values::sized_words(&["leader", "ring", "clients"], |shape| match shape {

@@ -29,7 +29,7 @@ const FINDINGS_MOST: usize = 30;
 /// Sentences above the picture; it must stay in sight.
 const SENTENCES_ABOVE: usize = 6;
 
-const STYLE: &str = include_str!("style.css");
+pub(crate) const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
 /// The page of one judged run. The history must be the one the summary was made of; the plan is shown as it is.

@@ -20,7 +20,7 @@ impl Look {
     pub const PLAIN: Look = Look { width: 100, colour: false, ascii: false };
 
     /// Harmless, and in this look's alphabet as far as the marks are our own.
-    pub(super) fn text(self, text: &str) -> String {
+    pub(crate) fn text(self, text: &str) -> String {
         let text = printable(text);
         match self.ascii {
             true => text.replace('→', "->").replace('…', "...").replace('–', "-").replace('µ', "u"),
@@ -29,7 +29,7 @@ impl Look {
     }
 
     /// As [`Look::text`], in one line of at most so many columns.
-    pub(super) fn shorten(self, text: &str, most: usize) -> String {
+    pub(crate) fn shorten(self, text: &str, most: usize) -> String {
         let text = self.text(text);
         match self.ascii {
             true if text.chars().count() > most => {
@@ -41,7 +41,7 @@ impl Look {
     }
 
     /// The escapes around a verdict's words.
-    pub(super) fn tone(self, verdict: Verdict) -> (&'static str, &'static str) {
+    pub(crate) fn tone(self, verdict: Verdict) -> (&'static str, &'static str) {
         match (self.colour, verdict) {
             (false, _) => ("", ""),
             (true, Verdict::Valid) => ("\u{1b}[1;38;5;75m", "\u{1b}[0m"),
@@ -52,19 +52,19 @@ impl Look {
 }
 
 /// Text in the making.
-pub(super) struct Page {
-    pub(super) look: Look,
+pub(crate) struct Page {
+    pub(crate) look: Look,
     text: String,
 }
 
 impl Page {
-    pub(super) fn new(mut look: Look) -> Self {
+    pub(crate) fn new(mut look: Look) -> Self {
         look.width = look.width.max(40);
         Page { look, text: String::new() }
     }
 
     /// The text, each line ended, no blanks before line ends.
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         let mut out = String::with_capacity(self.text.len());
         for line in self.text.lines() {
             out.push_str(line.trim_end());
@@ -73,31 +73,31 @@ impl Page {
         out
     }
 
-    pub(super) fn blank(&mut self) {
+    pub(crate) fn blank(&mut self) {
         self.text.push('\n');
     }
 
     /// Lines that are laid out already, such as a table.
-    pub(super) fn raw(&mut self, lines: &str) {
+    pub(crate) fn raw(&mut self, lines: &str) {
         self.text.push_str(lines);
         self.text.push('\n');
     }
 
     /// One line, however long.
-    pub(super) fn whole(&mut self, line: &str) {
+    pub(crate) fn whole(&mut self, line: &str) {
         let line = self.look.text(line);
         self.raw(&line);
     }
 
     /// A paragraph, wrapped, every line indented.
-    pub(super) fn indented(&mut self, indent: usize, paragraph: &str) {
+    pub(crate) fn indented(&mut self, indent: usize, paragraph: &str) {
         for line in wrap(&self.look.text(paragraph), self.look.width.saturating_sub(indent)) {
             self.text.extend(std::iter::repeat_n(' ', indent));
             self.raw(&line);
         }
     }
 
-    pub(super) fn bold(&mut self, paragraph: &str) {
+    pub(crate) fn bold(&mut self, paragraph: &str) {
         let (on, off) = if self.look.colour { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
         for line in wrap(&self.look.text(paragraph), self.look.width) {
             self.raw(&format!("{on}{line}{off}"));
@@ -105,13 +105,13 @@ impl Page {
     }
 
     /// A verdict's word in its tone, and a line beside it.
-    pub(super) fn verdict_line(&mut self, verdict: Verdict, word: &str, line: &str) {
+    pub(crate) fn verdict_line(&mut self, verdict: Verdict, word: &str, line: &str) {
         let (on, off) = self.look.tone(verdict);
         self.raw(&format!("{on}{word}{off}  {line}"));
     }
 
     /// A paragraph whose first word is toned; continued lines are indented by two.
-    pub(super) fn labelled(&mut self, label: &str, tone: Verdict, paragraph: &str) {
+    pub(crate) fn labelled(&mut self, label: &str, tone: Verdict, paragraph: &str) {
         let (on, off) = self.look.tone(tone);
         let text = format!("{label} {}", self.look.text(paragraph));
         for (at, line) in wrap(&text, self.look.width.saturating_sub(2)).iter().enumerate() {

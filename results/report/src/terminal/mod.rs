@@ -9,13 +9,13 @@ mod look;
 mod tables;
 
 pub use look::Look;
-pub(crate) use tables::share;
+pub(crate) use tables::{share, table};
 
 use schism_checker::Verdict;
 
 use crate::summary::{Finding, Summary};
 use crate::wording::{count, duration, wrap};
-use look::Page;
+pub(crate) use look::Page;
 
 /// Operations of a witness shown; the rest is in the page.
 const WITNESS_SHOWN: usize = 12;

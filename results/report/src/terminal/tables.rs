@@ -25,7 +25,12 @@ pub(super) fn word(verdict: Verdict) -> &'static str {
 }
 
 /// Rows under a head; `tones` colours single cells.
-fn table(look: Look, head: &[&str], rows: Vec<Vec<String>>, tones: &[(usize, usize, Verdict)]) -> String {
+pub(crate) fn table(
+    look: Look,
+    head: &[&str],
+    rows: Vec<Vec<String>>,
+    tones: &[(usize, usize, Verdict)],
+) -> String {
     let mut cells: Vec<Vec<String>> = vec![head.iter().map(|cell| (*cell).to_string()).collect()];
     cells.extend(rows.iter().map(|row| row.iter().map(|cell| look.text(cell)).collect()));
     wrap_widest(&mut cells, look.width);

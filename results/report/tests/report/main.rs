@@ -3,6 +3,7 @@
 //!
 //! Golden text is rewritten by `SCHISM_REWRITE=1 cargo test -p schism-report`; review the difference before keeping it.
 
+mod compare;
 mod page;
 mod situations;
 mod summary;

@@ -1,0 +1,157 @@
+//! Each case once as it should be and once with each thing planted that its judge finds.
+
+use std::time::Duration;
+
+use schism_history::{Call, Event, History, Key, Outcome, Process, Ret, Time, Value, What};
+
+use super::*;
+use crate::verdict::{Budget, Checker, Verdict};
+
+/// What a client is answered.
+fn done() -> Outcome {
+    Outcome::Ok(Ret::Done)
+}
+
+fn saw(value: Value) -> Outcome {
+    Outcome::Ok(Ret::Value(value))
+}
+
+/// Calls one after the other, each over before the next begins; those after `ends` are in the phase final.
+fn history(calls: Vec<(u32, Call, Outcome)>, ends: usize) -> History {
+    let (mut events, mut at) = (Vec::new(), 0);
+    let mut put = |what: What| {
+        at += 1_000_000;
+        events.push(Event { time: Time(at), what });
+    };
+    for (position, (process, call, outcome)) in calls.into_iter().enumerate() {
+        if position == ends {
+            put(What::Phase("final".into()));
+        }
+        let process = Process(process);
+        put(What::Invoke { process, node: Some("n1".into()), call: call.clone() });
+        put(What::Complete { process, call, outcome });
+    }
+    History::from_events(events).unwrap()
+}
+
+/// The verdict, and what was found.
+fn found(judge: &dyn Checker, calls: Vec<(u32, Call, Outcome)>, ends: usize) -> (Verdict, Vec<String>) {
+    let budget = Budget { bytes: usize::MAX, time: Duration::MAX, over: &|| false };
+    let judgement = judge.check(&history(calls, ends), budget);
+    (judgement.verdict, judgement.anomalies.into_iter().map(|anomaly| anomaly.name).collect())
+}
+
+fn key() -> Key {
+    Value::Int(1)
+}
+
+fn read(process: u32, value: Value) -> (u32, Call, Outcome) {
+    (process, Call::Read { key: key() }, saw(value))
+}
+
+fn write(process: u32, value: Value) -> (u32, Call, Outcome) {
+    (process, Call::Write { key: key(), value }, done())
+}
+
+fn cas(process: u32, from: Value, to: Value, outcome: Outcome) -> (u32, Call, Outcome) {
+    (process, Call::Cas { key: key(), from, to }, outcome)
+}
+
+fn broken(name: &str) -> (Verdict, Vec<String>) {
+    (Verdict::Invalid, vec![name.into()])
+}
+
+const KEPT: (Verdict, Vec<String>) = (Verdict::Valid, Vec::new());
+
+#[test]
+fn a_seat_is_sold_once_and_stays_sold() {
+    let book = |process: u32, outcome| cas(process, Value::Nil, i64::from(process).into(), outcome);
+    let late = || Outcome::Fail("taken".into());
+    let kept = vec![book(1, done()), book(2, late()), read(3, 1.into())];
+    assert_eq!(found(&Seats, kept, 2), KEPT);
+    let twice = vec![book(1, done()), book(2, done()), read(3, 2.into())];
+    assert_eq!(found(&Seats, twice, 2), broken("seat sold twice"));
+    let gone = vec![book(1, done()), read(3, Value::Nil)];
+    assert_eq!(found(&Seats, gone, 1), broken("booking lost"));
+    // One whose booking got no answer may have it.
+    let unsure = vec![book(1, Outcome::Info("no answer".into())), read(3, 1.into())];
+    assert_eq!(found(&Seats, unsure, 1), KEPT);
+    let nobody_looked = vec![book(1, done())];
+    assert_eq!(found(&Seats, nobody_looked, 1).0, Verdict::Unknown);
+}
+
+#[test]
+fn no_more_is_sold_than_there_is() {
+    let inventory = Inventory { stock: 2 };
+    let sell = |process: u32, from: Value, left: i64, outcome| {
+        cas(process, from, numbered(left, i64::from(process)), outcome)
+    };
+    let one = || sell(1, Value::Nil, 1, done());
+    let two = || sell(2, numbered(1, 1), 0, done());
+    assert_eq!(found(&inventory, vec![one(), two(), read(3, numbered(0, 2))], 2), KEPT);
+    let again = sell(4, numbered(1, 1), 0, done());
+    let over = vec![one(), two(), again, read(3, numbered(0, 2))];
+    assert_eq!(found(&inventory, over, 3), broken("oversold"));
+    let forgotten = vec![one(), two(), read(3, numbered(1, 1))];
+    assert_eq!(found(&inventory, forgotten, 2), broken("stock does not add up"));
+    let unsure = sell(2, numbered(1, 1), 0, Outcome::Info("no answer".into()));
+    for end in [numbered(1, 1), numbered(0, 2)] {
+        assert_eq!(found(&inventory, vec![one(), unsure.clone(), read(3, end)], 2), KEPT);
+    }
+}
+
+#[test]
+fn every_like_counts() {
+    let kept = vec![write(1, numbered(1, 1)), write(2, numbered(2, 2)), read(3, numbered(2, 2))];
+    assert_eq!(found(&Likes, kept, 2), KEPT);
+    let lost = vec![write(1, numbered(1, 1)), write(2, numbered(1, 2)), read(3, numbered(1, 2))];
+    assert_eq!(found(&Likes, lost, 2), broken("lost likes"));
+    // A node that is only late loses nothing, as long as another one shows it.
+    let late = vec![write(1, numbered(1, 1)), read(3, Value::Nil), read(4, numbered(1, 1))];
+    assert_eq!(found(&Likes, late, 1), KEPT);
+}
+
+#[test]
+fn nobody_sees_a_reply_without_its_message() {
+    let look =
+        |process: u32, key: &str, seen: Value| (process, Call::Read { key: Value::text(key) }, saw(seen));
+    let kept = vec![look(1, "m7", Value::Nil), look(1, "r7", 1.into()), look(1, "m7", 1.into())];
+    assert_eq!(found(&Chat, kept, 9), KEPT);
+    let torn = vec![look(1, "r7", 1.into()), look(1, "m7", Value::Nil)];
+    assert_eq!(found(&Chat, torn, 9), broken("reply without its message"));
+    // What another one saw is nobody else's business.
+    let others = vec![look(1, "r7", 1.into()), look(2, "m7", Value::Nil)];
+    assert_eq!(found(&Chat, others, 9).0, Verdict::Unknown);
+}
+
+#[test]
+fn no_price_goes_back_for_a_customer() {
+    let prices = || vec![write(0, 1.into()), write(0, 2.into())];
+    let with = |reads: Vec<(u32, Call, Outcome)>| prices().into_iter().chain(reads).collect();
+    assert_eq!(found(&Catalog, with(vec![read(1, 1.into()), read(1, 2.into())]), 9), KEPT);
+    assert_eq!(found(&Catalog, with(vec![read(1, 2.into()), read(2, 1.into())]), 9), KEPT);
+    let back = with(vec![read(1, 2.into()), read(1, 1.into())]);
+    assert_eq!(found(&Catalog, back, 9), broken("a price went back"));
+    let to_nothing = with(vec![read(1, 2.into()), read(1, Value::Nil)]);
+    assert_eq!(found(&Catalog, to_nothing, 9), broken("a price went back"));
+    // A write of unknown fate may come after the one that followed it.
+    let unsure = (0, Call::Write { key: key(), value: 1.into() }, Outcome::Info("no answer".into()));
+    let late = vec![unsure, write(5, 2.into()), read(1, 2.into()), read(1, 1.into())];
+    assert_eq!(found(&Catalog, late, 9), KEPT);
+}
+
+#[test]
+fn what_is_in_the_cart_is_there_at_the_checkout() {
+    let add = |process: u32, item: i64| (process, Call::Add { key: key(), value: item.into() }, done());
+    let items = |items: &[i64]| Value::list(items.iter().map(|item| Value::Int(*item)));
+    assert_eq!(found(&Cart, vec![add(1, 5), add(1, 6), read(2, items(&[6, 5]))], 2), KEPT);
+    let lost = vec![add(1, 5), add(1, 6), read(2, items(&[6]))];
+    assert_eq!(found(&Cart, lost, 2), broken("item missing at the checkout"));
+}
+
+#[test]
+fn every_entry_of_a_ledger_is_there_in_the_end() {
+    assert_eq!(found(&Ledger, vec![write(1, 5.into()), read(2, Value::Nil), read(3, 5.into())], 1), KEPT);
+    let lost = vec![write(1, 5.into()), read(2, Value::Nil), read(3, Value::Nil)];
+    assert_eq!(found(&Ledger, lost, 1), broken("acknowledged write lost"));
+}

@@ -1,0 +1,126 @@
+//! Comparisons of made-up runs: golden tables, and what may not be concluded.
+
+use std::path::Path;
+use std::time::Duration;
+
+use schism_checker::{Budget, Checker, Doubt, Judgement, Linearizable, Verdict, model::CasRegister};
+use schism_report::compare::{Comparison, Ended, Level, Observed, Run, Runs, judged, markdown, page, screen};
+use schism_report::terminal::Look;
+use schism_report::{About, Summary};
+
+use crate::situations::{self, Shape};
+
+fn ask(judge: &dyn Checker, history: &schism_history::History) -> Judgement {
+    judge.check(history, Budget { bytes: usize::MAX, time: Duration::MAX, over: &|| false })
+}
+
+/// One run, judged; `doubt` is why a pass of it would not count.
+fn observed(stale: bool, faults: bool, doubt: Option<&str>) -> Observed {
+    let faults = if faults { vec![("partition", 1_000, 6_000)] } else { Vec::new() };
+    let history = situations::history(&Shape { length_ms: 8_000, pause_us: 20_000, faults, stale });
+    let (levels, lost) = judged(&history, &mut |judge| ask(judge, &history));
+    let doubts = doubt.map(|reason| Doubt { reason: reason.into(), hint: None }).into_iter().collect();
+    let judgements = [
+        ask(&Linearizable { model: CasRegister::default() }, &history),
+        Judgement::new("evidence", "whether a pass is earned", Vec::new(), doubts),
+    ];
+    let summary = Summary::new(About::default(), &judgements, &history);
+    Observed::of(&history, &summary, levels, lost)
+}
+
+fn run(target: usize, case: usize, seed: u64, ended: Ended) -> Run {
+    Run { target, case, workload: 0, seed, folder: format!("cells/{target}-{case}-{seed}"), ended }
+}
+
+fn ran(observed: Observed) -> Ended {
+    Ended::Observed(Box::new(observed))
+}
+
+/// A store that keeps its promise, one that answers from the past when cut off, one that does not start.
+fn runs() -> Runs {
+    let targets = [("strict", "PC/EC"), ("loose", "PA/EL"), ("gone", "")];
+    Runs {
+        title: "three stores".into(),
+        about: "made up for this test".into(),
+        targets: targets.map(|(label, textbook)| (label.to_string(), textbook.to_string())).to_vec(),
+        cases: vec!["healthy".into(), "one cut off".into()],
+        workloads: vec!["read-write".into()],
+        cells: vec![
+            run(0, 0, 1, ran(observed(false, false, None))),
+            run(0, 1, 1, ran(observed(false, true, None))),
+            run(1, 0, 1, ran(observed(false, false, None))),
+            run(1, 1, 1, ran(observed(true, true, None))),
+            run(1, 1, 2, ran(observed(true, true, None))),
+            run(2, 0, 1, Ended::Failed("there is no <etcd> | on PATH".into())),
+            run(2, 1, 1, Ended::Failed("there is no <etcd> | on PATH".into())),
+        ],
+    }
+}
+
+fn golden(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/report/golden").join(name);
+    if std::env::var_os("SCHISM_REWRITE").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        expected == text,
+        "{name} differs; if that is meant, run again with SCHISM_REWRITE=1 and review\n{text}"
+    );
+}
+
+#[test]
+fn the_tables() {
+    let comparison = Comparison::of(&runs());
+    golden("compare.txt", &screen(&comparison, Look { width: 140, ..Look::PLAIN }));
+    golden("compare.md", &markdown(&comparison));
+}
+
+#[test]
+fn a_target_stands_where_its_worst_run_puts_it() {
+    let comparison = Comparison::of(&runs());
+    let keeps = |at: usize| comparison.targets[at].standing.keeps;
+    assert_eq!(keeps(0), Some(Level::Linearizable));
+    assert!(keeps(1) > Some(Level::Linearizable), "{:?}", keeps(1));
+    assert_eq!(keeps(2), None);
+    let out = comparison.targets[1].ruled_out.as_ref().expect("something rules out the next stronger");
+    assert!(!out.sentences.is_empty() && out.case == "one cut off");
+    assert_eq!(comparison.targets[0].ruled_out, None);
+}
+
+/// A run in which too little happened is no pass, and never hides what another one found.
+#[test]
+fn what_was_not_earned_is_unknown() {
+    let mut runs = runs();
+    runs.cells[1].ended = ran(observed(false, true, Some("no read was ok during partition")));
+    let comparison = Comparison::of(&runs);
+    let standing = comparison.targets[0].standing;
+    assert_eq!((standing.keeps, standing.perhaps), (None, Some(Level::Linearizable)));
+    assert!(standing.words().contains("unknown"), "{}", standing.words());
+    let cell = comparison.cells.iter().find(|cell| cell.target == "strict" && cell.case == "one cut off");
+    assert_eq!(cell.and_then(|cell| cell.verdict), Some(Verdict::Unknown));
+    runs.cells[3].ended = ran(observed(true, true, Some("no read was ok during partition")));
+    let loose = &Comparison::of(&runs).targets[1];
+    assert_eq!(loose.measures.levels[&Level::Linearizable].broken, 2);
+}
+
+#[test]
+fn what_was_not_begun_is_not_complete() {
+    let mut runs = runs();
+    assert!(Comparison::of(&runs).complete);
+    runs.cells[4].ended = Ended::Missing;
+    let comparison = Comparison::of(&runs);
+    assert!(!comparison.complete && comparison.failed().count() == 3);
+}
+
+#[test]
+fn the_page_is_whole_and_what_others_say_is_escaped() {
+    let page = page(&Comparison::of(&runs()));
+    assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>"));
+    assert!(page.contains("<svg") && page.contains("&lt;etcd&gt;") && !page.contains("<etcd>"));
+    for outside in ["http://", "https://", "src=", "@import"] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&Comparison::of(&runs()).to_json()).unwrap();
+    assert_eq!(json["targets"][0]["standing"]["keeps"], "linearizable");
+}
