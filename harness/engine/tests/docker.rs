@@ -265,7 +265,7 @@ fn nodes_starve(engine: &Arc<Engine>) -> Result<(), BackendError> {
     let starve = Change::Starve { node: Node(0), left: Share::percent(10) };
     cluster.apply(&Desired::of(&[starve]))?;
     let look = |cluster: &mut Docker, node: usize| -> Result<_, BackendError> {
-        let daemon = cluster.observe()?.daemons[node].clone().expect("it runs");
+        let daemon = cluster.observe()?.daemons[node].expect("it runs");
         assert!(!daemon.stopped, "to be looked at it is let run");
         Ok((daemon.pid, daemon.starved))
     };

@@ -8,7 +8,7 @@ pub fn processor_time() -> Duration {
     let threads = std::fs::read_dir("/proc/self/task").expect("the kernel lists threads");
     let accounts = threads.filter_map(|thread| {
         let account = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
-        account.split(' ').next()?.parse().ok()
+        account.split(' ').next()?.parse::<u64>().ok()
     });
     Duration::from_nanos(accounts.sum())
 }
