@@ -90,11 +90,11 @@ fn table(rows: &[Row<'_>]) {
     if rows.is_empty() {
         return;
     }
-    println!("\n{:<5}{:<23}{:<32}{:<48}undone by", "", "fault in the sandbox", "stands on", "precision");
+    println!("\n{:<5}{:<23}{:<32}{:<50}undone by", "", "fault in the sandbox", "stands on", "precision");
     for row in rows {
         let mark = if row.capability.works { "yes" } else { "no" };
         let Footing { fault, attempt, precision } = row.footing;
-        println!("{mark:<5}{fault:<23}{attempt:<32}{precision:<48}{}", row.undone_by());
+        println!("{mark:<5}{fault:<23}{attempt:<32}{precision:<50}{}", row.undone_by());
     }
 }
 
