@@ -4,18 +4,15 @@
 //! that are taken for "is not there". Connections and files that are open go on as they were.
 
 use schism_engine::cluster::Change;
-use schism_engine::nemesis::{Fault, Nemesis, View};
-use schism_engine::random::Random;
 use schism_engine::strain::Strain;
 
-use crate::who::{Who, names};
-use crate::{Entry, Setting, Takes, value, whole};
+use crate::{Entry, Setting, Takes, nodes, whole};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "files",
     about: "leaves daemons no descriptor to open: no file, no connection",
     settings: &[
-        Setting { name: "who", about: "whose; one node's by default", takes: Takes::Words(Who::WORDS) },
+        nodes::who("whose; one node's by default"),
         Setting {
             name: "room",
             about: "how many more they may open; none by default",
@@ -24,37 +21,20 @@ pub(crate) const ENTRY: Entry = Entry {
     ],
     nodes_min: |_| 1,
     make: |settings| {
-        let who = Who::of(value(settings, "who", "one"));
-        Box::new(Files { who, room: u64::from(whole(settings, "room", 0)) })
+        let room = u64::from(whole(settings, "room", 0));
+        let words = format!(": {room} more descriptors");
+        nodes::boxed(ENTRY.name, settings, words, move |node| Change::Strain {
+            node,
+            strain: Strain::Files(room),
+        })
     },
 };
-
-struct Files {
-    who: Who,
-    room: u64,
-}
-
-impl Nemesis for Files {
-    fn name(&self) -> &'static str {
-        ENTRY.name
-    }
-
-    fn choose(&mut self, cluster: &View, random: &mut Random) -> Option<Fault> {
-        let nodes = self.who.draw(cluster, random);
-        let change = |&node| Change::Strain { node, strain: Strain::Files(self.room) };
-        let changes = nodes.iter().map(change).collect();
-        let detail = format!("{}: {} more descriptors", names(&nodes), self.room);
-        (!nodes.is_empty()).then_some(Fault { detail, nodes, changes })
-    }
-
-    fn aims_at_leader(&self) -> bool {
-        self.who.asks_who_leads()
-    }
-}
 
 #[cfg(test)]
 mod tests {
     use schism_engine::cluster::Node;
+    use schism_engine::nemesis::View;
+    use schism_engine::random::Random;
 
     use super::*;
 

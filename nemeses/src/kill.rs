@@ -9,20 +9,17 @@
 
 use std::time::Duration;
 
-use schism_engine::cluster::{Change, Node, Run};
-use schism_engine::nemesis::{Fault, Nemesis, View};
+use schism_engine::cluster::{Change, Run};
 use schism_engine::plan::duration_text;
-use schism_engine::random::Random;
 use schism_engine::strain::Strain;
 
-use crate::who::{Who, names};
-use crate::{Entry, Setting, Takes, duration, value};
+use crate::{Entry, Setting, Takes, duration, nodes};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "kill",
     about: "kills daemons with SIGKILL and restarts them, their data kept",
     settings: &[
-        Setting { name: "who", about: "whom to kill; one by default", takes: Takes::Words(Who::WORDS) },
+        nodes::who("whom to kill; one by default"),
         Setting {
             name: "storm",
             about: "start it again at once, and kill it again so often; by default it is down until the end",
@@ -31,44 +28,24 @@ pub(crate) const ENTRY: Entry = Entry {
     ],
     nodes_min: |_| 1,
     make: |settings| {
-        let who = Who::of(value(settings, "who", "one"));
         let storm = settings.contains_key("storm").then(|| duration(settings, "storm", "1s").max(LEAST));
-        Box::new(Kill { who, storm })
+        let again = storm.map(|every| format!(", again every {}", duration_text(every)));
+        nodes::boxed(ENTRY.name, settings, again.unwrap_or_default(), move |node| match storm {
+            None => Change::Run { node, run: Run::Down },
+            Some(every) => Change::Strain { node, strain: Strain::Storm(every) },
+        })
     },
 };
 
 /// No more often than that, or nothing is ever started.
 const LEAST: Duration = Duration::from_millis(20);
 
-struct Kill {
-    who: Who,
-    storm: Option<Duration>,
-}
-
-impl Nemesis for Kill {
-    fn name(&self) -> &'static str {
-        ENTRY.name
-    }
-
-    fn choose(&mut self, cluster: &View, random: &mut Random) -> Option<Fault> {
-        let nodes = self.who.draw(cluster, random);
-        let change = |&node: &Node| match self.storm {
-            None => Change::Run { node, run: Run::Down },
-            Some(every) => Change::Strain { node, strain: Strain::Storm(every) },
-        };
-        let changes = nodes.iter().map(change).collect();
-        let again = self.storm.map(|every| format!(", again every {}", duration_text(every)));
-        let detail = format!("{}{}", names(&nodes), again.unwrap_or_default());
-        (!nodes.is_empty()).then_some(Fault { detail, nodes, changes })
-    }
-
-    fn aims_at_leader(&self) -> bool {
-        self.who.asks_who_leads()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use schism_engine::cluster::Node;
+    use schism_engine::nemesis::View;
+    use schism_engine::random::Random;
+
     use super::*;
 
     #[test]

@@ -14,6 +14,7 @@ mod loss;
 mod membership;
 mod memory;
 mod mtu;
+mod nodes;
 mod none;
 mod partition;
 mod pause;

@@ -4,19 +4,16 @@
 //! slow anything down, as a machine that swaps would, and what a program has set aside already it may still use.
 
 use schism_engine::cluster::Change;
-use schism_engine::nemesis::{Fault, Nemesis, View};
 use schism_engine::plan::size_text;
-use schism_engine::random::Random;
 use schism_engine::strain::Strain;
 
-use crate::who::{Who, names};
-use crate::{Entry, Setting, Takes, size, value};
+use crate::{Entry, Setting, Takes, nodes, size};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "memory",
     about: "leaves daemons no more memory than they have",
     settings: &[
-        Setting { name: "who", about: "whose; one node's by default", takes: Takes::Words(Who::WORDS) },
+        nodes::who("whose; one node's by default"),
         Setting {
             name: "room",
             about: "how much more they may get, such as 8MiB; nothing by default",
@@ -25,37 +22,20 @@ pub(crate) const ENTRY: Entry = Entry {
     ],
     nodes_min: |_| 1,
     make: |settings| {
-        let who = Who::of(value(settings, "who", "one"));
-        Box::new(Memory { who, room: size(settings, "room", "0B") })
+        let room = size(settings, "room", "0B");
+        let words = format!(": {} more memory", size_text(room));
+        nodes::boxed(ENTRY.name, settings, words, move |node| Change::Strain {
+            node,
+            strain: Strain::Memory(room),
+        })
     },
 };
-
-struct Memory {
-    who: Who,
-    room: u64,
-}
-
-impl Nemesis for Memory {
-    fn name(&self) -> &'static str {
-        ENTRY.name
-    }
-
-    fn choose(&mut self, cluster: &View, random: &mut Random) -> Option<Fault> {
-        let nodes = self.who.draw(cluster, random);
-        let change = |&node| Change::Strain { node, strain: Strain::Memory(self.room) };
-        let changes = nodes.iter().map(change).collect();
-        let detail = format!("{}: {} more memory", names(&nodes), size_text(self.room));
-        (!nodes.is_empty()).then_some(Fault { detail, nodes, changes })
-    }
-
-    fn aims_at_leader(&self) -> bool {
-        self.who.asks_who_leads()
-    }
-}
 
 #[cfg(test)]
 mod tests {
     use schism_engine::cluster::Node;
+    use schism_engine::nemesis::View;
+    use schism_engine::random::Random;
 
     use super::*;
 

@@ -4,19 +4,16 @@
 //! With `thread` only one thread is held, by ptrace, and all others go on: a gray failure, in which a node still answers but no
 //! longer writes, or sends heartbeats and does nothing else. Which thread that is depends on the store.
 
-use schism_engine::cluster::{Change, Node, Run};
-use schism_engine::nemesis::{Fault, Nemesis, View};
-use schism_engine::random::Random;
+use schism_engine::cluster::{Change, Run};
 use schism_engine::strain::{Name, Strain};
 
-use crate::who::{Who, names};
-use crate::{Entry, Setting, Takes, value};
+use crate::{Entry, Setting, Takes, nodes};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "pause",
     about: "stops daemons for a while and lets them go on",
     settings: &[
-        Setting { name: "who", about: "whom to pause; one by default", takes: Takes::Words(Who::WORDS) },
+        nodes::who("whom to pause; one by default"),
         Setting {
             name: "thread",
             about: "hold only the thread of that name (the busiest of them), or `busiest` of all; all threads by default",
@@ -25,45 +22,26 @@ pub(crate) const ENTRY: Entry = Entry {
     ],
     nodes_min: |_| 1,
     make: |settings| {
-        let who = Who::of(value(settings, "who", "one"));
         let name = |text: &String| if text == "busiest" { Name::default() } else { Name::of(text) };
-        Box::new(Pause { who, thread: settings.get("thread").map(name) })
-    },
-};
-
-struct Pause {
-    who: Who,
-    thread: Option<Name>,
-}
-
-impl Nemesis for Pause {
-    fn name(&self) -> &'static str {
-        ENTRY.name
-    }
-
-    fn choose(&mut self, cluster: &View, random: &mut Random) -> Option<Fault> {
-        let nodes = self.who.draw(cluster, random);
-        let change = |&node: &Node| match self.thread {
-            None => Change::Run { node, run: Run::Paused },
-            Some(name) => Change::Strain { node, strain: Strain::Thread(name) },
-        };
-        let changes = nodes.iter().map(change).collect();
-        let words = match self.thread {
+        let thread = settings.get("thread").map(name);
+        let words = match thread {
             None => String::new(),
             Some(name) if name.is_busiest() => ", its busiest thread".into(),
             Some(name) => format!(", its thread {name}"),
         };
-        let detail = format!("{}{words}", names(&nodes));
-        (!nodes.is_empty()).then_some(Fault { detail, nodes, changes })
-    }
-
-    fn aims_at_leader(&self) -> bool {
-        self.who.asks_who_leads()
-    }
-}
+        nodes::boxed(ENTRY.name, settings, words, move |node| match thread {
+            None => Change::Run { node, run: Run::Paused },
+            Some(name) => Change::Strain { node, strain: Strain::Thread(name) },
+        })
+    },
+};
 
 #[cfg(test)]
 mod tests {
+    use schism_engine::cluster::Node;
+    use schism_engine::nemesis::View;
+    use schism_engine::random::Random;
+
     use super::*;
 
     #[test]

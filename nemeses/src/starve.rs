@@ -4,52 +4,32 @@
 //! and not never, timeouts are near. It cannot find what one slow thread among quick ones would show.
 
 use schism_engine::cluster::Change;
-use schism_engine::link::Share;
-use schism_engine::nemesis::{Fault, Nemesis, View};
-use schism_engine::random::Random;
 
-use crate::who::{Who, names};
-use crate::{Entry, Setting, Takes, share, value};
+use crate::{Entry, Setting, Takes, nodes, share};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "starve",
     about: "leaves daemons a fraction of the time",
     settings: &[
         Setting { name: "left", about: "what is left to them; 10% by default", takes: Takes::Share },
-        Setting { name: "who", about: "whom to starve; one by default", takes: Takes::Words(Who::WORDS) },
+        nodes::who("whom to starve; one by default"),
     ],
     nodes_min: |_| 1,
     make: |settings| {
-        let who = Who::of(value(settings, "who", "one"));
-        Box::new(Starve { who, left: share(settings, "left", "10%") })
+        let left = share(settings, "left", "10%");
+        nodes::boxed(ENTRY.name, settings, format!(": {left} of the time left"), move |node| Change::Starve {
+            node,
+            left,
+        })
     },
 };
-
-struct Starve {
-    who: Who,
-    left: Share,
-}
-
-impl Nemesis for Starve {
-    fn name(&self) -> &'static str {
-        ENTRY.name
-    }
-
-    fn choose(&mut self, cluster: &View, random: &mut Random) -> Option<Fault> {
-        let nodes = self.who.draw(cluster, random);
-        let changes = nodes.iter().map(|&node| Change::Starve { node, left: self.left }).collect();
-        let detail = format!("{}: {} of the time left", names(&nodes), self.left);
-        (!nodes.is_empty()).then_some(Fault { detail, nodes, changes })
-    }
-
-    fn aims_at_leader(&self) -> bool {
-        self.who.asks_who_leads()
-    }
-}
 
 #[cfg(test)]
 mod tests {
     use schism_engine::cluster::Node;
+    use schism_engine::link::Share;
+    use schism_engine::nemesis::View;
+    use schism_engine::random::Random;
 
     use super::*;
 
