@@ -59,19 +59,32 @@ impl BrokenMax {
         }
     }
 
-    /// The next fault of a nemesis that is allowed and changes anything, if it draws one.
+    /// The next fault of a nemesis that is allowed and will be felt, if it draws one.
     pub fn draw(self, scheduled: &mut Scheduled, view: &View, in_force: &[Change]) -> Option<Fault> {
         let before = Desired::of(in_force);
         for _ in 0..DRAWS {
             let fault = scheduled.nemesis.choose(view, &mut scheduled.random)?;
             let rolls = fault.changes.iter().any(|change| matches!(change, Change::Roll { .. }));
             let changes_anything = Desired::of(in_force.iter().chain(&fault.changes)) != before;
+            let felt = changes_anything && fault.changes.iter().all(|change| is_felt(change, &before));
             // One that rolls asks again for each node.
-            if rolls || (changes_anything && self.allows(&fault.changes, in_force, view.nodes)) {
+            if rolls || (felt && self.allows(&fault.changes, in_force, view.nodes)) {
                 return Some(fault);
             }
         }
         None
+    }
+}
+
+/// Whether there is a daemon that can feel it, and nothing else that is to be felt goes with that daemon. A fault that bites
+/// nobody would be held against the whole run.
+fn is_felt(change: &Change, before: &Desired) -> bool {
+    match change {
+        Change::Starve { node, .. } | Change::Clock { node, .. } | Change::Strain { node, .. } => {
+            before.run(*node) == Run::Up
+        }
+        Change::Run { node, .. } => !before.strains.contains_key(node),
+        _ => true,
     }
 }
 
@@ -103,9 +116,11 @@ fn is_cut(link: &Link) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Skew;
     use crate::link::{Cut, Delay, Loss, Wrong};
     use crate::nemesis::Nemesis;
     use crate::random::Random;
+    use crate::strain::Strain;
 
     fn run(node: usize, run: Run) -> Change {
         Change::Run { node: Node(node), run }
@@ -165,28 +180,54 @@ mod tests {
         assert!(BrokenMax::Any.allows(&pause, &two, 5));
     }
 
-    struct Pause;
+    /// Does this to any node.
+    struct Careless(fn(Node) -> Change);
 
-    impl Nemesis for Pause {
+    impl Nemesis for Careless {
         fn name(&self) -> &'static str {
-            "pause"
+            "careless"
         }
 
         fn choose(&mut self, cluster: &View, random: &mut Random) -> Option<Fault> {
             let node = Node(random.index(cluster.nodes));
-            let changes = vec![Change::Run { node, run: Run::Paused }];
+            let changes = vec![(self.0)(node)];
             Some(Fault { detail: node.to_string(), nodes: vec![node], changes })
         }
+    }
+
+    /// Starving who is down, or killing who is short of memory: what was to be felt could not be.
+    #[test]
+    fn what_nobody_would_feel_is_not_drawn() {
+        let (node, strain) = (Node(1), Strain::Memory(0));
+        let strained = Change::Strain { node, strain };
+        let starved = Change::Starve { node, left: Share::percent(10) };
+        let skewed = Change::Clock { node, skew: Skew::Leap };
+        for state in [Run::Down, Run::Paused] {
+            let before = Desired::of(&[run(1, state)]);
+            assert!([strained, starved, skewed].iter().all(|change| !is_felt(change, &before)));
+            assert!(is_felt(&run(1, Run::Down), &before), "a node that is paused can be killed");
+            assert!(!is_felt(&run(1, state), &Desired::of(&[strained])));
+        }
+        let down = [run(0, Run::Down)];
+        assert!([strained, starved, skewed].iter().all(|change| is_felt(change, &Desired::of(&down))));
+        for seed in 0..300 {
+            let starve = |node| Change::Starve { node, left: Share::percent(10) };
+            let fault = draw(BrokenMax::Any, &down, seed, starve).expect("four nodes are up");
+            assert_ne!(fault.nodes, [Node(0)]);
+        }
+    }
+
+    fn draw(limit: BrokenMax, in_force: &[Change], seed: u64, change: fn(Node) -> Change) -> Option<Fault> {
+        let (nemesis, random) = (Box::new(Careless(change)), Random::of(seed, "careless"));
+        let mut careless = Scheduled { nemesis, random, windows: vec![] };
+        limit.draw(&mut careless, &View { nodes: 5, leader: None }, in_force)
     }
 
     /// Many times over: of what a careless nemesis draws, only what fits is taken, and what fits is found.
     #[test]
     fn what_does_not_fit_is_drawn_again_and_then_given_up() {
-        let view = View { nodes: 5, leader: None };
-        let draw = |limit: BrokenMax, in_force: &[Change], seed| {
-            let random = Random::of(seed, "pause");
-            let mut pause = Scheduled { nemesis: Box::new(Pause), random, windows: vec![] };
-            limit.draw(&mut pause, &view, in_force)
+        let draw = |limit, in_force: &[Change], seed| {
+            draw(limit, in_force, seed, |node| Change::Run { node, run: Run::Paused })
         };
         let mut in_force = vec![run(0, Run::Paused)];
         for seed in 0..300 {

@@ -1,6 +1,5 @@
 //! Comparisons of made-up runs: golden tables, and what may not be concluded.
 
-use std::path::Path;
 use std::time::Duration;
 
 use schism_checker::{Budget, Checker, Doubt, Judgement, Linearizable, Verdict, model::CasRegister};
@@ -8,6 +7,7 @@ use schism_report::compare::{Comparison, Ended, Level, Observed, Run, Runs, judg
 use schism_report::terminal::Look;
 use schism_report::{About, Summary};
 
+use crate::golden;
 use crate::situations::{self, Shape};
 
 fn ask(judge: &dyn Checker, history: &schism_history::History) -> Judgement {
@@ -55,18 +55,6 @@ fn runs() -> Runs {
             run(2, 1, 1, Ended::Failed("there is no <etcd> | on PATH".into())),
         ],
     }
-}
-
-fn golden(name: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/report/golden").join(name);
-    if std::env::var_os("SCHISM_REWRITE").is_some() {
-        std::fs::write(&path, text).unwrap();
-    }
-    let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        expected == text,
-        "{name} differs; if that is meant, run again with SCHISM_REWRITE=1 and review\n{text}"
-    );
 }
 
 #[test]

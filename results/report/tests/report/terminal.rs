@@ -1,22 +1,8 @@
 //! The screens at the end of runs, compared with golden text.
 
-use std::path::Path;
-
 use schism_report::terminal::{Look, compact, screen};
 
-use crate::situations;
-
-fn golden(name: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/report/golden").join(name);
-    if std::env::var_os("SCHISM_REWRITE").is_some() {
-        std::fs::write(&path, text).unwrap();
-    }
-    let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        expected == text,
-        "{name} differs; if that is meant, run again with SCHISM_REWRITE=1 and review\n{text}"
-    );
-}
+use crate::{golden, situations};
 
 #[test]
 fn valid() {
