@@ -70,6 +70,19 @@ fn what_else_can_happen_to_nodes_is_felt_and_survived() {
     assert!(faults.iter().all(|fault| fault.effect.as_ref().is_some_and(|effect| effect.bit)), "{faults:?}");
 }
 
+#[test]
+fn what_can_happen_to_disks_is_felt_and_survived() {
+    if !sandboxes("disks") {
+        return;
+    }
+    let (_alone, folder) = (alone(), folder());
+    let faults = faults(folder.path(), "raft/disks.toml", &[]);
+    let names: Vec<&str> = faults.iter().map(|fault| fault.fault.as_str()).collect();
+    let wanted = ["reboot", "reboot", "disk", "disk", "disk", "disk", "disk", "disk", "reboot"];
+    assert_eq!(names, wanted);
+    assert!(faults.iter().all(|fault| fault.effect.as_ref().is_some_and(|effect| effect.bit)), "{faults:?}");
+}
+
 /// A denser mix than the plan's own, whose faults meet in nearly every quarter: without a limit it breaks three. The rest of it is
 /// tested as a pure function.
 #[test]

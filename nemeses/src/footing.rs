@@ -20,6 +20,7 @@ const fn on(attempt: &'static str, fault: &'static str, precision: &'static str)
 
 const SHAPED: &str = "slow, lossy and garbling links";
 const PROCESSES: &str = "pid, uts and ipc namespaces";
+const DISKS: &str = "calls on files heard of";
 const LIMITS: &str = "limits of running processes";
 
 /// Every fault that stands on something.
@@ -37,6 +38,10 @@ pub const FOOTINGS: &[Footing] = &[
     on(SHAPED, "mtu", "to the byte"),
     on("ended connections", "disconnect", "at once, at both ends"),
     on(PROCESSES, "kill", "at once; up again as soon as the store is"),
+    on(DISKS, "reboot", "to the fsync; an fsync costs 0.1 ms and 0.3 ms a megabyte"),
+    on(DISKS, "reboot:at", "in the middle of that call"),
+    on(DISKS, "disk", "call by call; a call that is heard takes 35 µs more"),
+    on(DISKS, "disk:fault=slow", "as long as asked for, and as an fsync takes"),
     on(PROCESSES, "kill:storm", "never more often than the store comes up"),
     on(PROCESSES, "rolling", "the next one within 0.2 s of the last being ready"),
     on("pause", "pause", "holds when every thread stands still"),
@@ -53,7 +58,7 @@ pub const FOOTINGS: &[Footing] = &[
 pub fn undone_by(nemesis: &str) -> &'static str {
     match nemesis {
         "none" => "nothing to undo",
-        "rot" => "nobody: it stays, in the run's own folder",
+        "rot" | "reboot" => "nobody: it stays, in the run's own folder",
         "membership" => "nobody: the cluster ends with us",
         "clock" => "its lease, and the kernel",
         _ => "the kernel",

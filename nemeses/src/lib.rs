@@ -5,6 +5,7 @@ mod clock;
 mod corrupt;
 mod delay;
 mod disconnect;
+mod disk;
 mod duplicate;
 mod files;
 mod footing;
@@ -19,6 +20,7 @@ mod none;
 mod partition;
 mod pause;
 mod rate;
+mod reboot;
 mod reorder;
 mod rolling;
 mod rot;
@@ -29,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use schism_engine::cluster::{Change, Node};
+use schism_engine::disk::Wrong as DiskWrong;
 use schism_engine::link::{Share, Wrong};
 use schism_engine::nemesis::{Nemesis, View};
 use schism_engine::plan;
@@ -98,12 +101,14 @@ pub const ALL: &[Entry] = &[
     mtu::ENTRY,
     disconnect::ENTRY,
     kill::ENTRY,
+    reboot::ENTRY,
     rolling::ENTRY,
     pause::ENTRY,
     starve::ENTRY,
     memory::ENTRY,
     files::ENTRY,
     clock::ENTRY,
+    disk::ENTRY,
     rot::ENTRY,
     membership::ENTRY,
 ];
@@ -118,20 +123,32 @@ pub fn needs_membership(name: &str) -> bool {
     name == membership::ENTRY.name
 }
 
-/// What it does to packets besides stopping them all.
-pub fn shapes(name: &str, settings: &Settings) -> Vec<Wrong> {
+/// What it changes when it strikes. Which nodes makes no difference, if it strikes any.
+fn changes(name: &str, settings: &Settings) -> Vec<Change> {
     let Some(entry) = named(name) else { return Vec::new() };
-    // Which nodes it strikes makes no difference, if it strikes any.
     let cluster = View { nodes: 99, leader: Some(Node(0)) };
     let fault = (entry.make)(settings).choose(&cluster, &mut Random::of(0, name));
+    fault.map(|fault| fault.changes).unwrap_or_default()
+}
+
+/// What it does to packets besides stopping them all.
+pub fn shapes(name: &str, settings: &Settings) -> Vec<Wrong> {
     let wrong = |change: Change| match change {
         Change::Link { wrong: Wrong::Cut(_), .. } => None,
         Change::Link { wrong, .. } => Some(wrong),
         _ => None,
     };
-    let wrongs: BTreeSet<Wrong> =
-        fault.into_iter().flat_map(|fault| fault.changes).filter_map(wrong).collect();
+    let wrongs: BTreeSet<Wrong> = changes(name, settings).into_iter().filter_map(wrong).collect();
     wrongs.into_iter().collect()
+}
+
+/// What it does to disks.
+pub fn disks(name: &str, settings: &Settings) -> Vec<DiskWrong> {
+    let wrong = |change: Change| match change {
+        Change::Disk { wrong, .. } => Some(wrong),
+        _ => None,
+    };
+    changes(name, settings).into_iter().filter_map(wrong).collect()
 }
 
 /// Whether packets are sent by us that nobody else has sent, which takes a raw socket.
@@ -219,6 +236,9 @@ mod tests {
         assert!(matches!(shapes("partition", &flapping)[..], [Wrong::Flap(_)]));
         for (name, settings) in [("partition", Settings::new()), ("kill", Settings::new())] {
             assert_eq!(shapes(name, &settings), [], "{name}");
+            assert_eq!(disks(name, &settings), [], "{name}");
         }
+        let lost = DiskWrong::Lose(schism_engine::disk::Loss::All);
+        assert_eq!(disks("reboot", &[("who".into(), "leader".into())].into()), [lost]);
     }
 }

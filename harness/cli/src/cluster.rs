@@ -6,6 +6,7 @@ use std::sync::Arc;
 use schism_engine::backend::docker::{self, Docker, Engine};
 use schism_engine::backend::sandbox::{self, Fabric, Sandbox};
 use schism_engine::backend::{Backend, BackendError};
+use schism_engine::disk;
 use schism_engine::link::Wrong;
 use schism_engine::plan::Plan;
 use schism_engine::target::Target;
@@ -51,6 +52,12 @@ fn in_docker(plan: &mut Plan, target: &dyn Target) -> Result<Ground, Failure> {
         let problem = format!("target {} cannot run in docker: it names no image", target.name());
         return Err(Failure::usage(problem, "choose `--backend sandbox`"));
     };
+    let spoils = |name: &str, settings| !schism_nemeses::disks(name, settings).is_empty();
+    if let Some(one) = plan.strikes().find(|one| spoils(&one.name, &one.settings)) {
+        let problem =
+            format!("nemesis {} cannot be done in docker yet: nobody is beside a disk there", one.name);
+        return Err(Failure::usage(problem, "choose `--backend sandbox`"));
+    }
     let engine = Arc::new(Engine::connect()?);
     let own = docker::own(&engine)?;
     let ports = image.client_ports;
@@ -87,6 +94,11 @@ fn shapes(plan: &Plan) -> Vec<Wrong> {
     plan.strikes().flat_map(|one| schism_nemeses::shapes(&one.name, &one.settings)).collect()
 }
 
+/// What a plan does to disks.
+fn disks(plan: &Plan) -> Vec<disk::Wrong> {
+    plan.strikes().flat_map(|one| schism_nemeses::disks(&one.name, &one.settings)).collect()
+}
+
 impl Ground {
     /// Makes the cluster, and tells by what its links are cut and shaped. No store runs yet.
     pub fn cluster(self, plan: &Plan, folder: &Path) -> Result<Made, BackendError> {
@@ -101,6 +113,7 @@ impl Ground {
                     seed: plan.seed,
                     shaped_by,
                     shapes,
+                    disks: disks(plan),
                     fast_heal: false,
                 };
                 let cluster = Sandbox::create(&fabric, &options)?;

@@ -57,6 +57,7 @@ mod linux {
             seed: 7,
             shaped_by: ShapedBy::Best,
             shapes: Vec::new(),
+            disks: Vec::new(),
             fast_heal: false,
         };
         let mut sandbox = Sandbox::create(&fabric, &options).expect("creating");

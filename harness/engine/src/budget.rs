@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::cluster::{Change, Desired, Endpoint, Node, Run};
+use crate::disk::{Disk, Wrong};
 use crate::disruption::Scheduled;
 use crate::link::{Link, Share};
 use crate::nemesis::{Fault, View};
@@ -83,9 +84,20 @@ fn is_felt(change: &Change, before: &Desired) -> bool {
         Change::Starve { node, .. } | Change::Clock { node, .. } | Change::Strain { node, .. } => {
             before.run(*node) == Run::Up
         }
-        Change::Run { node, .. } => !before.strains.contains_key(node),
+        Change::Run { node, .. } => {
+            !before.strains.contains_key(node) && !before.disks.get(node).is_some_and(is_watched)
+        }
+        // Who is down makes no calls.
+        Change::Disk { node, wrong: Wrong::Lie | Wrong::Slow(_) | Wrong::Refuse(_) | Wrong::Strike(_) } => {
+            before.run(*node) == Run::Up
+        }
         _ => true,
     }
+}
+
+/// Whether a daemon has to make calls for this to be felt. A disk that lies is felt when the node goes down.
+fn is_watched(disk: &Disk) -> bool {
+    !disk.slow.is_zero() || !disk.refuses.is_empty() || disk.strike.is_some()
 }
 
 /// How many nodes are no use to the cluster: those that are down, stopped or no members, those whose disks or processes something
@@ -117,7 +129,7 @@ fn is_cut(link: &Link) -> bool {
 mod tests {
     use super::*;
     use crate::clock::Skew;
-    use crate::link::{Cut, Delay, Loss, Wrong};
+    use crate::link::{self, Cut, Delay, Loss};
     use crate::nemesis::Nemesis;
     use crate::random::Random;
     use crate::strain::Strain;
@@ -126,13 +138,13 @@ mod tests {
         Change::Run { node: Node(node), run }
     }
 
-    fn link(from: usize, to: usize, wrong: Wrong) -> Change {
+    fn link(from: usize, to: usize, wrong: link::Wrong) -> Change {
         Change::Link { from: Endpoint::Node(Node(from)), to: Endpoint::Node(Node(to)), wrong }
     }
 
     /// Those against the rest, in both directions.
     fn split(side: &[usize], nodes: usize) -> Vec<Change> {
-        let cut = Wrong::Cut(Cut::Drop);
+        let cut = link::Wrong::Cut(Cut::Drop);
         let others: Vec<usize> = (0..nodes).filter(|node| !side.contains(node)).collect();
         let pairs = side.iter().flat_map(|one| others.iter().map(|other| (*one, *other)));
         pairs.flat_map(|(one, other)| [link(one, other, cut), link(other, one, cut)]).collect()
@@ -157,11 +169,11 @@ mod tests {
         assert_eq!(count(&both, 5), 2);
         // One direction is enough; being late is not.
         let to_one = |wrong| -> Vec<Change> { (1..5).map(|from| link(from, 0, wrong)).collect() };
-        assert_eq!(count(&to_one(Wrong::Cut(Cut::Refuse)), 5), 1);
-        assert_eq!(count(&to_one(Wrong::CutPort(9)), 5), 1);
-        assert_eq!(count(&to_one(Wrong::Loss(Loss::Random(Share::ALL))), 5), 1);
-        assert_eq!(count(&to_one(Wrong::Loss(Loss::Random(Share::percent(99)))), 5), 0);
-        assert_eq!(count(&to_one(Wrong::Delay(Delay::default())), 5), 0);
+        assert_eq!(count(&to_one(link::Wrong::Cut(Cut::Refuse)), 5), 1);
+        assert_eq!(count(&to_one(link::Wrong::CutPort(9)), 5), 1);
+        assert_eq!(count(&to_one(link::Wrong::Loss(Loss::Random(Share::ALL))), 5), 1);
+        assert_eq!(count(&to_one(link::Wrong::Loss(Loss::Random(Share::percent(99)))), 5), 0);
+        assert_eq!(count(&to_one(link::Wrong::Delay(Delay::default())), 5), 0);
     }
 
     #[test]

@@ -2,6 +2,13 @@
 //!
 //! Some of it is done to a daemon that runs (calls that fail, are late, or lie), some to what a daemon leaves behind when it
 //! goes down: writes that were never fsynced are lost, as when the power fails, and files are changed behind its back.
+//!
+//! What is durable, by `fsync(2)` and by what journalling file systems (ext4, xfs, btrfs) do besides:
+//! - a file's content and length, once it was fsynced (`fdatasync`, `msync`, `sync` and `syncfs` count, `sync_file_range` does
+//!   not), or as soon as it is written where it was opened for that (`O_SYNC`, `O_DSYNC`);
+//! - the name of a file, and those of the directories above it, once the file was fsynced under it (`fdatasync`: only if it had
+//!   none yet), or once its directory was;
+//! - that a name is gone, by a removal or by a rename, once the directory in which it was is fsynced.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -22,6 +29,19 @@ pub enum Wrong {
     Slow(Duration),
     /// Calls of a kind fail.
     Refuse(Refusal),
+    /// The node goes down in the middle of a call, and is started again at once.
+    Strike(Strike),
+}
+
+/// A moment at which a node goes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Strike {
+    /// By which kind of call.
+    pub call: Call,
+    /// By which of them, counted from the beginning of the fault: the first is 1.
+    pub nth: u32,
+    /// Whether the call is done before the node goes down. Nobody is told that it was.
+    pub done: bool,
 }
 
 /// What becomes of writes that were never fsynced.
@@ -158,6 +178,55 @@ impl fmt::Debug for Pattern {
     }
 }
 
+impl Call {
+    /// For people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Call::Sync => "fsync",
+            Call::Write | Call::Grow => "write",
+            Call::Open => "open",
+            Call::Create => "create",
+            Call::Rename => "rename",
+            Call::Remove => "remove",
+        }
+    }
+}
+
+/// Which of a daemon's calls have to be heard of. Those that are cost it some 35 µs more, so only what a plan needs is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// Calls of these kinds.
+    pub calls: BTreeSet<Call>,
+    /// Whether it has to be known what is durable.
+    pub keeps_ledger: bool,
+}
+
+impl Watch {
+    /// What has to be heard of, if all this may go wrong.
+    pub fn of(wrongs: &[Wrong]) -> Self {
+        let mut watch = Watch::default();
+        for wrong in wrongs {
+            match wrong {
+                Wrong::Edit(_) => {}
+                Wrong::Lose(_) => {
+                    watch.keeps_ledger = true;
+                    watch.calls.insert(Call::Sync);
+                }
+                Wrong::Lie | Wrong::Slow(_) => drop(watch.calls.insert(Call::Sync)),
+                Wrong::Refuse(Refusal { call, .. }) | Wrong::Strike(Strike { call, .. }) => {
+                    watch.calls.insert(*call);
+                }
+            }
+        }
+        watch
+    }
+
+    /// Whether nothing has to be heard of.
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+}
+
 /// Everything that is wrong with a disk. The default is nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disk {
@@ -171,10 +240,12 @@ pub struct Disk {
     pub slow: Duration,
     /// Which calls fail.
     pub refuses: BTreeSet<Refusal>,
+    /// When the node goes down.
+    pub strike: Option<Strike>,
 }
 
 impl Disk {
-    /// Makes it worse by this: of two losses or delays the larger stands, all edits and refusals do.
+    /// Makes it worse by this: of two losses or delays the larger stands, of two moments the first; all edits and refusals do.
     pub fn join(&mut self, wrong: Wrong) {
         match wrong {
             Wrong::Lose(loss) => self.loses = self.loses.max(Some(loss)),
@@ -182,20 +253,14 @@ impl Disk {
             Wrong::Lie => self.lies = true,
             Wrong::Slow(by) => self.slow = self.slow.max(by),
             Wrong::Refuse(refusal) => drop(self.refuses.insert(refusal)),
+            Wrong::Strike(strike) => self.strike = Some(self.strike.map_or(strike, |one| one.min(strike))),
         }
-    }
-
-    /// Whether the daemon's own calls have to be watched for it.
-    pub fn needs_watching(&self) -> bool {
-        self.loses.is_some() || self.lies || !self.slow.is_zero() || !self.refuses.is_empty()
     }
 }
 
 /// What was seen of a node's disk, and done to it, from the beginning on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {
-    /// Writes that were seen.
-    pub writes: u64,
     /// Fsyncs that were seen.
     pub syncs: u64,
     /// Of these, those that were answered and not done.
@@ -206,6 +271,8 @@ pub struct Work {
     pub held: Duration,
     /// Calls that were made to fail.
     pub refused: u64,
+    /// How often the node went down in the middle of a call.
+    pub strikes: u64,
     /// How often unfsynced writes were lost, or would have been if there had been any.
     pub losses: u64,
     /// Bytes that were lost, or were again what they had been.
@@ -232,14 +299,22 @@ pub fn shown(wrong: Wrong, before: &Work, after: &Work) -> (bool, String) {
         // down, is the proof.
         Wrong::Lose(_) => {
             let (bytes, names) = (since(|work| work.lost_bytes), since(|work| work.lost_names));
-            let bit = since(|work| work.losses) > 0 && after.writes > 0;
+            let bit = since(|work| work.losses) > 0 && (after.syncs > 0 || bytes + names > 0);
             (
                 bit,
                 format!(
-                    "lost {bytes} bytes and {names} names of {} writes, {} fsyncs",
-                    after.writes, after.syncs
+                    "lost {bytes} bytes and {names} names that no fsync had kept, after {} fsyncs",
+                    after.syncs
                 ),
             )
+        }
+        Wrong::Strike(Strike { call, nth, done }) => {
+            let strikes = since(|work| work.strikes);
+            let when = if done { "after" } else { "before" };
+            let what = format!("{when} {} {nth}", call.word());
+            let evidence =
+                if strikes > 0 { format!("went down {what}") } else { format!("never came to {what}") };
+            (strikes > 0, evidence)
         }
         Wrong::Lie => {
             let lied = since(|work| work.lied);
@@ -290,6 +365,18 @@ mod tests {
             2
         );
         let edit = Edit { harm: Harm::Flip(1), files: Pattern::ALL, seed: 1 };
-        assert!(!of(&[Wrong::Edit(edit)]).needs_watching() && of(&[Wrong::Lie]).needs_watching());
+        assert_eq!(of(&[Wrong::Edit(edit)]).edits, [edit].into());
+        let strike = |nth| Strike { call: Call::Sync, nth, done: true };
+        assert_eq!(of(&[Wrong::Strike(strike(9)), Wrong::Strike(strike(7))]).strike, Some(strike(7)));
+    }
+
+    #[test]
+    fn no_more_is_heard_of_than_has_to_be() {
+        let edit = Edit { harm: Harm::Flip(1), files: Pattern::ALL, seed: 1 };
+        assert!(Watch::of(&[Wrong::Edit(edit)]).is_empty());
+        let strike = Strike { call: Call::Rename, nth: 1, done: false };
+        let both = Watch::of(&[Wrong::Strike(strike), Wrong::Lose(Loss::All)]);
+        assert_eq!(both, Watch { calls: [Call::Sync, Call::Rename].into(), keeps_ledger: true });
+        assert_eq!(Watch::of(&[Wrong::Lie]), Watch { calls: [Call::Sync].into(), keeps_ledger: false });
     }
 }

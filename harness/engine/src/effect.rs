@@ -74,6 +74,8 @@ pub fn effect(changes: &[Change], around: &Around) -> Effect {
         felt(node, strain, [&around.before, &around.begun, &around.ending].map(daemon))
     }));
     proofs.extend(clocks.into_iter().map(|(node, skew)| of_clock(node, skew, around)));
+    // Several changes may have one proof.
+    proofs.dedup();
     Effect {
         bit: !proofs.is_empty() && proofs.iter().all(|proof| proof.bit),
         evidence: proofs.into_iter().map(|proof| proof.evidence).collect::<Vec<_>>().join("; "),
@@ -424,9 +426,10 @@ mod tests {
     /// Each wrong of a disk has its own counter, and nothing but that proves it.
     #[test]
     fn a_disks_wrong_is_proven_by_its_own_counter_alone() {
-        use disk::{Call, Error, Loss, Pattern, Refusal, Work, Wrong};
-        let seen = Work { writes: 9, syncs: 5, ..Work::default() };
+        use disk::{Call, Error, Loss, Pattern, Refusal, Strike, Work, Wrong};
+        let seen = Work { syncs: 5, ..Work::default() };
         let refusal = Refusal { call: Call::Sync, files: Pattern::ALL, error: Error::Io, times: None };
+        let strike = Strike { call: Call::Sync, nth: 7, done: false };
         let held = Duration::from_millis(30);
         let cases = [
             (Wrong::Lie, Work { lied: 2, ..seen.clone() }, "n1: 2 fsyncs answered and not done"),
@@ -439,8 +442,9 @@ mod tests {
             (
                 Wrong::Lose(Loss::All),
                 Work { losses: 1, lost_bytes: 7, ..seen.clone() },
-                "n1: lost 7 bytes and 0 names of 9 writes, 5 fsyncs",
+                "n1: lost 7 bytes and 0 names that no fsync had kept, after 5 fsyncs",
             ),
+            (Wrong::Strike(strike), Work { strikes: 1, ..seen.clone() }, "n1: went down before fsync 7"),
         ];
         let at = |work: &Work| Observation { disks: vec![work.clone()], ..Observation::default() };
         for (asked, (wrong, _, evidence)) in cases.iter().enumerate() {

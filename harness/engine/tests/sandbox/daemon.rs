@@ -80,6 +80,18 @@ fn converse(stream: &TcpStream, socket: &UdpSocket, datagrams: &Datagrams, descr
             ["list", path] => list(path),
             ["read", path] => fs::read_to_string(path).unwrap_or_else(|e| e.to_string()).replace('\n', ";"),
             ["write", path] => fs::write(path, "1").map_or_else(|e| e.to_string(), |()| "written".into()),
+            ["put", path, text] => said(fs::write(path, text)),
+            ["fsync", path] => said(fs::File::open(path).and_then(|file| file.sync_all())),
+            ["open", path] => said(fs::OpenOptions::new().write(true).truncate(false).open(path).map(drop)),
+            ["poke", path, text] => said(poke(path, text)),
+            ["cut", path] => {
+                said(fs::OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(0)))
+            }
+            ["rename", from, to] => said(fs::rename(from, to)),
+            ["remove", path] => said(fs::remove_file(path)),
+            ["folder", path] => said(fs::create_dir(path)),
+            ["through", path, text] => said(through(path, text)),
+            ["ring"] => ring(),
             ["offspring"] => offspring(),
             ["spin", name] => {
                 let (begins, begun) = std::sync::mpsc::channel();
@@ -248,6 +260,30 @@ fn visit(address: &str, patience: &str) -> std::io::Result<String> {
     let mut answer = String::new();
     BufReader::new(stream).read_line(&mut answer)?;
     Ok(answer.trim_end().to_owned())
+}
+
+fn said(done: std::io::Result<()>) -> String {
+    done.map_or_else(|error| error.to_string(), |()| "done".into())
+}
+
+/// Writes over a file's beginning.
+fn poke(path: &str, text: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::FileExt;
+    fs::OpenOptions::new().write(true).open(path)?.write_all_at(text.as_bytes(), 0)
+}
+
+/// Writes to a file that is written through.
+fn through(path: &str, text: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let file = fs::OpenOptions::new().create(true).append(true).custom_flags(libc::O_DSYNC).open(path);
+    file?.write_all(text.as_bytes())
+}
+
+/// Whether calls can be made by a ring of memory.
+fn ring() -> String {
+    // SAFETY: the kernel looks at the null pointer only after everything else, and says that it is none of ours.
+    unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, std::ptr::null_mut::<u8>()) };
+    std::io::Error::last_os_error().to_string()
 }
 
 fn append(text: &str) -> String {

@@ -2,15 +2,183 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use schism_engine::backend::Backend;
+use schism_engine::backend::sandbox::{Options, enter};
+use schism_engine::clock::Skew;
 use schism_engine::cluster::{Change, Node, Run};
-use schism_engine::disk::{Edit, Harm, Pattern, Work, Wrong};
+use schism_engine::disk::{Call, Edit, Error, Harm, Loss, Pattern, Refusal, Strike, Work, Wrong};
+use schism_engine::strain::{Name, Strain};
 
-use crate::stage::{Stage, folder, run};
+use crate::stage::{Stage, folder, options, run, until};
 
-pub const CASES: &[(&str, fn())] =
-    &[("a node's files are changed while it is down, once, and nobody else's", edited_while_down)];
+pub const CASES: &[(&str, fn())] = &[
+    ("a node's files are changed while it is down, once, and nobody else's", edited_while_down),
+    ("what was not fsynced goes with the power, and nothing else does", power_fails),
+    ("some of what was not fsynced is torn, and goes on from there", torn),
+    ("a node goes down in the middle of its third fsync, or behind it", struck_by_fsync),
+    ("a node goes down before a rename, or behind it", struck_by_rename),
+    ("disks are watched beside everything else", beside_others),
+    ("calls of each kind are refused while that stands, and no others", refused),
+    ("calls are refused on some files, so many times, and after a restart too", refused_some),
+    ("what a failed fsync was to keep is gone, whatever comes after", given_up),
+    ("an fsync that lied is found out when the power fails", lied_to),
+    ("a slow fsync takes so much longer, and nobody is held who is to be stopped", slow),
+];
+
+/// A cluster in which this may go wrong.
+fn stage(nodes: usize, disks: &[Wrong]) -> Stage {
+    Stage::on(&enter().expect("entering"), &Options { disks: disks.to_vec(), ..options(nodes, &folder()) })
+}
+
+/// Asks for something that is done.
+fn does(stage: &Stage, index: usize, question: &str) {
+    assert_eq!(stage.ask(index, question), "done", "{question}");
+}
+
+/// The names in a node's data directory, and what they hold.
+fn shown(index: usize) -> String {
+    let names = fs::read_dir(data(index)).expect("listing").map(|one| one.expect("a name").path());
+    let mut shown: Vec<String> = names
+        .map(|path| {
+            let name = path.file_name().expect("it has one").to_string_lossy().into_owned();
+            format!("{name}={}", fs::read_to_string(&path).expect("reading"))
+        })
+        .collect();
+    shown.sort();
+    shown.join(" ")
+}
+
+fn power_fails() {
+    let loses = Wrong::Lose(Loss::All);
+    let mut stage = stage(2, &[loses]);
+    assert!(stage.ask(0, "ring").contains("not implemented"), "no calls that nobody hears of");
+    does(&stage, 0, "put kept 1");
+    does(&stage, 0, "fsync kept");
+    does(&stage, 0, "put unnamed 2");
+    does(&stage, 0, "rename kept moved");
+    does(&stage, 0, "through log ab");
+    does(&stage, 0, "through log c");
+    does(&stage, 1, "put other 3");
+    // A kill alone loses nothing.
+    stage.apply(&[run(0, Run::Down)]);
+    assert_eq!(shown(0), "log=abc moved=1 unnamed=2");
+    stage.apply(&[]);
+    let before = work(&mut stage, 0);
+    assert_eq!((before.syncs, before.losses), (1, 0));
+    stage.apply(&[run(0, Run::Down), wrong(0, loses)]);
+    assert_eq!(shown(0), "kept=1 log=abc");
+    let after = work(&mut stage, 0);
+    assert_eq!((after.losses, after.lost_bytes, after.lost_names), (1, 1, 3));
+    stage.apply(&[]);
+    assert_eq!(stage.ask(0, "read kept"), "1");
+    // It is watched again, from what was left to it.
+    does(&stage, 0, "rename kept moved");
+    does(&stage, 0, "fsync .");
+    does(&stage, 0, "put moved 22");
+    stage.apply(&[run(0, Run::Down), wrong(0, loses)]);
+    assert_eq!(shown(0), "log=abc moved=1");
+    assert_eq!(shown(1), "other=3", "another node's are not touched");
+    assert_eq!(work(&mut stage, 1), Work::default());
+    stage.apply(&[]);
+    assert_eq!(stage.ask(0, "echo up"), "up");
+    assert!(stage.sandbox.deaths().is_empty());
+}
+
+fn torn() {
+    let mut stage = stage(1, &[Wrong::Lose(Loss::Torn(0))]);
+    does(&stage, 0, "put file 0123456789");
+    does(&stage, 0, "fsync file");
+    let mut lengths = std::collections::BTreeSet::new();
+    for seed in 0..8 {
+        assert_eq!(stage.ask(0, "append abcdefghijklmnopqrstuvwxyz"), "appended");
+        let whole = fs::read(data(0).join("file")).expect("reading");
+        stage.apply(&[run(0, Run::Down), wrong(0, Wrong::Lose(Loss::Torn(seed)))]);
+        let left = fs::read(data(0).join("file")).expect("reading");
+        assert!(whole.starts_with(&left) && left.len() >= whole.len() - 27, "{whole:?} {left:?}");
+        lengths.insert(whole.len() - left.len());
+        stage.apply(&[]);
+    }
+    assert!(lengths.len() > 2, "{lengths:?}");
+}
+
+/// Does this while the fault is in force, in the middle of which the node goes down. It is up again by itself.
+fn struck(stage: &mut Stage, strike: Strike, questions: &[&str]) {
+    stage.apply(&[wrong(0, Wrong::Lose(Loss::All)), wrong(0, Wrong::Strike(strike))]);
+    let (last, first) = questions.split_last().expect("some");
+    first.iter().for_each(|question| does(stage, 0, question));
+    let before = work(stage, 0);
+    let mut talk = stage.connect(0);
+    talk.try_ask(last).expect_err("nobody lives to answer");
+    // Its agent answers when it has been started again.
+    let after = work(stage, 0);
+    assert_eq!(stage.ask(0, "echo again"), "again");
+    assert_eq!((after.strikes, after.losses), (before.strikes + 1, before.losses + 1));
+    // No more often than once.
+    does(stage, 0, last);
+    stage.apply(&[]);
+    assert!(stage.sandbox.deaths().is_empty());
+}
+
+fn struck_by_fsync() {
+    let strike = |done| Strike { call: Call::Sync, nth: 3, done };
+    let mut stage = stage(1, &[Wrong::Lose(Loss::All), Wrong::Strike(strike(true))]);
+    let questions = ["put a 1", "fsync a", "put b 2", "fsync b", "put a 3", "fsync a"];
+    struck(&mut stage, strike(false), &questions);
+    assert_eq!(shown(0), "a=1 b=2");
+    struck(&mut stage, strike(true), &questions);
+    assert_eq!(shown(0), "a=3 b=2");
+}
+
+fn struck_by_rename() {
+    let strike = |done| Strike { call: Call::Rename, nth: 1, done };
+    let mut stage = stage(1, &[Wrong::Lose(Loss::All), Wrong::Strike(strike(true))]);
+    does(&stage, 0, "put b 1");
+    does(&stage, 0, "fsync b");
+    for done in [false, true] {
+        // A rename is not durable, whether it was done or not; it is seen to be done by who has no power failure.
+        struck(&mut stage, strike(done), &["put a 2", "fsync a", "rename a b"]);
+        assert_eq!(shown(0), "b=2", "the second rename was done, and no power failed since");
+        stage.apply(&[run(0, Run::Down), wrong(0, Wrong::Lose(Loss::All))]);
+        assert_eq!(shown(0), "a=2 b=1");
+        stage.apply(&[]);
+        let strike = Strike { call: Call::Rename, nth: 1, done };
+        stage.apply(&[wrong(0, Wrong::Strike(strike))]);
+        stage.connect(0).try_ask("rename a b").expect_err("nobody lives to answer");
+        let _ = work(&mut stage, 0);
+        assert_eq!(stage.ask(0, "echo again"), "again");
+        assert_eq!(shown(0), if done { "b=2" } else { "a=2 b=1" }, "the power did not fail this time");
+        stage.apply(&[]);
+        stage.apply(&[run(0, Run::Down), wrong(0, Wrong::Lose(Loss::All))]);
+        stage.apply(&[]);
+    }
+}
+
+fn beside_others() {
+    let loses = Wrong::Lose(Loss::All);
+    let mut stage = stage(1, &[loses]);
+    stage.ask(0, "spin spinner");
+    let skew = Change::Clock { node: Node(0), skew: Skew::Jump(3_600_000_000_000) };
+    let hold = Change::Strain { node: Node(0), strain: Strain::Thread(Name::of("spinner")) };
+    for change in [skew, hold, run(0, Run::Paused), run(0, Run::Down)] {
+        stage.apply(&[change]);
+        stage.apply(&[]);
+        does(&stage, 0, "put file 1");
+        does(&stage, 0, "fsync file");
+        stage.ask(0, "spin spinner");
+    }
+    // A new program of a daemon whose clock is wrong and whose disk is watched.
+    stage.apply(&[skew]);
+    let shown: u128 = stage.ask(0, "new program").parse().expect("a time");
+    let right = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos();
+    assert!(shown > right + 3_000_000_000_000, "{shown} {right}");
+    does(&stage, 0, "put file 2");
+    stage.apply(&[skew, run(0, Run::Down), wrong(0, loses)]);
+    stage.apply(&[]);
+    assert_eq!(stage.ask(0, "read file"), "1");
+    assert!(stage.sandbox.deaths().is_empty());
+}
 
 fn wrong(index: usize, wrong: Wrong) -> Change {
     Change::Disk { node: Node(index), wrong }
@@ -57,4 +225,148 @@ fn edited_while_down() {
     assert_eq!(fs::read(data(0).join("other")).expect("it is there"), b"1", "not meant");
     assert_eq!(stage.ask(1, "contents"), "0000000000,", "not struck");
     assert_eq!(work(&mut stage, 1), Work::default());
+}
+
+fn refuse(call: Call, error: Error, times: Option<u32>) -> Wrong {
+    Wrong::Refuse(Refusal { call, files: Pattern::ALL, error, times })
+}
+
+/// What one fault makes of each kind of call, while it is in force and afterwards.
+fn refused() {
+    let all = [Call::Sync, Call::Write, Call::Grow, Call::Open, Call::Create, Call::Rename, Call::Remove];
+    let mut stage = stage(2, &all.map(|call| refuse(call, Error::Io, None)));
+    let questions =
+        ["fsync old", "poke old 2", "append 1", "open old", "put new 1", "rename old older", "remove old"];
+    let cases: [(Call, &[&str]); 7] = [
+        (Call::Sync, &["fsync old", "fsync ."]),
+        (Call::Write, &["append 1", "poke old 2"]),
+        (Call::Grow, &["append 1"]),
+        (Call::Open, &["append 1", "open old", "poke old 2"]),
+        (Call::Create, &["put new 1", "folder made"]),
+        (Call::Rename, &["rename old older"]),
+        (Call::Remove, &["cut old", "remove old"]),
+    ];
+    stage.ask(0, "append first");
+    let (mut talk, mut other) = (stage.connect(0), stage.connect(1));
+    for (call, refused) in cases {
+        does(&stage, 0, "put old 1");
+        does(&stage, 1, "put old 1");
+        let before = work(&mut stage, 0).refused;
+        for (error, number) in [(Error::Io, 5), (Error::NoSpace, 28), (Error::ReadOnly, 30)] {
+            stage.apply(&[wrong(0, refuse(call, error, None))]);
+            for question in refused {
+                let answer = talk.ask(question);
+                assert!(answer.contains(&format!("os error {number})")), "{call:?}: {question}: {answer}");
+            }
+            assert_eq!(talk.ask("read old"), "1", "reading is not refused");
+        }
+        assert!(work(&mut stage, 0).refused >= before + 3 * refused.len() as u64);
+        stage.apply(&[]);
+        for question in refused.iter().filter(|question| !question.starts_with("put")) {
+            let answer = talk.ask(question);
+            assert!(["done", "appended"].contains(&answer.as_str()), "{call:?}: {question}: {answer}");
+            let _ = (talk.ask("rename older old"), talk.ask("put old 1"));
+        }
+        drop(fs::remove_dir(data(0).join("made")));
+    }
+    for question in questions {
+        let _ = other.ask(question);
+    }
+    assert_eq!(work(&mut stage, 1).refused, 0, "another node is not refused anything");
+    assert!(stage.sandbox.deaths().is_empty());
+}
+
+/// Only some files, only so often, and after a restart as before.
+fn refused_some() {
+    let files = Pattern::of("log*").expect("short");
+    let once = Wrong::Refuse(Refusal { call: Call::Sync, files, error: Error::Io, times: Some(1) });
+    let mut stage = stage(1, &[once]);
+    does(&stage, 0, "put log 1");
+    does(&stage, 0, "put other 1");
+    stage.apply(&[wrong(0, once)]);
+    does(&stage, 0, "fsync other");
+    assert!(stage.ask(0, "fsync log").contains("os error 5"));
+    does(&stage, 0, "fsync log");
+    stage.apply(&[]);
+    let always = Wrong::Refuse(Refusal { call: Call::Sync, files, error: Error::Io, times: None });
+    stage.apply(&[wrong(0, always), run(0, Run::Down)]);
+    stage.apply(&[wrong(0, always)]);
+    assert!(stage.ask(0, "fsync log").contains("os error 5"), "it stands after a restart");
+    does(&stage, 0, "fsync other");
+    stage.apply(&[]);
+    does(&stage, 0, "fsync log");
+    assert_eq!(work(&mut stage, 0).refused, 2);
+}
+
+/// What a failed fsync was to keep is gone, however often the next ones succeed.
+fn given_up() {
+    let (loses, fails) = (Wrong::Lose(Loss::All), refuse(Call::Sync, Error::Io, Some(1)));
+    let mut stage = stage(1, &[loses, fails]);
+    does(&stage, 0, "put file 1");
+    does(&stage, 0, "fsync file");
+    does(&stage, 0, "poke file 2");
+    stage.apply(&[wrong(0, fails)]);
+    assert!(stage.ask(0, "fsync file").contains("os error 5"));
+    does(&stage, 0, "fsync file");
+    assert_eq!(stage.ask(0, "read file"), "2");
+    stage.apply(&[run(0, Run::Down), wrong(0, loses)]);
+    assert_eq!(shown(0), "file=1");
+}
+
+fn lied_to() {
+    let loses = Wrong::Lose(Loss::All);
+    let mut stage = stage(1, &[loses, Wrong::Lie]);
+    does(&stage, 0, "put file 1");
+    does(&stage, 0, "fsync file");
+    stage.apply(&[wrong(0, Wrong::Lie)]);
+    does(&stage, 0, "put file 2");
+    does(&stage, 0, "fsync file");
+    assert_eq!(work(&mut stage, 0).lied, 1);
+    assert_eq!(shown(0), "file=2", "nobody sees it as long as the power is there");
+    stage.apply(&[wrong(0, Wrong::Lie), wrong(0, loses), run(0, Run::Down)]);
+    assert_eq!(shown(0), "file=1");
+    stage.apply(&[]);
+    does(&stage, 0, "put file 3");
+    does(&stage, 0, "fsync file");
+    stage.apply(&[wrong(0, loses), run(0, Run::Down)]);
+    assert_eq!(shown(0), "file=3", "it is honest again");
+}
+
+/// Others go on meanwhile, and whoever waits can be stopped, killed and let go.
+fn slow() {
+    let slow = Wrong::Slow(Duration::from_millis(300));
+    let endless = Wrong::Slow(Duration::from_secs(3600));
+    let mut stage = stage(1, &[slow, Wrong::Lose(Loss::All)]);
+    does(&stage, 0, "put file 1");
+    stage.apply(&[wrong(0, slow)]);
+    let begun = Instant::now();
+    let mut waits = stage.connect(0);
+    waits.send("fsync file");
+    assert_eq!(stage.ask(0, "echo meanwhile"), "meanwhile");
+    assert_eq!(waits.hear(), "done");
+    assert!(begun.elapsed() >= Duration::from_millis(300));
+    let seen = work(&mut stage, 0);
+    assert!(seen.slowed == 1 && seen.held >= Duration::from_millis(300), "{seen:?}");
+    let skew = Change::Clock { node: Node(0), skew: Skew::Jump(3_600_000_000_000) };
+    for others in [vec![run(0, Run::Paused)], vec![skew], vec![]] {
+        stage.apply(&[wrong(0, endless)]);
+        let before = work(&mut stage, 0).slowed;
+        let mut waits = stage.connect(0);
+        waits.send("fsync file");
+        until("it waits", || work(&mut stage, 0).slowed > before);
+        // Whatever comes, who waits is let go first: he could not be stopped or traced.
+        let mut all = others.clone();
+        all.extend((!others.is_empty()).then_some(wrong(0, endless)));
+        stage.apply(&all);
+        stage.apply(&[]);
+        assert_eq!(waits.hear(), "done", "{others:?}");
+    }
+    stage.apply(&[wrong(0, endless)]);
+    let mut waits = stage.connect(0);
+    waits.send("fsync file");
+    stage.apply(&[wrong(0, endless), run(0, Run::Down)]);
+    assert!(waits.try_hear().is_err());
+    stage.apply(&[]);
+    does(&stage, 0, "fsync file");
+    assert!(stage.sandbox.deaths().is_empty());
 }

@@ -4,10 +4,11 @@ use std::io::{Read, Write};
 use std::process::{Child, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use schism_engine::backend::sandbox::{Sandbox, enter};
+use schism_engine::backend::sandbox::{Options, Sandbox, enter};
 use schism_engine::backend::{Backend, BackendError};
 use schism_engine::clock::Skew;
 use schism_engine::cluster::{Change, Desired, Node, Run};
+use schism_engine::disk;
 use schism_engine::link::{Cut, Delay, Loss, Share, Wrong};
 use schism_engine::strain::{Name, Strain};
 
@@ -28,7 +29,9 @@ const NODES: usize = 5;
 
 /// A controller that makes a cluster, says so, and goes on breaking and mending it until it is killed.
 pub fn victim() -> ExitCode {
-    let made = enter().and_then(|fabric| Sandbox::create(&fabric, &options(NODES, &folder())));
+    let disks = [disk::Wrong::Lose(disk::Loss::All), disk::Wrong::Slow(Duration::from_secs(1))];
+    let options = Options { disks: disks.to_vec(), ..options(NODES, &folder()) };
+    let made = enter().and_then(|fabric| Sandbox::create(&fabric, &options));
     let mut sandbox = match made {
         Err(BackendError::Unsupported { problem, remedy }) => {
             eprintln!("{problem} (hint: {remedy})");
@@ -54,6 +57,8 @@ pub fn victim() -> ExitCode {
         Change::Strain { node: Node(3), strain: Strain::Files(0) },
         Change::Strain { node: Node(4), strain: Strain::Memory(1 << 20) },
         Change::Strain { node: Node(4), strain: Strain::Disconnect(Duration::from_millis(50)) },
+        Change::Disk { node: Node(2), wrong: disks[0] },
+        Change::Disk { node: Node(3), wrong: disks[1] },
         link(slow),
         link(Wrong::Loss(Loss::Random(Share::percent(10)))),
         link(Wrong::Cut(Cut::Reset)),

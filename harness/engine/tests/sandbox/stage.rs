@@ -42,6 +42,7 @@ pub fn options(nodes: usize, folder: &Path) -> Options {
         seed: 7,
         shaped_by: ShapedBy::Best,
         shapes: Vec::new(),
+        disks: Vec::new(),
         fast_heal: true,
     }
 }
@@ -137,6 +138,20 @@ impl Stage {
 impl Talk {
     pub fn try_ask(&mut self, question: &str) -> std::io::Result<String> {
         self.stream.get_mut().write_all(format!("{question}\n").as_bytes())?;
+        self.try_hear()
+    }
+
+    /// Asks without waiting for the answer.
+    pub fn send(&mut self, question: &str) {
+        self.stream.get_mut().write_all(format!("{question}\n").as_bytes()).expect("asking");
+    }
+
+    /// The answer to the oldest question.
+    pub fn hear(&mut self) -> String {
+        self.try_hear().unwrap_or_else(|error| panic!("no answer: {error}"))
+    }
+
+    pub fn try_hear(&mut self) -> std::io::Result<String> {
         let mut answer = String::new();
         match self.stream.read_line(&mut answer)? {
             0 => Err(std::io::ErrorKind::UnexpectedEof.into()),

@@ -1,79 +1,78 @@
 //! Being told before a process of a node becomes another program, and after.
 //!
-//! What was changed in a process's memory is gone when it executes another program. A filter of system calls, which every
-//! child inherits and no `exec` takes away, hands each `execve` to whoever holds the filter's listener (seccomp user
-//! notification); all other calls pass. The caller is then followed by ptrace to the first instruction of the new
+//! What was changed in a process's memory is gone when it executes another program. A filter of system calls hands each
+//! `execve` to whoever holds the filter's listener. The caller is then followed by ptrace to the first instruction of the new
 //! program, and only there: nobody is traced who does not execute something.
+//!
+//! A thread may have one listener only, so whoever wants to hear of other calls hears of them here too.
 
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
+use super::filter::Rule;
 use super::system::check;
 
 /// `struct seccomp_notif` and `struct seccomp_notif_resp` have 80 and 24 bytes; a newer kernel may write more.
 const NOTICE_BYTES: usize = 256;
 const ID_AT: usize = 0;
 const THREAD_AT: usize = 8;
+const NUMBER_AT: usize = 16;
+const ARGUMENTS_AT: usize = 32;
+const ANSWER_VALUE_AT: usize = 8;
+const ANSWER_ERROR_AT: usize = 16;
 const ANSWER_FLAGS_AT: usize = 20;
 /// `_IOWR('!', 0, struct seccomp_notif)` and `_IOWR('!', 1, struct seccomp_notif_resp)`.
 const RECEIVE: libc::c_ulong = 0xc050_2100;
 const ANSWER: libc::c_ulong = 0xc018_2101;
 
-#[cfg(target_arch = "x86_64")]
-const ARCHITECTURE: u32 = 0xc000_003e;
-#[cfg(target_arch = "aarch64")]
-const ARCHITECTURE: u32 = 0xc000_00b7;
-/// Elsewhere the filter fits no call, and nobody is told.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-const ARCHITECTURE: u32 = 0;
-
-/// Hears of every new program of those that were told to [`tell`], and of their children.
+/// Hears of the calls of those that were told to [`tell`], and of their children.
 pub struct Execs(OwnedFd);
 
-/// A thread that waits to be allowed to execute something.
+/// A thread that waits to be allowed to make a call.
+#[derive(Clone, Copy, Debug)]
 pub struct Waiting {
     id: u64,
     /// Its id, as the first process of the node sees it.
     pub thread: i32,
+    /// Which call.
+    pub number: i64,
+    /// With what.
+    pub arguments: [u64; 6],
 }
 
-/// In a process that is about to become a daemon: from now on each new program is told to whoever reads from this socket.
+/// What it takes to hear of new programs.
+pub const RULES: [Rule; 2] = [Rule::told(libc::SYS_execve), Rule::told(libc::SYS_execveat)];
+
+impl Waiting {
+    /// Whether it is about to be another program.
+    pub fn is_exec(&self) -> bool {
+        RULES.iter().any(|rule| rule.number == self.number)
+    }
+}
+
+/// In a process that is about to become a daemon: from now on calls are told, by this filter, to whoever reads from this socket.
 /// Makes nothing but system calls. Where the kernel does not let us, nobody is told, and nothing is sent.
 ///
 /// # Errors
 /// When the socket is gone.
-pub fn tell(to: RawFd) -> io::Result<()> {
-    let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
-    let unless = |k: i64, jf: u8| libc::sock_filter {
-        code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
-        jt: 0,
-        jf,
-        k: k as u32,
-    };
-    let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
-    let notify = statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_USER_NOTIF);
-    let mut program = [
-        statement(load, mem::offset_of!(libc::seccomp_data, arch) as u32),
-        unless(i64::from(ARCHITECTURE), 5),
-        statement(load, mem::offset_of!(libc::seccomp_data, nr) as u32),
-        unless(libc::SYS_execve, 1),
-        notify,
-        unless(libc::SYS_execveat, 1),
-        notify,
-        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW),
-    ];
+pub fn tell(to: RawFd, program: &mut [libc::sock_filter]) -> io::Result<()> {
     let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    // SAFETY: the filter lives through the call; the descriptor is new and nobody else's.
-    unsafe {
-        let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
-        let made = libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const filter);
-        if made == -1 {
-            return Ok(());
+    // Who has been heard waits for the answer and nothing else but its end: a signal that came in between would make the call
+    // fail as it never does. Kernels before 5.19 do not know that.
+    let patient = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    for flags in [patient, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER] {
+        // SAFETY: the filter lives through the call; the descriptor is new and nobody else's.
+        unsafe {
+            let mode = libc::SECCOMP_SET_MODE_FILTER;
+            let made = libc::syscall(libc::SYS_seccomp, mode, flags, &raw const filter);
+            if made != -1 {
+                return hand_over(to, &OwnedFd::from_raw_fd(made as RawFd));
+            }
         }
-        hand_over(to, &OwnedFd::from_raw_fd(made as RawFd))
     }
+    Ok(())
 }
 
 /// Room for one descriptor beside a message, aligned as the kernel wants it.
@@ -134,9 +133,16 @@ impl Execs {
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
             Err(error) => Err(error),
             Ok(_) => {
-                let id = notice[ID_AT..ID_AT + 8].try_into().expect("eight bytes");
-                let thread = notice[THREAD_AT..THREAD_AT + 4].try_into().expect("four bytes");
-                Ok(Some(Waiting { id: u64::from_ne_bytes(id), thread: i32::from_ne_bytes(thread) }))
+                let long =
+                    |at: usize| u64::from_ne_bytes(notice[at..at + 8].try_into().expect("eight bytes"));
+                let short =
+                    |at: usize| i32::from_ne_bytes(notice[at..at + 4].try_into().expect("four bytes"));
+                Ok(Some(Waiting {
+                    id: long(ID_AT),
+                    thread: short(THREAD_AT),
+                    number: i64::from(short(NUMBER_AT)),
+                    arguments: std::array::from_fn(|at| long(ARGUMENTS_AT + at * 8)),
+                }))
             }
         }
     }
@@ -146,10 +152,26 @@ impl Execs {
     /// # Errors
     /// When the listener does not work.
     pub fn allow(&self, waiting: &Waiting) -> io::Result<()> {
+        self.send(waiting, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32)
+    }
+
+    /// Answers in the kernel's place: the call is not made.
+    ///
+    /// # Errors
+    /// When the listener does not work.
+    pub fn answer(&self, waiting: &Waiting, result: Result<i64, i32>) -> io::Result<()> {
+        match result {
+            Ok(value) => self.send(waiting, value, 0, 0),
+            Err(number) => self.send(waiting, 0, -number, 0),
+        }
+    }
+
+    fn send(&self, waiting: &Waiting, value: i64, error: i32, flags: u32) -> io::Result<()> {
         let mut answer = [0u8; NOTICE_BYTES];
         answer[..8].copy_from_slice(&waiting.id.to_ne_bytes());
-        let go_on = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32;
-        answer[ANSWER_FLAGS_AT..ANSWER_FLAGS_AT + 4].copy_from_slice(&go_on.to_ne_bytes());
+        answer[ANSWER_VALUE_AT..ANSWER_VALUE_AT + 8].copy_from_slice(&value.to_ne_bytes());
+        answer[ANSWER_ERROR_AT..ANSWER_ERROR_AT + 4].copy_from_slice(&error.to_ne_bytes());
+        answer[ANSWER_FLAGS_AT..ANSWER_FLAGS_AT + 4].copy_from_slice(&flags.to_ne_bytes());
         // SAFETY: the kernel reads and writes no more than its own structure, for which there is room.
         let sent = unsafe { libc::ioctl(self.0.as_raw_fd(), ANSWER, answer.as_mut_ptr()) };
         match check(sent) {

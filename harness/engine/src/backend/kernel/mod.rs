@@ -15,6 +15,7 @@ mod datagram;
 mod disciplines;
 pub mod disk;
 pub mod execs;
+pub mod filter;
 pub mod matrix;
 pub mod netlink;
 pub mod processes;

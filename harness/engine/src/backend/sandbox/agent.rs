@@ -18,8 +18,9 @@ use std::thread;
 
 use super::AGENT_COMMAND;
 use super::clock::Clocks;
-use super::disk::Disks;
+use super::disk::{Disks, Fate};
 use super::execs::{self, Execs};
+use super::filter;
 use super::processes;
 use super::protocol::{Command, Exit, Furniture, Message, Reply, receive, send};
 use super::starving::Starving;
@@ -66,6 +67,8 @@ struct Agent {
     /// What the daemon was started by.
     program: Option<Started>,
     disks: Disks,
+    /// The node is to go down in the middle of a call.
+    struck: bool,
     execs: Option<Execs>,
 }
 
@@ -83,7 +86,7 @@ fn serve() -> io::Result<()> {
         Ok(log) => log,
         Err(error) => return send(&lifeline, &Message::Reply(Err(error.to_string()))),
     };
-    let name = furniture.name;
+    let Furniture { name, watch, .. } = furniture;
     let mut agent = Agent {
         name,
         lifeline,
@@ -95,7 +98,8 @@ fn serve() -> io::Result<()> {
         starving: Starving::default(),
         straining: Straining::default(),
         program: None,
-        disks: Disks::new(DATA),
+        disks: Disks::new(DATA, watch),
+        struck: false,
         execs: None,
     };
     send(&agent.lifeline, &Message::Reply(Ok(Reply::Done)))?;
@@ -107,7 +111,7 @@ impl Agent {
         loop {
             // Rounded up: waking too early would mean waking twice.
             let dues = [self.clocks.until_due(), self.starving.until_due(), self.straining.until_due()];
-            let patience = dues.into_iter().flatten().min();
+            let patience = dues.into_iter().chain([self.disks.until_due()]).flatten().min();
             let patience = patience.map_or(-1, |due| due.as_millis() as i32 + 1);
             let mut fds =
                 [self.lifeline.as_raw_fd(), self.children.as_raw_fd(), self.listener()].map(readable);
@@ -119,14 +123,18 @@ impl Agent {
             self.clocks.renew();
             self.starving.turn()?;
             self.straining.disconnect()?;
+            self.let_go(false)?;
             if self.straining.strikes() {
                 self.start_again()?;
             }
             match fds[2].revents {
                 0 => {}
-                revents if revents & libc::POLLIN != 0 => self.new_program()?,
+                revents if revents & libc::POLLIN != 0 => self.hear()?,
                 // Nobody is left who could execute anything.
                 _ => self.execs = None,
+            }
+            if std::mem::take(&mut self.struck) {
+                self.start_again()?;
             }
             if fds[0].revents != 0 {
                 let Some(command) = receive::<Command>(&self.lifeline, true)? else { return Ok(()) };
@@ -137,6 +145,10 @@ impl Agent {
     }
 
     fn obey(&mut self, command: Command) -> io::Result<Reply> {
+        // Who is held in the middle of a call cannot be stopped or traced.
+        if matches!(command, Command::Pause | Command::Strain(_) | Command::Clock(_) | Command::Starve(_)) {
+            self.let_go(true)?;
+        }
         match command {
             Command::Start { file, arguments, environment } => {
                 // A daemon may have ended and left others behind: they hold its ports and files.
@@ -161,6 +173,7 @@ impl Agent {
             Command::Starve(left) => self.starving.set(left)?,
             Command::Clock(clock) => self.clocks.set(clock)?,
             Command::Disk(disk) => {
+                self.let_go(true)?;
                 self.disks.set(disk);
                 if self.daemon.is_none() {
                     self.disks.at_rest()?;
@@ -189,6 +202,7 @@ impl Agent {
         let Some(program) = self.program.take() else { return Ok(()) };
         self.kill_all()?;
         self.disks.at_rest()?;
+        self.struck = false;
         let (file, arguments, environment) = &program;
         let started = self.start(file.as_deref(), arguments, environment);
         self.program = Some(program);
@@ -202,6 +216,7 @@ impl Agent {
         environment: &[(String, String)],
     ) -> io::Result<()> {
         self.starts += 1;
+        self.disks.begin()?;
         let shown = file.unwrap_or(Path::new("schism")).display().to_string();
         let line =
             format!("--- schism: {}, start {}: {shown} {}\n", self.name, self.starts, arguments.join(" "));
@@ -229,9 +244,12 @@ impl Agent {
     fn spawn(&mut self, mut command: std::process::Command) -> io::Result<Child> {
         let (ours, theirs) = socket_pair()?;
         let to = theirs.as_raw_fd();
+        let calls = self.disks.rules();
+        let mut program = filter::program(&[&execs::RULES[..], &calls].concat());
         // SAFETY: between fork and exec only system calls are made, none of which allocates.
-        unsafe { command.pre_exec(move || execs::tell(to).and_then(|()| leave_agent())) };
-        thread::scope(|scope| {
+        unsafe { command.pre_exec(move || execs::tell(to, &mut program).and_then(|()| leave_agent())) };
+        self.execs = None;
+        let child = thread::scope(|scope| {
             let spawned = scope.spawn(move || {
                 let spawned = command.spawn();
                 // The child's copy closes when it is another program: then nobody can write any more.
@@ -242,7 +260,7 @@ impl Agent {
                 let mut fds = [ours.as_raw_fd(), self.listener()].map(readable);
                 poll(&mut fds, -1)?;
                 if fds[1].revents & libc::POLLIN != 0 {
-                    self.new_program()?;
+                    self.hear()?;
                 } else if fds[0].revents != 0 {
                     match Execs::receive(&ours)? {
                         Some(execs) => self.execs = Some(execs),
@@ -251,17 +269,42 @@ impl Agent {
                 }
             }
             spawned.join().expect("starting a process does not panic")
-        })
+        })?;
+        if self.execs.is_none() && !calls.is_empty() {
+            return Err(io::Error::other("the kernel does not let us hear of its calls (seccomp)"));
+        }
+        Ok(child)
     }
 
-    /// Somebody wants to be another program: where clocks are wrong he is followed, to be given his again.
-    fn new_program(&self) -> io::Result<()> {
+    /// Somebody waits to make a call. Who wants to be another program is followed where clocks are wrong, to be given his again.
+    fn hear(&mut self) -> io::Result<()> {
         let Some(execs) = &self.execs else { return Ok(()) };
         let Some(waiting) = execs.next()? else { return Ok(()) };
-        if !self.clocks.is_right() {
-            execs::follow(waiting.thread);
+        if waiting.is_exec() {
+            if !self.clocks.is_right() {
+                execs::follow(waiting.thread);
+            }
+            return execs.allow(&waiting);
         }
-        execs.allow(&waiting)
+        match self.disks.judge(waiting)? {
+            Fate::Passes => execs.allow(&waiting),
+            Fate::Answered(result) => execs.answer(&waiting, result),
+            Fate::Waits => Ok(()),
+            Fate::Fatal => {
+                self.struck = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets those go on whose calls were held back for long enough, or all.
+    fn let_go(&mut self, all: bool) -> io::Result<()> {
+        for waiting in self.disks.due(all)? {
+            if let Some(execs) = &self.execs {
+                execs.allow(&waiting)?;
+            }
+        }
+        Ok(())
     }
 
     fn listener(&self) -> RawFd {
@@ -275,6 +318,7 @@ impl Agent {
         self.daemon = None;
         self.starving.end();
         self.straining.killed();
+        self.disks.killed();
         processes::signal_all(libc::SIGKILL)?;
         // SAFETY: a null status is allowed. Whoever has no parent left is our child, so this ends only when all are gone.
         while unsafe { libc::waitpid(-1, std::ptr::null_mut(), 0) } > 0 {}

@@ -21,7 +21,7 @@ use super::{Options, Timings};
 use crate::backend::{Backend, BackendError, ClientNetwork};
 use crate::clock::Clock;
 use crate::cluster::{Daemon, Death, Desired, Endpoint, Node, NodeSpec, Observation, Program, Run};
-use crate::disk::Disk;
+use crate::disk::{Disk, Watch};
 use crate::link::Share;
 use crate::strain::Strains;
 
@@ -87,7 +87,7 @@ impl Sandbox {
         let (warden, Made { mut networks, mut links, faults, took: namespaces, heals_fast }) = made?;
 
         // The agents start, on the other processors, while their links are made.
-        furnish(&mut agents, &folder)?;
+        furnish(&mut agents, &folder, &Watch::of(&options.disks))?;
         let ends = networks.iter().map(|one| (one.endpoint, one.namespace.as_fd()));
         links::connect(&mut links, ends)?;
         for network in &mut networks {
@@ -410,7 +410,7 @@ fn log(folder: &Path, node: Node) -> PathBuf {
 }
 
 /// Tells every agent what its node is, without waiting for the answers.
-fn furnish(agents: &mut [Agent], folder: &Path) -> Result<(), BackendError> {
+fn furnish(agents: &mut [Agent], folder: &Path, watch: &Watch) -> Result<(), BackendError> {
     let nodes = (0..agents.len()).map(|index| Endpoint::Node(Node(index)));
     let hosts: BTreeMap<_, _> = nodes.chain([Endpoint::Clients]).map(|one| (one, address(one))).collect();
     let hosts: Vec<_> = hosts.into_iter().map(|(one, address)| (one.to_string(), address)).collect();
@@ -421,6 +421,7 @@ fn furnish(agents: &mut [Agent], folder: &Path) -> Result<(), BackendError> {
             data: place(folder, node).join("data"),
             log: log(folder, node),
             hosts: hosts.clone(),
+            watch: watch.clone(),
         })?;
     }
     Ok(())

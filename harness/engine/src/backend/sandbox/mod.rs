@@ -17,7 +17,9 @@ use crate::link::Wrong;
 
 // What its files ask of the kernel, under short names.
 #[cfg(target_os = "linux")]
-use super::kernel::{clock, connections, cuts, disk, execs, matrix, netlink, processes, starving, system};
+use super::kernel::{
+    clock, connections, cuts, disk, execs, filter, matrix, netlink, processes, starving, system,
+};
 
 #[cfg(target_os = "linux")]
 mod agent;
@@ -73,6 +75,8 @@ pub struct Options {
     pub shaped_by: ShapedBy,
     /// What is to be done to links besides cuts. What cannot be done is then told at once.
     pub shapes: Vec<Wrong>,
+    /// What is to go wrong with disks. Only what that needs is watched: nodes pay for nothing else.
+    pub disks: Vec<crate::disk::Wrong>,
     /// Whether TCP connections recover within about a second after a heal. Without it (as machines come), a connection
     /// may stay dead after a cut for as long as the cut was.
     pub fast_heal: bool,

@@ -16,6 +16,7 @@ use super::Capability;
 use super::clock;
 use super::connections::Connections;
 use super::cuts::Cuts;
+use super::disk;
 use super::enter::{isolate, refused};
 use super::links;
 use super::matrix::{Matrix, Sockets};
@@ -61,6 +62,7 @@ const ATTEMPTS: &[(&str, Needed, Attempt)] = &[
     ("pause", Needed::Everybody, pause),
     ("one thread held", Needed::Nobody, thread),
     ("limits of running processes", Needed::Nobody, limits),
+    ("calls on files heard of", Needed::Nobody, disks),
     ("ended connections", Needed::Nobody, connections),
     ("skewed clocks", Needed::Nobody, clocks),
     ("fast heal of connections", Needed::Nobody, fast_heal),
@@ -296,6 +298,14 @@ fn limits() -> Result<Found, BackendError> {
     Ok(match on_another(straining::attempt)? {
         Ok(()) => works("soft limits by prlimit, given back as they were"),
         Err(error) => fails(format!("a process of our own cannot be limited: {error}"), OTHERWISE),
+    })
+}
+
+fn disks() -> Result<Found, BackendError> {
+    isolate()?;
+    Ok(match disk::attempt() {
+        Ok(()) => works("seccomp user notification; those who are heard end with us"),
+        Err(error) => fails(format!("a process of our own cannot be heard: {error}"), "Linux 5.5 or newer"),
     })
 }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::kernel::processes::Measured;
 use crate::clock::{Clock, Reading};
-use crate::disk::{Disk, Work};
+use crate::disk::{Disk, Watch, Work};
 use crate::link::Share;
 use crate::strain::{Strained, Strains};
 
@@ -32,6 +32,8 @@ pub(super) struct Furniture {
     pub(super) log: PathBuf,
     /// Every endpoint's name and address.
     pub(super) hosts: Vec<(String, Ipv4Addr)>,
+    /// What has to be heard of its calls on files.
+    pub(super) watch: Watch,
 }
 
 /// What an agent is asked. Each gets one `Reply`, in order.
