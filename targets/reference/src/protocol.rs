@@ -210,7 +210,7 @@ pub struct Bug {
 /// The bug every driver plants alike, below the protocol: responses and messages leave before the disk is durable.
 pub const ACK_BEFORE_FSYNC: Bug = Bug {
     name: "ack-before-fsync",
-    about: "answers before the log is on disk: writes sit in the process's own buffer for a while, and a crash loses them",
+    about: "answers before its fsync: for up to a second writes are only in the kernel's memory, and go with the power",
 };
 
 /// A replication protocol as a state machine without I/O.

@@ -69,14 +69,11 @@ fn acknowledged_writes_outlive_the_death_of_all_nodes() {
     }
 }
 
+/// What the kernel has outlives every process: only a failure of the power shows this bug. `schism demo ack-before-fsync` does.
 #[test]
-fn ack_before_fsync_loses_acknowledged_writes() {
+fn ack_before_fsync_loses_nothing_by_kills() {
     let mut cluster = Cluster::start(3, &["ack-before-fsync"]);
-    // One round nearly always shows it; not if all buffers happen to be written between the answer and the kill.
-    assert!(
-        (0..10).any(|round| !last_write_outlives_all(&mut cluster, round)),
-        "the planted bug was not seen"
-    );
+    assert!((0..2).all(|round| last_write_outlives_all(&mut cluster, round)));
 }
 
 #[test]

@@ -13,11 +13,14 @@
 //! other garbled, missing or doubled frame, which stops the node. It cannot tell a bit that rotted in the very last
 //! frame from a torn write of it: that frame is cut off too, although it may have been acknowledged.
 //!
+//! What is read at a start is written again as a whole, and fsynced, before anybody relies on it: the process before may have
+//! died between a write and its fsync, and after an fsync that failed the kernel goes on showing what it has given up.
+//!
 //! A failed write or fsync is never tried again: after a failed fsync nobody knows what is on the disk, and a second
 //! one may claim success (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020).
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -37,15 +40,15 @@ pub const NO_CHECKSUM: Bug = Bug {
 /// The bugs planted in the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flaws {
-    /// [`crate::protocol::ACK_BEFORE_FSYNC`]: frames stay in this process's buffer for [`LATE_AFTER`] or [`LATE_BYTES`].
+    /// [`crate::protocol::ACK_BEFORE_FSYNC`]: frames are written, and fsynced only after [`LATE_AFTER`] or [`LATE_BYTES`].
     pub ack_before_fsync: bool,
     /// [`NO_CHECKSUM`].
     pub no_checksum: bool,
 }
 
-/// How long a frame may stay in the buffer when `ack-before-fsync` is planted.
+/// How long a frame may be without its fsync when `ack-before-fsync` is planted.
 pub const LATE_AFTER: Duration = Duration::from_secs(1);
-/// How many bytes may stay in the buffer when `ack-before-fsync` is planted.
+/// How many bytes may be without their fsync when `ack-before-fsync` is planted.
 pub const LATE_BYTES: usize = 4 << 20;
 
 /// The largest payload. JSON has no byte below 0x20, so no part of a payload can be read as a frame's length.
@@ -141,8 +144,8 @@ pub struct Disk<R, S> {
     generation: u64,
     /// The number of the next frame.
     next: u64,
-    /// What `ack-before-fsync` has not written yet, and since when.
-    late: Vec<u8>,
+    /// How many bytes `ack-before-fsync` has written without an fsync, and since when.
+    late: usize,
     late_since: Option<Instant>,
     #[cfg(test)]
     stop_after: Option<Step>,
@@ -172,18 +175,14 @@ impl<R: Serialize + DeserializeOwned, S: Serialize + DeserializeOwned> Disk<R, S
             return Ok((disk, Found { snapshot: None, records: Vec::new(), cut: None }));
         };
         let path = log_path(directory, generation);
-        let mut file =
-            OpenOptions::new().read(true).write(true).open(&path).map_err(io_error("open", &path))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(io_error("read", &path))?;
+        let bytes = fs::read(&path).map_err(io_error("read", &path))?;
         let read = read_log(&path, &bytes, node, flaws.no_checksum)?;
         let mut found = Found { snapshot: read.snapshot, records: read.records, cut: None };
         if read.end < bytes.len() {
             let (offset, length) = (read.end as u64, bytes.len() as u64);
-            file.set_len(offset).and_then(|()| file.sync_all()).map_err(io_error("cut", &path))?;
             found.cut = Some(Cut { path: path.clone(), offset, bytes: length - offset });
         }
-        file.seek(io::SeekFrom::End(0)).map_err(io_error("seek in", &path))?;
+        let (path, file) = put(directory, generation, &bytes[..read.end], |_| Ok(()))?;
         for &old in older {
             let old = log_path(directory, old);
             fs::remove_file(&old).map_err(io_error("remove", &old))?;
@@ -210,7 +209,7 @@ impl<R: Serialize + DeserializeOwned, S: Serialize + DeserializeOwned> Disk<R, S
             file,
             generation,
             next,
-            late: Vec::new(),
+            late: 0,
             late_since: None,
             #[cfg(test)]
             stop_after: None,
@@ -241,29 +240,28 @@ impl<R: Serialize + DeserializeOwned, S: Serialize + DeserializeOwned> Disk<R, S
         } else if !records.is_empty() {
             let frame = frame(self.next, &serde_json::to_vec(&records)?)?;
             self.next += 1;
+            self.file.write_all(&frame).map_err(io_error("append to", &self.path))?;
             if self.flaws.ack_before_fsync {
-                self.late.extend(frame);
+                self.late += frame.len();
                 self.late_since.get_or_insert_with(Instant::now);
             } else {
-                self.write(&frame)?;
+                self.sync()?;
             }
         }
         let due = self.late_since.is_some_and(|since| since.elapsed() >= LATE_AFTER);
-        if due || self.late.len() >= LATE_BYTES { self.close() } else { Ok(()) }
+        if due || self.late >= LATE_BYTES { self.close() } else { Ok(()) }
     }
 
-    /// Writes what `ack-before-fsync` still holds back; nothing otherwise. For a clean exit.
+    /// Makes durable what `ack-before-fsync` has left to the kernel; nothing otherwise. For a clean exit.
     ///
     /// # Errors
     /// When the kernel refuses.
     pub fn close(&mut self) -> Result<(), DiskError> {
         self.late_since = None;
-        let late = std::mem::take(&mut self.late);
-        if late.is_empty() { Ok(()) } else { self.write(&late) }
+        if std::mem::take(&mut self.late) == 0 { Ok(()) } else { self.sync() }
     }
 
-    fn write(&mut self, frames: &[u8]) -> Result<(), DiskError> {
-        self.file.write_all(frames).map_err(io_error("append to", &self.path))?;
+    fn sync(&mut self) -> Result<(), DiskError> {
         self.file.sync_data().map_err(io_error("fsync", &self.path))
     }
 
@@ -275,7 +273,7 @@ impl<R: Serialize + DeserializeOwned, S: Serialize + DeserializeOwned> Disk<R, S
         self.file = file;
         self.generation = generation;
         self.next = 1;
-        self.late.clear();
+        self.late = 0;
         self.late_since = None;
         fs::remove_file(&old).map_err(io_error("remove", &old))?;
         self.reached(Step::OldRemoved)
@@ -296,19 +294,29 @@ impl<R: Serialize + DeserializeOwned, S: Serialize + DeserializeOwned> Disk<R, S
     }
 }
 
-/// Makes a whole new log in a temporary file and renames it into place.
+/// Makes a new log that begins with `base`.
 fn begin<R: Serialize, S: Serialize>(
     directory: &Path,
     generation: u64,
     base: &Base<R, S>,
     reached: impl Fn(Step) -> Result<(), DiskError>,
 ) -> Result<(PathBuf, File), DiskError> {
-    let fresh = directory.join(FRESH);
-    let path = log_path(directory, generation);
     let mut content = MAGIC.to_vec();
     content.extend(frame(0, &serde_json::to_vec(base)?)?);
+    put(directory, generation, &content, reached)
+}
+
+/// Makes a log of this content, complete and fsynced, and renames it into place, over one that may be there.
+fn put(
+    directory: &Path,
+    generation: u64,
+    content: &[u8],
+    reached: impl Fn(Step) -> Result<(), DiskError>,
+) -> Result<(PathBuf, File), DiskError> {
+    let fresh = directory.join(FRESH);
+    let path = log_path(directory, generation);
     let mut file = File::create(&fresh).map_err(io_error("create", &fresh))?;
-    file.write_all(&content).map_err(io_error("write", &fresh))?;
+    file.write_all(content).map_err(io_error("write", &fresh))?;
     reached(Step::Written)?;
     file.sync_all().map_err(io_error("fsync", &fresh))?;
     reached(Step::Synced)?;
