@@ -18,8 +18,9 @@ pub(crate) const ENTRY: Entry = Entry {
     settings: &[
         Setting {
             name: "kind",
-            about: "flip bits, the default; tear a few last bytes off; truncate anywhere; zero a block; misdirect a block",
-            takes: Takes::Words(&["flip", "tear", "truncate", "zero", "misdirect"]),
+            about: "flip bits, the default; line: only the lowest bit of a byte, as by one bad line of a bus; tear a few last \
+                    bytes off; truncate anywhere; zero a block; misdirect a block",
+            takes: Takes::Words(&["flip", "line", "tear", "truncate", "zero", "misdirect"]),
         },
         Setting {
             name: "bits",
@@ -40,6 +41,7 @@ pub(crate) const ENTRY: Entry = Entry {
             "truncate" => Harm::Truncate,
             "zero" => Harm::Zero,
             "misdirect" => Harm::Misdirect,
+            "line" => Harm::Line(whole(settings, "bits", 1)),
             _ => Harm::Flip(whole(settings, "bits", 1)),
         };
         let files = Pattern::of(value(settings, "files", "*")).expect(CHECKED);
@@ -74,8 +76,8 @@ impl Nemesis for Rot {
         let what = match self.harm {
             Harm::Tear => "torn tail of",
             Harm::Truncate => "cut off within",
-            Harm::Flip(1) => "a bit turned in",
-            Harm::Flip(_) => "bits turned in",
+            Harm::Flip(1) | Harm::Line(1) => "a bit turned in",
+            Harm::Flip(_) | Harm::Line(_) => "bits turned in",
             Harm::Zero => "a block of zeros in",
             Harm::Misdirect => "a block misplaced in",
         };

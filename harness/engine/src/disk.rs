@@ -73,6 +73,8 @@ pub enum Harm {
     Truncate,
     /// So many bits of it are turned, each anywhere.
     Flip(u32),
+    /// So many bytes of it have their lowest bit turned, each anywhere: one line of a bus is bad. Digits stay digits.
+    Line(u32),
     /// A block of it is zeros.
     Zero,
     /// One of its blocks stands where another should: a write that went to the wrong place.

@@ -66,10 +66,11 @@ fn harm(file: &File, length: u64, harm: Harm, random: &mut Random) -> io::Result
             file.set_len(to)?;
             Some(format!("cut from {length} to {to} bytes"))
         }
-        Harm::Flip(bits) => {
+        Harm::Flip(bits) | Harm::Line(bits) => {
             let mut last = 0;
             for _ in 0..bits {
-                let (at, bit) = (random.below(length), random.below(8));
+                let at = random.below(length);
+                let bit = if harm == Harm::Line(bits) { 0 } else { random.below(8) };
                 let mut byte = [0];
                 file.read_exact_at(&mut byte, at)?;
                 file.write_all_at(&[byte[0] ^ (1 << bit)], at)?;
@@ -124,9 +125,15 @@ mod tests {
     #[test]
     fn each_harm_does_what_it_says_and_no_more() {
         for seed in 0..10 {
-            for harm in
-                [Harm::Tear, Harm::Truncate, Harm::Flip(1), Harm::Flip(3), Harm::Zero, Harm::Misdirect]
-            {
+            for harm in [
+                Harm::Tear,
+                Harm::Truncate,
+                Harm::Flip(1),
+                Harm::Flip(3),
+                Harm::Line(2),
+                Harm::Zero,
+                Harm::Misdirect,
+            ] {
                 let (told, seen) = edited(harm, seed);
                 assert_eq!(told.len(), 2, "{told:?}");
                 assert!(told[0].starts_with("deep/log-2: ") && told[1].starts_with("log-1: "), "{told:?}");
@@ -135,7 +142,7 @@ mod tests {
                     let holds = match harm {
                         Harm::Tear => *differ == 0 && (19_936..20_000).contains(length),
                         Harm::Truncate => *differ == 0 && *length < 20_000,
-                        Harm::Flip(bits) => *differ == bits as usize && *length == 20_000,
+                        Harm::Flip(bits) | Harm::Line(bits) => *differ == bits as usize && *length == 20_000,
                         Harm::Zero => (3616..=4096).contains(differ) && *length == 20_000,
                         Harm::Misdirect => (4000..=4096).contains(differ) && *length == 20_000,
                     };
@@ -143,6 +150,20 @@ mod tests {
                 }
                 assert_eq!(edited(harm, seed), (told, seen), "the same seed does the same");
             }
+        }
+    }
+
+    #[test]
+    fn on_a_bad_line_digits_stay_digits() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log");
+        for seed in 0..10 {
+            fs::write(&path, "0123456789").expect("writing");
+            edit(folder.path(), &Edit { harm: Harm::Line(1), files: Pattern::ALL, seed }).expect("editing");
+            let now = fs::read(&path).expect("reading");
+            let changed: Vec<u8> = now.iter().zip(b"0123456789").map(|(now, before)| now ^ before).collect();
+            assert_eq!(changed.iter().map(|byte| u32::from(*byte)).sum::<u32>(), 1);
+            assert!(now.iter().all(u8::is_ascii_digit), "{now:?}");
         }
     }
 
