@@ -12,16 +12,18 @@ mod observed;
 mod page;
 mod picture;
 pub mod rate;
+mod rows;
 mod tables;
 mod terminal;
 
-pub use comparison::{
-    CaseRow, CellRow, Comparison, GivesUp, Invariant, Losses, Measures, RuledOut, Standing, Tally, TargetRow,
-};
+pub use comparison::Comparison;
 pub use lattice::{Held, Level, Levels, judged};
 pub use markdown::markdown;
 pub use observed::{Observed, Staleness};
 pub use page::page;
+pub use rows::{
+    CaseRow, CellRow, GivesUp, Invariant, Losses, Measures, RuledOut, Standing, Tally, TargetRow,
+};
 pub use terminal::screen;
 
 /// What is compared, and what came of it.

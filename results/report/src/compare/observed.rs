@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use schism_checker::Verdict;
 use schism_history::{Call, CallKind, History, Key, Operation, Outcome, Ret, Value};
 
-use super::comparison::Losses;
 use super::lattice::Levels;
+use super::rows::Losses;
 use crate::measure::{Place, Sample, merge, place};
 use crate::summary::{Judged, Summary};
 

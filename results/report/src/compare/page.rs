@@ -3,8 +3,9 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use schism_checker::Verdict;
 
-use super::comparison::{CellRow, Comparison, TargetRow};
+use super::comparison::Comparison;
 use super::picture;
+use super::rows::{CellRow, TargetRow};
 use super::tables::all;
 use crate::html::STYLE;
 use crate::wording::{printable, shorten};

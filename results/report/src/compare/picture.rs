@@ -2,8 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::comparison::{CaseRow, Comparison, TargetRow};
+use super::comparison::Comparison;
 use super::lattice::Level;
+use super::rows::{CaseRow, TargetRow};
 use crate::measure::Period;
 use crate::terminal::share;
 use crate::wording::{printable, shorten};

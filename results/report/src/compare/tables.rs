@@ -2,8 +2,9 @@
 
 use schism_checker::Verdict;
 
-use super::comparison::{CaseRow, Comparison, Measures, Standing, Tally, TargetRow};
+use super::comparison::Comparison;
 use super::lattice::Level;
+use super::rows::{CaseRow, Measures, Standing, Tally, TargetRow};
 use crate::measure::Period;
 use crate::terminal::share;
 use crate::wording::{count, duration};

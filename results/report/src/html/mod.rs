@@ -10,6 +10,7 @@ mod far;
 mod focus;
 mod lanes;
 mod near;
+mod proof;
 mod scale;
 mod sentences;
 mod tables;
@@ -115,7 +116,7 @@ fn what(summary: &Summary, focus: &Focus, history: &History) -> Markup {
             }
             @if focus.spans.is_empty() { p { "the history holds no operation" } }
             @else { (near::picture(focus, history)) }
-            @if let Some(finding) = focus.finding { (reasons(finding)) }
+            @if let Some(finding) = focus.finding { (reasons(finding)) (proof::steps(finding)) }
             @if !focus.drawn.is_empty() {
                 details {
                     summary { "the " (focus.drawn.len()) " operations of this picture as a table" }

@@ -108,6 +108,61 @@ fn sound_pages_of_common_runs() {
     }
 }
 
+/// A proof that is a chain is shown from its first step to its last, each with its operations: by their numbers in the
+/// picture, or else in words.
+#[test]
+fn the_steps_of_a_proof_are_a_list() {
+    let Situation { history, summary } = situations::stale_read();
+    let found = &summary.judgements[0].anomalies[0];
+    let (first, last) = (found.witness[0].operation, found.witness[found.witness.len() - 1].operation);
+    let beside =
+        (0..history.len()).find(|at| found.witness.iter().all(|cited| cited.operation != *at)).unwrap();
+    let step = |what: &str, operations: Vec<usize>, because: &str| ProofStep {
+        what: what.into(),
+        operations,
+        values: vec!["7".into(), "8".into()],
+        because: because.into(),
+    };
+    let anomaly = Anomaly {
+        name: found.name.clone(),
+        key: found.key.clone(),
+        sentences: found.sentences.clone(),
+        witness: found.witness.iter().map(|cited| cited.operation).collect(),
+        culprit: found.culprit,
+        possible_states: Vec::new(),
+        refused: Vec::new(),
+        proof: vec![
+            step("reads from", vec![first, last], "it read what that wrote"),
+            step("real time", vec![last, beside], "that was over before this began"),
+        ],
+    };
+    let judgement = Judgement::new("causal", "causal consistency", vec![anomaly], Vec::new());
+    let summary = Summary::new(summary.about, &[judgement], &history);
+    let text = written("proof", &Situation { history, summary });
+    sound("proof", &text);
+    let (_, list) = text.split_once("<ol class=\"proof\">").expect("there is a list");
+    let list = list.split_once("</ol>").unwrap().0;
+    let badge = |at: usize| format!("class=\"badge\" data-op=\"{at}\"");
+    let wanted = [
+        "reads from",
+        "it read what that wrote",
+        "<code>7</code> <code>8</code>",
+        &badge(first),
+        "real time",
+        "that was over before this began",
+        &format!("class=\"cited\" data-op=\"{beside}\">process "),
+    ];
+    let mut rest = list;
+    for wanted in wanted {
+        let (_, after) =
+            rest.split_once(wanted).unwrap_or_else(|| panic!("{wanted} is not in its place: {list}"));
+        rest = after;
+    }
+    assert_eq!(list.matches("<li>").count(), 2);
+    let without = written("stale_read", &situations::stale_read());
+    assert!(!without.contains("step by step"), "no chain, no list");
+}
+
 /// The picture marks what the sentences speak of: each witness is drawn, numbered and named by its number.
 #[test]
 fn the_witness_is_drawn_and_numbered_as_in_the_sentences() {
