@@ -203,7 +203,8 @@ pub struct Check {
     /// How long each judge may take
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub time: String,
-    /// How much memory each judge may use
+    /// How much memory each judge may use; a history.jsonl larger than this is judged in parts, if its judges look at each key
+    /// by itself, and takes no more in all
     #[arg(long, value_name = "SIZE", default_value = "2GiB")]
     pub memory: String,
     /// Print one JSON document for each file instead of text for people

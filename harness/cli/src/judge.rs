@@ -48,11 +48,14 @@ pub fn ask(judge: &dyn Checker, history: &History, allowance: Allowance) -> Judg
     let over = || start.elapsed() >= allowance.time;
     let bytes = usize::try_from(allowance.memory_bytes).unwrap_or(usize::MAX);
     let budget = Budget { bytes, time: allowance.time, over: &over };
-    catch_unwind(AssertUnwindSafe(|| judge.check(history, budget))).unwrap_or_else(|_| {
-        let doubt = Doubt {
-            reason: format!("the checker {} panicked: a bug in it, no finding", judge.name()),
-            hint: Some("please report it with the run's history.jsonl".into()),
-        };
-        Judgement::new(judge.name(), "did not finish", Vec::new(), vec![doubt])
-    })
+    catch_unwind(AssertUnwindSafe(|| judge.check(history, budget))).unwrap_or_else(|_| panicked(judge.name()))
+}
+
+/// What a judge says that panicked.
+pub fn panicked(name: &str) -> Judgement {
+    let doubt = Doubt {
+        reason: format!("the checker {name} panicked: a bug in it, no finding"),
+        hint: Some("please report it with the run's history.jsonl".into()),
+    };
+    Judgement::new(name, "did not finish", Vec::new(), vec![doubt])
 }

@@ -13,6 +13,7 @@ mod comparisons;
 mod demos;
 mod failure;
 mod folder;
+mod in_parts;
 mod input;
 mod judge;
 mod models;

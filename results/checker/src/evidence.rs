@@ -8,11 +8,15 @@
 //! Cannot find: a measurement of an effect that is itself wrong; a client that reports ok without asking the store.
 //! Linear in the number of operations (times the logarithm of the number of fault windows).
 
+mod counts;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use rustc_hash::{FxHashMap, FxHashSet};
-use schism_history::{Call, CallKind, FaultWindow, History, Key, Operation, Outcome, Time, Value};
+use rustc_hash::FxHashMap;
+use schism_history::{CallKind, FaultWindow, History, Time};
 
+use self::counts::Counts;
+use crate::parts::{self, ByParts, Concluded, Part};
 use crate::verdict::{Budget, Checker, Doubt, Judgement};
 
 /// How many doubts of the same sort are told one by one.
@@ -57,19 +61,52 @@ impl Checker for Evidence {
         "evidence"
     }
 
-    fn check(&self, history: &History, _budget: Budget<'_>) -> Judgement {
-        let windows = windows_by_fault(history);
+    fn check(&self, history: &History, budget: Budget<'_>) -> Judgement {
+        parts::whole(Box::new(InParts::new(self)), history, budget)
+    }
+
+    fn by_parts(&self) -> Option<Box<dyn ByParts + '_>> {
+        Some(Box::new(InParts::new(self)))
+    }
+}
+
+/// What is counted after some parts.
+struct InParts<'c> {
+    checker: &'c Evidence,
+    counts: Counts,
+    /// Faults, phases and notes: all parts have the same.
+    around: History,
+    doubts: Vec<Doubt>,
+}
+
+impl<'c> InParts<'c> {
+    fn new(checker: &'c Evidence) -> Self {
+        InParts { checker, counts: Counts::default(), around: History::default(), doubts: Vec::new() }
+    }
+}
+
+impl ByParts for InParts<'_> {
+    fn take(&mut self, part: &Part<'_>, _budget: Budget<'_>) {
+        self.around = part.history.with([]);
+        self.counts.take(part, &windows_by_fault(part.history), self.checker.unique_values);
+        self.doubts.extend(part.doubt());
+    }
+
+    fn conclude(self: Box<Self>) -> Concluded {
+        let InParts { checker, counts, around, doubts: cut } = *self;
+        let windows = windows_by_fault(&around);
         let mut doubts = Vec::new();
-        phases(history, &mut doubts);
-        self.enough_calls(history, &windows, &mut doubts);
-        self.planned_faults(history, &mut doubts);
-        fault_effects(history, &mut doubts);
-        deaths(history, &mut doubts);
-        dirty_start(history, &mut doubts);
-        if self.unique_values {
-            reused_values(history, &mut doubts);
-        }
-        facts(history, &windows, Judgement::new(self.name(), "whether a pass is earned", Vec::new(), doubts))
+        phases(&around, &counts, &mut doubts);
+        checker.enough_calls(&around, &counts, &windows, &mut doubts);
+        checker.planned_faults(&around, &mut doubts);
+        fault_effects(&around, &mut doubts);
+        deaths(&around, &mut doubts);
+        counts.tell_dirty_start(&mut doubts);
+        counts.tell_reused_values(&mut doubts);
+        doubts.extend(cut);
+        let judgement = Judgement::new(checker.name(), "whether a pass is earned", Vec::new(), doubts);
+        let judgement = facts(&around, &counts, &windows, judgement);
+        Concluded { judgement, cited: BTreeMap::new() }
     }
 }
 
@@ -78,8 +115,10 @@ fn doubt(doubts: &mut Vec<Doubt>, reason: String, hint: &str) {
 }
 
 /// The times during which each kind of fault was open: disjoint and in order. An open end is [`Time::NEVER`].
-fn windows_by_fault(history: &History) -> BTreeMap<&str, Vec<(Time, Time)>> {
-    let mut windows: BTreeMap<&str, Vec<(Time, Time)>> = BTreeMap::new();
+type Windows<'h> = BTreeMap<&'h str, Vec<(Time, Time)>>;
+
+fn windows_by_fault(history: &History) -> Windows<'_> {
+    let mut windows = Windows::new();
     for fault in &history.faults {
         let ended = fault.ended.unwrap_or(Time::NEVER);
         let merged = windows.entry(&fault.fault).or_default();
@@ -89,16 +128,6 @@ fn windows_by_fault(history: &History) -> BTreeMap<&str, Vec<(Time, Time)>> {
         }
     }
     windows
-}
-
-fn inside(windows: &[(Time, Time)], operation: &Operation) -> bool {
-    let after = windows.partition_point(|(began, _)| *began <= operation.invoked);
-    after > 0 && operation.completed <= windows[after - 1].1
-}
-
-fn count(history: &History, kind: CallKind, when: impl Fn(&Operation) -> bool) -> usize {
-    let ok = |operation: &&Operation| operation.outcome.is_ok() && operation.call.kind() == kind;
-    history.rows().iter().filter(ok).filter(|operation| when(operation)).count()
 }
 
 /// `no read was ok`, `only 2 reads were ok`.
@@ -113,14 +142,14 @@ fn only(count: usize, kind: CallKind) -> String {
 impl Evidence {
     fn enough_calls(
         &self,
-        history: &History,
-        windows: &BTreeMap<&str, Vec<(Time, Time)>>,
+        around: &History,
+        counts: &Counts,
+        windows: &Windows<'_>,
         doubts: &mut Vec<Doubt>,
     ) {
-        let first = history.faults.iter().map(|fault| fault.began).min();
         // After a fault that never ended there is no "after": that fault is a doubt of its own.
-        let last =
-            history.faults.iter().map(|fault| fault.ended).max_by_key(|end| end.unwrap_or(Time::NEVER));
+        let ended = around.faults.iter().all(|fault| fault.ended.is_some());
+        let struck = !around.faults.is_empty();
         for enough in &self.calls {
             let kind = enough.kind;
             let mut ask = |asked: usize, got: usize, when: &str, hint: &str| {
@@ -128,7 +157,8 @@ impl Evidence {
                     doubt(doubts, format!("{}{when}; at least {asked} needed", only(got, kind)), hint);
                 }
             };
-            let in_all = count(history, kind, |_| true);
+            let of = counts.of(kind);
+            let in_all = of.ok();
             ask(
                 enough.in_all,
                 in_all,
@@ -138,25 +168,23 @@ impl Evidence {
             if in_all == 0 {
                 continue;
             }
-            if let Some(first) = first {
-                let got = count(history, kind, |operation| operation.completed < first);
+            if struck {
                 ask(
                     enough.before,
-                    got,
+                    of.before,
                     " before the first fault",
                     "let the run go on for longer before the first fault",
                 );
             }
-            for (fault, windows) in windows {
-                let got = count(history, kind, |operation| inside(windows, operation));
+            for fault in windows.keys() {
+                let got = of.during.get(*fault).copied().unwrap_or(0);
                 let when = format!(" during {fault}");
                 ask(enough.during, got, &when, "let the fault last longer, or strike fewer nodes at once");
             }
-            if let Some(Some(last)) = last {
-                let got = count(history, kind, |operation| operation.invoked > last);
+            if struck && ended {
                 ask(
                     enough.after,
-                    got,
+                    of.after,
                     " after the last fault",
                     "let the run go on for longer after the last fault",
                 );
@@ -176,17 +204,21 @@ impl Evidence {
     }
 }
 
+/// When a phase began, the last time.
+fn entered(history: &History, phase: &str) -> Option<Time> {
+    history.phases.iter().rfind(|(_, name)| name == phase).map(|(time, _)| *time)
+}
+
 /// The run must have ended by itself, and its final phase must have been answered.
-fn phases(history: &History, doubts: &mut Vec<Doubt>) {
-    let entered = |name| history.phases.iter().rfind(|(_, phase)| phase == name).map(|(time, _)| *time);
-    if entered("end").is_none() {
+fn phases(history: &History, counts: &Counts, doubts: &mut Vec<Doubt>) {
+    if entered(history, "end").is_none() {
         doubt(doubts, "the run was cut: its history has no end".into(), "let the run end by itself");
     }
-    let Some(time) = entered("final") else {
+    if entered(history, "final").is_none() {
         let hint = "raise --time-limit, and let the workload read everything once more at the end";
         return doubt(doubts, "the run never came to its final phase".into(), hint);
-    };
-    if count(history, CallKind::Read, |operation| operation.invoked >= time) == 0 {
+    }
+    if counts.final_reads == 0 {
         let hint = "see why the cluster did not recover after the last fault: its logs are kept with the run";
         doubt(doubts, "no read was ok in the final phase".into(), hint);
     }
@@ -244,119 +276,24 @@ fn deaths(history: &History, doubts: &mut Vec<Doubt>) {
     }
 }
 
-/// Before anybody changed a key, it must read as empty.
-fn dirty_start(history: &History, doubts: &mut Vec<Doubt>) {
-    let mut changed: FxHashMap<&Key, u32> = FxHashMap::default();
-    for operation in history.rows().iter().filter(|operation| operation.call.changes()) {
-        changed.entry(operation.call.key()).or_insert(operation.invoke);
-    }
-    let empty = |value: &Value| match value {
-        Value::Nil => true,
-        Value::Text(text) => text.is_empty(),
-        Value::List(items) => items.is_empty(),
-        Value::Bool(_) | Value::Int(_) => false,
-    };
-    let mut dirty: FxHashSet<&Key> = FxHashSet::default();
-    let mut first: Option<&Operation> = None;
-    for operation in history.rows() {
-        let key = operation.call.key();
-        let early = changed.get(key).is_none_or(|change| operation.complete < *change);
-        if early && operation.read().is_some_and(|value| !empty(value)) {
-            dirty.insert(key);
-            first = first.or(Some(operation));
-        }
-    }
-    if let Some(read) = first {
-        let value = read.read().unwrap_or(&Value::Nil);
-        let others = match dirty.len() {
-            1 => String::new(),
-            keys => format!(", and so were {} other keys", keys - 1),
-        };
-        doubt(
-            doubts,
-            format!(
-                "dirty start: {} read {value} of key {} at {}, before anybody changed it{others}",
-                read.process,
-                read.call.key(),
-                read.completed
-            ),
-            "start from an empty store: `schism clean` removes what an earlier run left",
-        );
-    }
-}
-
-/// Judges that follow a value back to its write need it to be written once.
-fn reused_values(history: &History, doubts: &mut Vec<Doubt>) {
-    let mut writers: FxHashMap<(&Key, &Value), &Operation> = FxHashMap::default();
-    let mut first: Option<(&Operation, &Operation, &Value)> = None;
-    let mut reused = 0usize;
-    for operation in history.rows() {
-        let (key, value) = match &operation.call {
-            Call::Write { key, value }
-            | Call::Add { key, value }
-            | Call::Append { key, value }
-            | Call::Enqueue { key, value }
-            | Call::Push { key, value } => (key, value),
-            Call::Cas { key, to, .. } => (key, to),
-            _ => continue,
-        };
-        if let Some(earlier) = writers.insert((key, value), operation) {
-            reused += 1;
-            first = first.or(Some((earlier, operation, value)));
-        }
-    }
-    if let Some((earlier, later, value)) = first {
-        let others = if reused > 1 { format!(", and {} more like this", reused - 1) } else { String::new() };
-        doubt(
-            doubts,
-            format!(
-                "{value} was written to key {} twice, by {} at {} and by {} at {}{others}",
-                later.call.key(),
-                earlier.process,
-                earlier.invoked,
-                later.process,
-                later.invoked
-            ),
-            "let the workload write every value once",
-        );
-    }
-}
-
 /// The table: what became of the calls of each kind, how available each node was, what was ok during each fault.
-fn facts(
-    history: &History,
-    windows: &BTreeMap<&str, Vec<(Time, Time)>>,
-    mut judgement: Judgement,
-) -> Judgement {
-    let mut kinds: BTreeMap<CallKind, [usize; 3]> = BTreeMap::new();
-    let mut nodes: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    for operation in history.rows() {
-        let slot = match operation.outcome {
-            Outcome::Ok(_) => 0,
-            Outcome::Fail(_) => 1,
-            Outcome::Info(_) => 2,
-        };
-        kinds.entry(operation.call.kind()).or_default()[slot] += 1;
-        if let Some(node) = &operation.node {
-            let (ok, all) = nodes.entry(node).or_default();
-            *ok += usize::from(slot == 0);
-            *all += 1;
-        }
-    }
-    for (kind, [ok, fail, info]) in kinds {
+fn facts(around: &History, counts: &Counts, windows: &Windows<'_>, mut judgement: Judgement) -> Judgement {
+    for (kind, of) in &counts.kinds {
+        let [ok, fail, info] = of.outcomes;
         judgement = judgement.with_fact(kind.word(), format!("{ok} ok, {fail} fail, {info} info"));
     }
-    for (node, (ok, all)) in nodes {
-        let percent = ok as f64 * 100.0 / all as f64;
+    for (node, (ok, all)) in &counts.nodes {
+        let percent = *ok as f64 * 100.0 / *all as f64;
         judgement = judgement.with_fact(&format!("ok on {node}"), format!("{percent:.1} % of {all}"));
     }
-    for (fault, windows) in windows {
-        let ok = history.rows().iter().filter(|op| op.outcome.is_ok() && inside(windows, op)).count();
-        let struck = history.faults.iter().filter(|window| window.fault == *fault).count();
+    for fault in windows.keys() {
+        let during = |of: &counts::OfKind| of.during.get(*fault).copied().unwrap_or(0);
+        let ok: usize = counts.kinds.values().map(during).sum();
+        let struck = around.faults.iter().filter(|window| window.fault == *fault).count();
         judgement = judgement.with_fact(&format!("ok during {fault}"), format!("{ok}, in {struck} faults"));
     }
-    if !history.notes.is_empty() {
-        judgement = judgement.with_fact("nodes' own doings", history.notes.len());
+    if !around.notes.is_empty() {
+        judgement = judgement.with_fact("nodes' own doings", around.notes.len());
     }
     judgement
 }

@@ -3,6 +3,7 @@
 
 use schism_history::History;
 
+use crate::parts::ByParts;
 use crate::verdict::{Budget, Checker, Judgement};
 
 /// Who judges an object.
@@ -21,6 +22,9 @@ pub enum Judge {
 pub trait Chooses: Checker {
     /// Judges by a judge of the caller's choice: where two can judge, their answers are the same.
     fn check_by(&self, judge: Judge, history: &History, budget: Budget<'_>) -> Judgement;
+
+    /// The same part by part; `None` if it has to see the whole at once.
+    fn parts_by(&self, judge: Judge) -> Option<Box<dyn ByParts + '_>>;
 }
 
 /// A checker with the choice made.
@@ -39,5 +43,9 @@ impl<C: Chooses> Checker for By<C> {
 
     fn check(&self, history: &History, budget: Budget<'_>) -> Judgement {
         self.checker.check_by(self.judge, history, budget)
+    }
+
+    fn by_parts(&self) -> Option<Box<dyn ByParts + '_>> {
+        self.checker.parts_by(self.judge)
     }
 }

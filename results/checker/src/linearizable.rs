@@ -3,13 +3,14 @@
 //! It finds every object whose operations have no legal order, and shows the smallest part of the history that proves
 //! it. It cannot find what involves several objects: a transaction torn in two is two legal registers.
 
-use schism_history::{CallKind, History, Key, Numbers, Ret, Status, Value};
+use schism_history::{CallKind, History, Key, Numbers, Ret, Value};
 
 use crate::by_search::{by_search, entries, rows, strange};
 use crate::explain::{self, Case};
 use crate::judge::{Chooses, Judge};
 use crate::linear::{Allowance, Effort, Finding};
 use crate::model::Model;
+use crate::parts::{self, ByParts, Concluded, Found, Part};
 use crate::side_by_side::side_by_side;
 use crate::verdict::{Anomaly, Budget, Checker, Doubt, Judgement};
 use crate::zones;
@@ -63,19 +64,66 @@ impl<M: Model> Checker for Linearizable<M> {
     fn check(&self, history: &History, budget: Budget<'_>) -> Judgement {
         self.check_by(Judge::Auto, history, budget)
     }
+
+    fn by_parts(&self) -> Option<Box<dyn ByParts + '_>> {
+        self.parts_by(Judge::Auto)
+    }
 }
 
 impl<M: Model> Chooses for Linearizable<M> {
     fn check_by(&self, judge: Judge, history: &History, budget: Budget<'_>) -> Judgement {
+        parts::whole(Box::new(InParts::new(self, judge)), history, budget)
+    }
+
+    fn parts_by(&self, judge: Judge) -> Option<Box<dyn ByParts + '_>> {
+        (!self.model.spans_keys()).then(|| Box::new(InParts::new(self, judge)) as Box<dyn ByParts + '_>)
+    }
+}
+
+/// How early trouble comes: how far an order was found, and how many operations show that there is no other.
+type Order = (Option<usize>, usize);
+
+/// What is known after some parts.
+struct InParts<'c, M> {
+    checker: &'c Linearizable<M>,
+    judge: Judge,
+    operations: usize,
+    keys: usize,
+    by_zones: usize,
+    configurations: u64,
+    outcomes: [usize; 3],
+    doubts: Vec<Doubt>,
+    found: Found<Order>,
+}
+
+impl<'c, M: Model> InParts<'c, M> {
+    fn new(checker: &'c Linearizable<M>, judge: Judge) -> Self {
+        InParts {
+            checker,
+            judge,
+            operations: 0,
+            keys: 0,
+            by_zones: 0,
+            configurations: 0,
+            outcomes: [0; 3],
+            doubts: Vec::new(),
+            found: Found::with_most(EXPLAINED),
+        }
+    }
+}
+
+impl<M: Model> ByParts for InParts<'_, M> {
+    fn take(&mut self, part: &Part<'_>, budget: Budget<'_>) {
+        let (history, checker) = (part.history, self.checker);
         let allowance = Allowance::new(budget);
         let by_key = history.by_key();
-        let register = self.model.as_register().filter(|_| judge != Judge::Search).map(|initial| {
+        let register = checker.model.as_register().filter(|_| self.judge != Judge::Search).map(|initial| {
             let number = history.columns().number_of(&initial).unwrap_or(u32::MAX);
             AsRegister { initial, number }
         });
-        let everything: Vec<u32> =
-            if self.model.spans_keys() { (0..history.len() as u32).collect() } else { Vec::new() };
-        let objects: Vec<Object<'_>> = if self.model.spans_keys() {
+        let spans_keys = checker.model.spans_keys();
+        let everything: Vec<u32> = if spans_keys { (0..history.len() as u32).collect() } else { Vec::new() };
+        let objects: Vec<Object<'_>> = if spans_keys {
             vec![Object { key: &EVERYTHING, operations: &everything }]
         } else {
             by_key.iter().map(|of| Object { key: of.key, operations: of.operations }).collect()
@@ -83,29 +131,44 @@ impl<M: Model> Chooses for Linearizable<M> {
         let judged = side_by_side(
             objects,
             |of| of.operations.len(),
-            |of, numbers| self.judge(judge, history, of, register.as_ref(), numbers, &allowance),
+            |of, numbers| checker.judge(self.judge, history, of, register.as_ref(), numbers, &allowance),
         );
         let (judged, left_out): (Vec<Judged<'_>>, Vec<Judged<'_>>) =
             judged.into_iter().partition(|object| !object.left_out);
-        let mut doubts: Vec<Doubt> = left_out.into_iter().filter_map(|object| object.doubt).collect();
-        let keys = judged.len();
-        let by_zones = judged.iter().filter(|object| object.by_zones).count();
-        let judges = format!("zones {by_zones} keys, search {}", keys - by_zones);
-        let configurations: u64 = judged.iter().map(|object| object.effort.configurations).sum();
-        doubts.extend(judged.iter().filter_map(|object| object.doubt.clone()));
-        let anomalies = self.explain(history, judged, &allowance, &mut doubts);
-        let about = format!("linearizable {}", self.model.name());
-        let count = |wanted: fn(Status) -> bool| {
-            history.columns().status().iter().filter(|status| wanted(**status)).count()
-        };
-        Judgement::new("linearizable", &about, anomalies, doubts)
-            .with_fact("operations", history.len())
-            .with_fact("keys", keys)
-            .with_fact("ok", count(Status::is_ok))
-            .with_fact("fail", count(|status| status == Status::Fail))
-            .with_fact("info", count(Status::is_info))
+        self.doubts.extend(left_out.into_iter().filter_map(|object| object.doubt));
+        self.operations += history.len();
+        self.keys += judged.len();
+        self.by_zones += judged.iter().filter(|object| object.by_zones).count();
+        self.configurations += judged.iter().map(|object| object.effort.configurations).sum::<u64>();
+        for status in history.columns().status() {
+            let outcome = if status.is_ok() { 0 } else { 1 + usize::from(status.is_info()) };
+            self.outcomes[outcome] += 1;
+        }
+        self.doubts.extend(judged.iter().filter_map(|object| object.doubt.clone()));
+        self.doubts.extend(part.doubt());
+        let (anomalies, others) = checker.explain(history, judged, &allowance, &mut self.doubts);
+        let anomalies = anomalies
+            .into_iter()
+            .map(|((reached, shown), anomaly)| ((reached.map(|at| part.place(at)), shown), anomaly));
+        self.found.take(part, anomalies, others);
+    }
+
+    fn conclude(self: Box<Self>) -> Concluded {
+        let (mut anomalies, others, cited) = self.found.conclude();
+        anomalies.sort_by_key(|anomaly| anomaly.culprit);
+        parts::tell_others(&mut anomalies, others);
+        let about = format!("linearizable {}", self.checker.model.name());
+        let judges = format!("zones {} keys, search {}", self.by_zones, self.keys - self.by_zones);
+        let [ok, fail, info] = self.outcomes;
+        let judgement = Judgement::new("linearizable", &about, anomalies, self.doubts)
+            .with_fact("operations", self.operations)
+            .with_fact("keys", self.keys)
+            .with_fact("ok", ok)
+            .with_fact("fail", fail)
+            .with_fact("info", info)
             .with_fact("judge", judges)
-            .with_fact("configurations explored", configurations)
+            .with_fact("configurations explored", self.configurations);
+        Concluded { judgement, cited }
     }
 }
 
@@ -180,17 +243,19 @@ impl<M: Model> Linearizable<M> {
         cas.is_none_or(|at| self.model.understands(&columns.call(*at as usize), Some(&Ret::Done)))
     }
 
+    /// The first anomalies in full, and how many keys more are bad.
     fn explain(
         &self,
         history: &History,
         judged: Vec<Judged<'_>>,
         allowance: &Allowance<'_>,
         doubts: &mut Vec<Doubt>,
-    ) -> Vec<Anomaly> {
+    ) -> (Vec<(Order, Anomaly)>, usize) {
         let mut bad: Vec<Judged<'_>> =
             judged.into_iter().filter(|object| object.finding == Finding::NotLinearizable).collect();
+        let order = |object: &Judged<'_>| (object.effort.reached, object.shown_by().len());
         // The earliest trouble first: what goes wrong later may follow from it.
-        bad.sort_by_key(|object| (object.effort.reached, object.shown_by().len()));
+        bad.sort_by_key(order);
         let others = bad.len().saturating_sub(EXPLAINED);
         bad.truncate(EXPLAINED);
         let explained = side_by_side(
@@ -199,7 +264,8 @@ impl<M: Model> Linearizable<M> {
             |object, _: &mut ()| {
                 let rows = rows(history, object.shown_by());
                 let case = Case { history, key: object.of.key, entries: &entries(&rows) };
-                explain::explain(&self.model, &case, allowance)
+                let explained = explain::explain(&self.model, &case, allowance);
+                explained.map(|anomaly| (order(&object), anomaly))
             },
         );
         let mut anomalies = Vec::new();
@@ -209,13 +275,7 @@ impl<M: Model> Linearizable<M> {
                 Err(doubt) => doubts.push(doubt),
             }
         }
-        anomalies.sort_by_key(|anomaly| anomaly.culprit);
-        if others > 0
-            && let Some(last) = anomalies.last_mut()
-        {
-            last.sentences.push(format!("{others} more keys are not linearizable either"));
-        }
-        anomalies
+        (anomalies, others)
     }
 }
 

@@ -18,6 +18,7 @@ use schism_history::{Call, History, Key, Operation, Outcome, Position, Time, Val
 
 use self::sums::Sums;
 use self::tell::who;
+use crate::parts::{self, ByParts, Concluded, Found, Part};
 use crate::verdict::{Anomaly, Budget, Checker, Doubt, Judgement};
 
 /// How many elements of one kind an anomaly names.
@@ -42,19 +43,54 @@ impl Checker for SetFull {
     }
 
     fn check(&self, history: &History, budget: Budget<'_>) -> Judgement {
-        let mut sums = Sums::default();
-        let (mut anomalies, mut doubts) = (Vec::new(), Vec::new());
-        for key in keys(history) {
-            match Accounts::of(history, &key, budget) {
-                Ok(accounts) => accounts.judge(self.linearizable, &mut sums, &mut anomalies, &mut doubts),
-                Err(doubt) => doubts.push(doubt),
+        parts::whole(Box::new(InParts::new(self.linearizable)), history, budget)
+    }
+
+    fn by_parts(&self) -> Option<Box<dyn ByParts + '_>> {
+        Some(Box::new(InParts::new(self.linearizable)))
+    }
+}
+
+/// What is known after some parts.
+struct InParts {
+    linearizable: bool,
+    sums: Sums,
+    doubts: Vec<Doubt>,
+    found: Found<Kind>,
+}
+
+impl InParts {
+    fn new(linearizable: bool) -> Self {
+        let found = Found::with_most(usize::MAX);
+        InParts { linearizable, sums: Sums::default(), doubts: Vec::new(), found }
+    }
+}
+
+impl ByParts for InParts {
+    fn take(&mut self, part: &Part<'_>, budget: Budget<'_>) {
+        let mut anomalies = Vec::new();
+        for key in keys(part.history) {
+            match Accounts::of(part.history, &key, budget) {
+                Ok(accounts) => {
+                    accounts.judge(self.linearizable, &mut self.sums, &mut anomalies, &mut self.doubts)
+                }
+                Err(doubt) => self.doubts.push(doubt),
             }
         }
-        anomalies.sort_by_key(|(kind, _)| *kind);
-        let anomalies = anomalies.into_iter().map(|(_, anomaly)| anomaly).collect();
-        doubts.extend(sums.doubts());
+        if part.cut.is_some() && !self.linearizable {
+            // What the operations read miss, later ones may have.
+            anomalies.retain(|(kind, _)| *kind != Kind::Lost);
+        }
+        self.doubts.extend(part.doubt());
+        self.found.take(part, anomalies, 0);
+    }
+
+    fn conclude(mut self: Box<Self>) -> Concluded {
+        let (anomalies, _, cited) = self.found.conclude();
+        self.doubts.extend(self.sums.doubts());
         let about = if self.linearizable { "linearizable set" } else { "set that keeps every element" };
-        sums.facts(Judgement::new(self.name(), about, anomalies, doubts))
+        let judgement = self.sums.facts(Judgement::new("set", about, anomalies, self.doubts));
+        Concluded { judgement, cited }
     }
 }
 

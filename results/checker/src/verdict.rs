@@ -8,6 +8,8 @@ use std::time::Duration;
 use schism_history::{History, Key};
 use serde::Serialize;
 
+use crate::parts::ByParts;
+
 /// The answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -133,4 +135,9 @@ pub trait Checker: Send + Sync {
 
     /// Judges. Never panics on a consistent history, however strange.
     fn check(&self, history: &History, budget: Budget<'_>) -> Judgement;
+
+    /// The same part by part; `None` if it has to see the whole at once.
+    fn by_parts(&self) -> Option<Box<dyn ByParts + '_>> {
+        None
+    }
 }

@@ -163,6 +163,21 @@ impl Builder {
         Ok(())
     }
 
+    /// Passes an event over that another one takes.
+    ///
+    /// # Errors
+    /// As [`Builder::push`], when it may not come at this time.
+    pub(crate) fn pass(&mut self, time: Time) -> Result<(), Contradiction> {
+        self.due(time)?;
+        self.took(time);
+        Ok(())
+    }
+
+    /// Passes over all events before this position.
+    pub(crate) fn go_to(&mut self, position: Position) {
+        self.history.events = position;
+    }
+
     /// The history of all events taken. Calls still open are `Info`.
     pub fn finish(self) -> History {
         let mut history = History::new(self.operations.columns);

@@ -168,7 +168,7 @@ impl<'a> KeyColumns<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Call, History, Operation, Outcome, Ret};
+    use crate::{Argument, History, Operation, Outcome, Ret};
 
     /// What an operation says, read out of the columns of its key.
     fn said(of: &KeyColumns<'_>, at: usize) -> (Option<Value>, Option<Value>, Option<Value>) {
@@ -183,20 +183,11 @@ mod tests {
             Outcome::Ok(Ret::Value(value)) => Some(value.clone()),
             _ => None,
         };
-        match &operation.call {
-            Call::Cas { from, to, .. } => (Some(from.clone()), Some(to.clone()), answer),
-            Call::Increment { by: number, .. } | Call::Watch { from: number, .. } => {
-                (None, Some(Value::Int(*number)), answer)
-            }
-            Call::Use { token: value, .. }
-            | Call::Write { value, .. }
-            | Call::Add { value, .. }
-            | Call::Remove { value, .. }
-            | Call::Contains { value, .. }
-            | Call::Append { value, .. }
-            | Call::Enqueue { value, .. }
-            | Call::Push { value, .. } => (None, Some(value.clone()), answer),
-            _ => (None, None, answer),
+        match operation.call.argument() {
+            Argument::Two(from, to) => (Some(from.clone()), Some(to.clone()), answer),
+            Argument::Number(number) => (None, Some(Value::Int(number)), answer),
+            Argument::Value(value) => (None, Some(value.clone()), answer),
+            Argument::Nothing | Argument::Steps(_) => (None, None, answer),
         }
     }
 

@@ -153,6 +153,21 @@ pub enum Step {
     },
 }
 
+/// What a call is called with beside its key, whatever it asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument<'c> {
+    /// Nothing: the call is bare.
+    Nothing,
+    /// An element, a token, what to store.
+    Value(&'c Value),
+    /// How much, or from where on.
+    Number(i64),
+    /// What must be there, and what shall be.
+    Two(&'c Value, &'c Value),
+    /// Those of a transaction.
+    Steps(&'c [Step]),
+}
+
 /// The kind of a [`Call`], without its arguments; its text form is the `f` of a history line.
 #[derive(
     Clone,
@@ -364,6 +379,31 @@ impl Call {
         self.kind().is_bare()
     }
 
+    /// What it is called with beside its key.
+    pub fn argument(&self) -> Argument<'_> {
+        match self {
+            Call::Write { value, .. }
+            | Call::Add { value, .. }
+            | Call::Remove { value, .. }
+            | Call::Contains { value, .. }
+            | Call::Append { value, .. }
+            | Call::Enqueue { value, .. }
+            | Call::Push { value, .. }
+            | Call::Use { token: value, .. } => Argument::Value(value),
+            Call::Increment { by: number, .. } | Call::Watch { from: number, .. } => {
+                Argument::Number(*number)
+            }
+            Call::Cas { from, to, .. } => Argument::Two(from, to),
+            Call::Txn { steps } => Argument::Steps(steps),
+            Call::Read { .. }
+            | Call::Dequeue { .. }
+            | Call::Pop { .. }
+            | Call::Generate { .. }
+            | Call::Acquire { .. }
+            | Call::Release { .. } => Argument::Nothing,
+        }
+    }
+
     /// Whether it can change anything. One that cannot, and failed or got no answer, changed nothing.
     pub fn changes(&self) -> bool {
         match self {
@@ -378,20 +418,13 @@ impl Call {
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = self.kind().word();
-        match self {
-            bare if bare.is_bare() => write!(f, "{word}()"),
-            Call::Write { value, .. }
-            | Call::Add { value, .. }
-            | Call::Remove { value, .. }
-            | Call::Contains { value, .. }
-            | Call::Append { value, .. }
-            | Call::Enqueue { value, .. }
-            | Call::Push { value, .. }
-            | Call::Use { token: value, .. } => write!(f, "{word}({value})"),
-            Call::Cas { from, to, .. } => write!(f, "{word}({from} → {to})"),
-            Call::Increment { by, .. } => write!(f, "{word}({by})"),
-            Call::Watch { from, .. } => write!(f, "{word}(from {from})"),
-            Call::Txn { steps } => {
+        match self.argument() {
+            Argument::Nothing => write!(f, "{word}()"),
+            Argument::Value(value) => write!(f, "{word}({value})"),
+            Argument::Two(from, to) => write!(f, "{word}({from} → {to})"),
+            Argument::Number(from) if self.kind() == CallKind::Watch => write!(f, "{word}(from {from})"),
+            Argument::Number(by) => write!(f, "{word}({by})"),
+            Argument::Steps(steps) => {
                 write!(f, "{word}(")?;
                 for (place, step) in steps.iter().enumerate() {
                     let comma = if place == 0 { "" } else { ", " };
@@ -403,7 +436,6 @@ impl fmt::Display for Call {
                 }
                 write!(f, ")")
             }
-            _ => unreachable!("what has no argument was shown first"),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::call::{Call, CallKind, Outcome, Ret, Step};
+use crate::call::{Argument, Call, CallKind, Outcome, Ret, Step};
 use crate::column::{Column, List};
 use crate::event::{Process, Time};
 use crate::history::{Operation, Position};
@@ -275,25 +275,15 @@ impl Columns {
             return false;
         }
         let argument = self.argument[at] as usize;
-        match call {
-            bare if bare.is_bare() => true,
-            Call::Cas { from, to, .. } => {
+        match call.argument() {
+            Argument::Nothing => true,
+            Argument::Value(value) => self.values[argument] == *value,
+            Argument::Number(number) => self.values[argument] == Value::Int(number),
+            Argument::Two(from, to) => {
                 let [known_from, known_to] = self.swaps[argument];
                 self.values[known_from as usize] == *from && self.values[known_to as usize] == *to
             }
-            Call::Txn { .. } => self.call(at) == *call,
-            Call::Increment { by: number, .. } | Call::Watch { from: number, .. } => {
-                self.values[argument] == Value::Int(*number)
-            }
-            Call::Write { value, .. }
-            | Call::Add { value, .. }
-            | Call::Remove { value, .. }
-            | Call::Contains { value, .. }
-            | Call::Append { value, .. }
-            | Call::Enqueue { value, .. }
-            | Call::Push { value, .. }
-            | Call::Use { token: value, .. } => self.values[argument] == *value,
-            _ => unreachable!("bare calls were told apart first"),
+            Argument::Steps(_) => self.call(at) == *call,
         }
     }
 }
@@ -418,28 +408,17 @@ impl Growing {
     }
 
     fn argument(&mut self, call: &Call) -> u32 {
-        match call {
-            Call::Write { value, .. }
-            | Call::Add { value, .. }
-            | Call::Remove { value, .. }
-            | Call::Contains { value, .. }
-            | Call::Append { value, .. }
-            | Call::Enqueue { value, .. }
-            | Call::Push { value, .. }
-            | Call::Use { token: value, .. } => self.values.of(self.columns.values.own(), value),
-            Call::Increment { by: number, .. } | Call::Watch { from: number, .. } => {
-                self.values.of_integer(self.columns.values.own(), *number)
-            }
-            Call::Cas { from, to, .. } => {
-                let swap = [
-                    self.values.of(self.columns.values.own(), from),
-                    self.values.of(self.columns.values.own(), to),
-                ];
+        match call.argument() {
+            Argument::Nothing => NONE,
+            Argument::Value(value) => self.values.of(self.columns.values.own(), value),
+            Argument::Number(number) => self.values.of_integer(self.columns.values.own(), number),
+            Argument::Two(from, to) => {
+                let swap = [from, to].map(|value| self.values.of(self.columns.values.own(), value));
                 self.columns.swaps.push(swap);
                 self.columns.swaps.len() as u32 - 1
             }
-            Call::Txn { steps } => {
-                for step in steps.iter() {
+            Argument::Steps(steps) => {
+                for step in steps {
                     let key = self.keys.of(self.columns.keys.own(), step.key());
                     self.columns.steps.push(match step {
                         Step::Read { .. } => [READ, key, NONE],
@@ -455,12 +434,6 @@ impl Growing {
                 self.columns.transactions.push(end);
                 self.columns.transactions.len() as u32 - 1
             }
-            Call::Read { .. }
-            | Call::Dequeue { .. }
-            | Call::Pop { .. }
-            | Call::Generate { .. }
-            | Call::Acquire { .. }
-            | Call::Release { .. } => NONE,
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::call::{Call, CallKind, Outcome, Ret, Step};
+use crate::call::{Argument, CallKind, Outcome, Ret, Step};
 use crate::event::{Edge, Event, FaultEvent, Process, Time, What};
 use crate::history::{History, Operation, Position};
 use crate::jsonl::write_event;
@@ -165,19 +165,15 @@ fn shown(operation: &Operation, completed: bool) -> Value {
         Outcome::Ok(Ret::Value(value)) if completed => Some(value),
         _ => None,
     };
-    match &operation.call {
-        bare if bare.is_bare() => answer.cloned().unwrap_or_default(),
-        Call::Contains { value, .. } => answer.unwrap_or(value).clone(),
-        Call::Write { value, .. }
-        | Call::Add { value, .. }
-        | Call::Remove { value, .. }
-        | Call::Append { value, .. }
-        | Call::Enqueue { value, .. }
-        | Call::Push { value, .. }
-        | Call::Use { token: value, .. } => value.clone(),
-        Call::Increment { by: number, .. } | Call::Watch { from: number, .. } => Value::Int(*number),
-        Call::Cas { from, to, .. } => Value::list([from.clone(), to.clone()]),
-        Call::Txn { steps } => {
+    match operation.call.argument() {
+        Argument::Nothing => answer.cloned().unwrap_or_default(),
+        Argument::Value(value) if operation.call.kind() == CallKind::Contains => {
+            answer.unwrap_or(value).clone()
+        }
+        Argument::Value(value) => value.clone(),
+        Argument::Number(number) => Value::Int(number),
+        Argument::Two(from, to) => Value::list([from.clone(), to.clone()]),
+        Argument::Steps(steps) => {
             let seen = answer.and_then(Value::elements).unwrap_or_default();
             Value::list(steps.iter().enumerate().map(|(place, step)| {
                 let value = match step {
@@ -188,7 +184,6 @@ fn shown(operation: &Operation, completed: bool) -> Value {
                 Value::list([format!(":{}", step.word()).as_str().into(), step.key().clone(), value])
             }))
         }
-        _ => Value::Nil,
     }
 }
 

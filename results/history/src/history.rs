@@ -104,7 +104,7 @@ pub struct FaultWindow {
 /// them kept for good ([`History::rows`]).
 #[derive(Debug, Default)]
 pub struct History {
-    columns: Columns,
+    pub(crate) columns: Columns,
     rows: OnceLock<Vec<Operation>>,
     /// All fault windows in the order in which they began.
     pub faults: Vec<FaultWindow>,
@@ -241,7 +241,7 @@ impl History {
         self.around(growing.columns)
     }
 
-    fn around(&self, columns: Columns) -> History {
+    pub(crate) fn around(&self, columns: Columns) -> History {
         History {
             columns,
             rows: OnceLock::new(),

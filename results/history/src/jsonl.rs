@@ -14,6 +14,7 @@
 //! A file cut at any byte still reads up to its last whole line ([`Recorded::cut`] says so). Anything else that is wrong
 //! is an error with its line.
 
+pub(crate) mod line;
 mod parse;
 mod plain;
 
@@ -23,9 +24,8 @@ use std::io::{self, BufRead, Write};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use self::parse::Parsed;
 use crate::builder::Builder;
-use crate::call::{Call, CallKind, Outcome, Ret, Step};
+use crate::call::{Argument, Call, CallKind, Outcome, Ret, Step};
 use crate::event::{Edge, Effect, Event, Process, Time, What};
 use crate::history::{Contradiction, History};
 use crate::value::Value;
@@ -73,7 +73,7 @@ struct Line<'a> {
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Kind {
+pub(crate) enum Kind {
     Invoke,
     Ok,
     Fail,
@@ -167,20 +167,12 @@ impl<'a> Line<'a> {
 
 /// What a call asks for, as one value; the reads of a transaction filled in with what they saw, where that is known.
 fn argument<'a>(call: &'a Call, seen: Option<&[Value]>) -> Option<Cow<'a, Value>> {
-    match call {
-        Call::Write { value, .. }
-        | Call::Add { value, .. }
-        | Call::Remove { value, .. }
-        | Call::Contains { value, .. }
-        | Call::Append { value, .. }
-        | Call::Enqueue { value, .. }
-        | Call::Push { value, .. }
-        | Call::Use { token: value, .. } => Some(Cow::Borrowed(value)),
-        Call::Increment { by: number, .. } | Call::Watch { from: number, .. } => {
-            Some(Cow::Owned(Value::Int(*number)))
-        }
-        Call::Cas { from, to, .. } => Some(Cow::Owned(Value::list([from.clone(), to.clone()]))),
-        Call::Txn { steps } => {
+    match call.argument() {
+        Argument::Nothing => None,
+        Argument::Value(value) => Some(Cow::Borrowed(value)),
+        Argument::Number(number) => Some(Cow::Owned(Value::Int(number))),
+        Argument::Two(from, to) => Some(Cow::Owned(Value::list([from.clone(), to.clone()]))),
+        Argument::Steps(steps) => {
             let shown = steps.iter().enumerate().map(|(place, step)| {
                 let value = match step {
                     Step::Read { .. } => seen.and_then(|seen| seen.get(place)).cloned().unwrap_or_default(),
@@ -190,12 +182,6 @@ fn argument<'a>(call: &'a Call, seen: Option<&[Value]>) -> Option<Cow<'a, Value>
             });
             Some(Cow::Owned(Value::list(shown)))
         }
-        Call::Read { .. }
-        | Call::Dequeue { .. }
-        | Call::Pop { .. }
-        | Call::Generate { .. }
-        | Call::Acquire { .. }
-        | Call::Release { .. } => None,
     }
 }
 
@@ -280,16 +266,7 @@ fn read_by(mut input: impl BufRead, short: bool) -> Result<Recorded, ReadError> 
         if buffer.pop() != Some(b'\n') {
             return Ok(Recorded { history: builder.finish(), cut: Some(line) });
         }
-        let garbled = |problem: String| ReadError::Line { line, problem };
-        // Looking for text that is no text once a line is faster than once a string.
-        let text = std::str::from_utf8(&buffer)
-            .map_err(|error| garbled(format!("{error}, at column {}", error.valid_up_to() + 1)))?;
-        let parsed: Parsed = serde_json::from_str(text)
-            .map_err(|error| garbled(error.to_string().replacen(" at line 1 column", ", at column", 1)))?;
-        if parsed.index as usize != line - 1 {
-            return Err(garbled(format!("index {} where {} is due", parsed.index, line - 1)));
-        }
-        let event = parsed.into_event().map_err(|problem| garbled(problem.to_string()))?;
+        let event = line::event(&buffer, line)?;
         builder.push(event).map_err(|source| ReadError::Contradiction { line, source })?;
         line += 1;
     }

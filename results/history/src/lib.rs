@@ -3,6 +3,7 @@
 //!
 //! Pure data: no clock, no thread, no file, no randomness. Everything above judges or pictures what stands here.
 
+pub mod apart;
 pub mod binary;
 mod builder;
 mod by_key;
@@ -24,7 +25,7 @@ mod value;
 
 pub use builder::Builder;
 pub use by_key::{ByKey, KeyColumns, OfKey};
-pub use call::{Call, CallKind, Outcome, Ret, Step};
+pub use call::{Argument, Call, CallKind, Outcome, Ret, Step};
 pub use column::Shared;
 pub use columns::{Columns, Status};
 pub use event::{Edge, Effect, Event, FaultEvent, Note, Process, Time, What};

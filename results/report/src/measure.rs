@@ -27,6 +27,12 @@ impl Counts {
         self.ok + self.fail + self.info
     }
 
+    fn join(&mut self, other: &Counts) {
+        self.ok += other.ok;
+        self.fail += other.fail;
+        self.info += other.info;
+    }
+
     pub(crate) fn add(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Ok(_) => self.ok += 1,
@@ -46,6 +52,13 @@ pub struct Period {
     pub ok_p50_ns: Option<u64>,
     /// 99 of 100 of the ok ones took at most this long, in nanoseconds.
     pub ok_p99_ns: Option<u64>,
+}
+
+impl Period {
+    fn join(&mut self, other: &Period) {
+        self.counts.join(&other.counts);
+        (self.ok_p50_ns, self.ok_p99_ns) = (None, None);
+    }
 }
 
 /// A run cut by its faults. An operation belongs to `during` if any part of it lies in any fault window.
@@ -146,6 +159,29 @@ impl Measured {
     }
 }
 
+/// What is counted of parts of a history, whose keys are no other part's, is added up. How long calls took in all parts
+/// together is not known from what is known of each: those quantiles are left out.
+impl Measured {
+    /// Adds another part.
+    pub fn join(&mut self, other: Measured) {
+        self.keys += other.keys;
+        self.operations.join(&other.operations);
+        for (call, counts) in &other.calls {
+            self.calls.entry(call.clone()).or_default().join(counts);
+        }
+        self.availability.before.join(&other.availability.before);
+        self.availability.during.join(&other.availability.during);
+        self.availability.after.join(&other.availability.after);
+        for node in other.nodes {
+            match self.nodes.iter_mut().find(|known| known.node == node.node) {
+                Some(known) => known.operations.join(&node.operations),
+                None => self.nodes.push(node),
+            }
+        }
+        self.nodes.sort_by_cached_key(|totals| natural(&totals.node));
+    }
+}
+
 /// Outcomes and the latencies of the ok ones.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sample {
@@ -163,9 +199,7 @@ impl Sample {
 
     /// All of both.
     pub(crate) fn join(&mut self, other: &Sample) {
-        self.counts.ok += other.counts.ok;
-        self.counts.fail += other.counts.fail;
-        self.counts.info += other.counts.info;
+        self.counts.join(&other.counts);
         self.ok_ns.extend_from_slice(&other.ok_ns);
     }
 

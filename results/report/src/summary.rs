@@ -3,7 +3,7 @@
 //!
 //! The form is versioned by its field `schism`, now 1. Fields are added within a version, never renamed or removed.
 
-use schism_checker::{Anomaly, Doubt, Judgement, Verdict};
+use schism_checker::{Anomaly, Concluded, Doubt, Judgement, Verdict};
 use schism_history::{History, Key};
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
@@ -126,14 +126,28 @@ impl Summary {
     /// # Panics
     /// If a judgement cites an operation that the history does not have: it was made of another history.
     pub fn new(about: About, judgements: &[Judgement], history: &History) -> Self {
+        let cite = |place: usize| CitedOperation::new(place, &history.operation(place));
+        let judged = judgements.iter().map(|judgement| judged(judgement, &cite)).collect();
+        Summary::of(about, judged, Measured::of(history))
+    }
+
+    /// Sums up what the judges said of a history that was judged part by part, and what was counted of all parts.
+    pub fn of_parts(about: About, concluded: &[Concluded], measured: Measured) -> Self {
+        let of = |Concluded { judgement, cited }: &Concluded| {
+            judged(judgement, &|place| CitedOperation::new(place, &cited[&place]))
+        };
+        Summary::of(about, concluded.iter().map(of).collect(), measured)
+    }
+
+    fn of(about: About, judgements: Vec<Judged>, measured: Measured) -> Self {
         Summary {
             schism: VERSION,
             // Nobody asked is nobody knows: an empty list must not pass for a pass.
-            verdict: judgements.iter().map(|j| j.verdict).max().unwrap_or(Verdict::Unknown),
+            verdict: judgements.iter().map(|judged| judged.verdict).max().unwrap_or(Verdict::Unknown),
             title: title(&about),
             about,
-            judgements: judgements.iter().map(|judgement| judged(judgement, history)).collect(),
-            measured: Measured::of(history),
+            judgements,
+            measured,
         }
     }
 
@@ -196,19 +210,18 @@ fn title(about: &About) -> String {
     printable(&parts.join(", "))
 }
 
-fn judged(judgement: &Judgement, history: &History) -> Judged {
+fn judged(judgement: &Judgement, cite: &dyn Fn(usize) -> CitedOperation) -> Judged {
     Judged {
         checker: judgement.checker.clone(),
         about: judgement.about.clone(),
         verdict: judgement.verdict,
-        anomalies: judgement.anomalies.iter().map(|anomaly| finding(anomaly, history)).collect(),
+        anomalies: judgement.anomalies.iter().map(|anomaly| finding(anomaly, cite)).collect(),
         doubts: judgement.doubts.clone(),
         facts: judgement.facts.clone(),
     }
 }
 
-fn finding(anomaly: &Anomaly, history: &History) -> Finding {
-    let cite = |position: usize| CitedOperation::new(position, &history.operation(position));
+fn finding(anomaly: &Anomaly, cite: &dyn Fn(usize) -> CitedOperation) -> Finding {
     // A judge may name a culprit without repeating it in the witness; readers find it there in any case.
     let mut witness = anomaly.witness.clone();
     witness.extend(anomaly.culprit);

@@ -13,7 +13,7 @@ use crate::args::{self, Judge, Model};
 use crate::failure::{Exit, Failure};
 use crate::judge::{Allowance, judge};
 use crate::models::{self, Parameters};
-use crate::{input, screen};
+use crate::{in_parts, input, screen};
 
 /// What the flags say, understood.
 struct Request {
@@ -102,13 +102,22 @@ fn request(args: &args::Check) -> Result<Request, Failure> {
 fn check(file: &Path, request: &Request) -> Result<Summary, Failure> {
     let path = if file.is_dir() { file.join("history.jsonl") } else { file.to_path_buf() };
     let (judges, about) = judges(file, &path, request)?;
+    let whole = |cut: Option<usize>| match cut.filter(|_| !request.cut) {
+        Some(line) => {
+            let file = path.display();
+            let problem = format!("{file}: line {line}: the file is cut off here, as a killed run leaves it");
+            Err(Failure::harness(problem, format!("--cut judges what stands before line {line}")))
+        }
+        None => Ok(()),
+    };
+    if in_parts::wanted(&path, request.format, &judges, request.allowance.memory_bytes) {
+        let judged = in_parts::judge(&path, &judges, request.allowance)?;
+        whole(judged.cut)?;
+        return Ok(Summary::of_parts(about, &judged.concluded, judged.measured));
+    }
     let lost = "nothing was judged; --format names the form, if it was taken for another one";
     let recorded = input::recorded(&path, request.format, request.keys, lost)?;
-    if let Some(line) = recorded.cut.filter(|_| !request.cut) {
-        let problem =
-            format!("{}: line {line}: the file is cut off here, as a killed run leaves it", path.display());
-        return Err(Failure::harness(problem, format!("--cut judges what stands before line {line}")));
-    }
+    whole(recorded.cut)?;
     let judgements = judge(&judges, &recorded.history, request.allowance);
     input::as_it_was_read(
         &path,

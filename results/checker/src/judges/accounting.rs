@@ -18,16 +18,16 @@ pub(super) struct Accounts {
     /// Taken more often than put in.
     duplicated: usize,
     /// Acknowledged, and not known to have been taken.
-    pub(super) left: usize,
-    /// Somebody found nothing after everything acknowledged had been put in, on each key.
-    pub(super) drained: bool,
+    left: usize,
+    /// Of these, on keys that nobody found empty after everything acknowledged had been put in.
+    pub(super) forgotten: usize,
 }
 
 impl Accounts {
     /// Those of the operations on one key.
     pub(super) fn of(columns: &Columns) -> Accounts {
         let mut sums = Accounts::default();
-        let mut of = vec![(0usize, 0usize, 0usize); columns.numbers()];
+        let mut of = vec![(0u32, 0u32, 0u32); columns.numbers()];
         let (mut last_put, mut found_empty) = (0, 0);
         for operation in 0..columns.len() as u32 {
             let (acknowledged, unknown, taken) = &mut of[columns.number(operation) as usize];
@@ -44,6 +44,7 @@ impl Accounts {
             }
         }
         for (acknowledged, unknown, taken) in of {
+            let [acknowledged, unknown, taken] = [acknowledged, unknown, taken].map(|count| count as usize);
             let put = acknowledged + unknown;
             sums.attempted += put;
             sums.acknowledged += acknowledged;
@@ -53,7 +54,7 @@ impl Accounts {
             sums.duplicated += if put == 0 { 0 } else { taken.saturating_sub(put) };
             sums.left += acknowledged.saturating_sub(taken);
         }
-        sums.drained = found_empty > last_put;
+        sums.forgotten = if found_empty > last_put { 0 } else { sums.left };
         sums
     }
 
@@ -66,7 +67,7 @@ impl Accounts {
         self.unexpected += other.unexpected;
         self.duplicated += other.duplicated;
         self.left += other.left;
-        self.drained &= other.drained;
+        self.forgotten += other.forgotten;
     }
 
     /// The lines of the table.

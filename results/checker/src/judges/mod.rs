@@ -20,6 +20,7 @@ mod fallback;
 pub mod fencing;
 pub mod growing;
 pub mod ids;
+mod in_parts;
 pub mod lock;
 pub mod log;
 mod object;

@@ -2,12 +2,12 @@
 //! the vocabulary of calls meet.
 //!
 //! Values get numbers in the order of their first use, or in their own order where that means something (priorities,
-//! tokens). A failed call is left out; what it would have put in is remembered for the sentence about who reads it.
+//! tokens). A failed call is left out.
 
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
-use schism_history::{Call, Operation, Outcome, Process, Ret, Time, Value};
+use schism_history::{CallKind, History, Numbers, Process, Status, Time, Value};
 
 use super::log::Lists;
 use super::{
@@ -85,9 +85,7 @@ pub(super) struct Case {
     object: Object,
     pub(super) columns: Columns,
     /// By place in the columns: the position in the history.
-    pub(super) positions: Vec<usize>,
-    /// What failed calls would have put in, and their positions.
-    pub(super) failed: FxHashMap<Value, usize>,
+    pub(super) positions: Vec<u32>,
     lists: Lists,
     /// By place: an append's offset.
     offsets: Vec<u32>,
@@ -100,193 +98,258 @@ pub(super) struct Case {
 /// A number that no counter or log reaches.
 const FAR: u32 = (1 << 29) - 1;
 
-/// Values as numbers.
-struct Numbers<'h> {
-    of: FxHashMap<&'h Value, u32>,
+/// An operation as it lies in the columns of the history: values are their numbers in it. Rows would be far larger than all
+/// else that is kept of it.
+#[derive(Clone, Copy)]
+struct Told<'h> {
+    columns: &'h schism_history::Columns,
+    at: usize,
 }
 
-impl<'h> Numbers<'h> {
-    fn new<'a>(object: Object, operations: &[(usize, &'a Operation)]) -> Numbers<'a> {
-        let mut of = FxHashMap::default();
-        if matches!(object, Object::PriorityQueue | Object::Fencing) {
-            let mut values: Vec<&Value> =
-                operations.iter().filter_map(|(_, operation)| subject(operation)).collect();
-            values.sort_unstable();
-            values.dedup();
-            of.extend(values.into_iter().zip(0..));
+impl<'h> Told<'h> {
+    fn kind(self) -> CallKind {
+        self.columns.kind()[self.at]
+    }
+
+    fn status(self) -> Status {
+        self.columns.status()[self.at]
+    }
+
+    fn process(self) -> Process {
+        Process(self.columns.process()[self.at])
+    }
+
+    fn invoked(self) -> Time {
+        Time(self.columns.invoked()[self.at])
+    }
+
+    /// What it was called with. Only of calls that take one value.
+    fn argument(self) -> u32 {
+        self.columns.argument()[self.at]
+    }
+
+    fn answer(self) -> Option<u32> {
+        let answered = self.status() == Status::Answered;
+        answered.then(|| self.columns.answer()[self.at])
+    }
+
+    fn value(self, number: u32) -> &'h Value {
+        &self.columns.values()[number as usize]
+    }
+
+    /// What it was answered, itself.
+    fn answered(self) -> Option<&'h Value> {
+        self.answer().map(|number| self.value(number))
+    }
+
+    /// How much it adds. Only of increments.
+    fn amount(self) -> i64 {
+        match self.value(self.argument()) {
+            Value::Int(by) => *by,
+            _ => unreachable!("an increment is by a number"),
         }
-        Numbers { of }
     }
 
-    fn number(&mut self, value: &'h Value) -> u32 {
-        let next = self.of.len() as u32;
-        *self.of.entry(value).or_insert(next)
+    /// The value it is about: its argument, or what it was answered.
+    fn subject(self) -> Option<u32> {
+        use CallKind::{Add, Append, Contains, Enqueue, Push, Remove, Use};
+        match self.kind() {
+            Add | Remove | Contains | Append | Enqueue | Push | Use => Some(self.argument()),
+            _ => self.answer(),
+        }
     }
 }
 
-/// The value a call is about: its argument, or what it was answered.
-fn subject(operation: &Operation) -> Option<&Value> {
-    match (&operation.call, &operation.outcome) {
-        (
-            Call::Add { value, .. }
-            | Call::Remove { value, .. }
-            | Call::Contains { value, .. }
-            | Call::Append { value, .. }
-            | Call::Enqueue { value, .. }
-            | Call::Push { value, .. }
-            | Call::Use { token: value, .. },
-            _,
-        ) => Some(value),
-        (_, Outcome::Ok(Ret::Value(value))) => Some(value),
-        _ => None,
+/// Operations of a history, by their places in it.
+#[derive(Clone, Copy)]
+struct AllTold<'h> {
+    columns: &'h schism_history::Columns,
+    operations: &'h [u32],
+}
+
+impl<'h> AllTold<'h> {
+    fn iter(self) -> impl Iterator<Item = (u32, Told<'h>)> {
+        let columns = self.columns;
+        self.operations.iter().map(move |at| (*at, Told { columns, at: *at as usize }))
     }
+
+    /// Whether some read was answered.
+    fn tell_lists(self) -> bool {
+        self.iter().any(|(_, told)| told.kind() == CallKind::Read && told.answer().is_some())
+    }
+
+    /// Begins the numbers of these operations' values: 0 is none of them.
+    fn number(self, object: Object, numbers: &mut Numbers) {
+        numbers.start(self.columns.value_count(), u32::MAX);
+        if matches!(object, Object::PriorityQueue | Object::Fencing) {
+            let values = self.columns.values();
+            let mut subjects: Vec<u32> = self.iter().filter_map(|(_, told)| told.subject()).collect();
+            subjects.sort_unstable_by(|one, other| values[*one as usize].cmp(&values[*other as usize]));
+            for subject in subjects {
+                numbers.of(subject);
+            }
+        }
+    }
+}
+
+/// What is known of the operations before the next one.
+struct Known<'h, 'n> {
+    numbers: &'n mut Numbers,
+    /// Where reads tell whole lists: the numbers of elements, since a list's are no values of the history by themselves.
+    elements: Option<FxHashMap<&'h Value, u32>>,
+    blocks: Blocks,
+}
+
+impl<'h> Known<'h, '_> {
+    /// The number of the element that is put in.
+    fn put(&mut self, told: Told<'h>) -> u32 {
+        match &mut self.elements {
+            Some(elements) => next(elements, told.value(told.argument())),
+            None => self.numbers.of(told.argument()),
+        }
+    }
+
+    /// The numbers of what a read told.
+    fn seen(&mut self, elements: &'h [Value]) -> Vec<u32> {
+        let known = self.elements.get_or_insert_default();
+        elements.iter().map(|element| next(known, element)).collect()
+    }
+}
+
+fn next<'h>(elements: &mut FxHashMap<&'h Value, u32>, element: &'h Value) -> u32 {
+    let next = elements.len() as u32;
+    *elements.entry(element).or_insert(next)
 }
 
 impl Case {
-    /// The operations on one key, with their positions in the history.
+    /// The operations on one key, by their places in the history.
     ///
     /// # Errors
     /// The first call, or answer, that this object has no rule for.
-    pub(super) fn of(object: Object, operations: &[(usize, &Operation)]) -> Result<Case, String> {
+    pub(super) fn of(
+        object: Object,
+        history: &History,
+        operations: &[u32],
+        numbers: &mut Numbers,
+    ) -> Result<Case, String> {
         let mut case = Case {
             object,
             columns: Columns::with_capacity(operations.len()),
             positions: Vec::with_capacity(operations.len()),
-            failed: FxHashMap::default(),
             lists: Lists::default(),
             offsets: Vec::new(),
             lapses: Vec::new(),
             amounts: Vec::new(),
         };
-        let mut numbers = Numbers::new(object, operations);
-        let mut blocks = Blocks::default();
-        if object == Object::Counter && !by_one(operations) {
+        let all = AllTold { columns: history.columns(), operations };
+        all.number(object, numbers);
+        let lists = matches!(object, Object::GrowingSet | Object::Log) && all.tell_lists();
+        let mut known =
+            Known { numbers, elements: lists.then(FxHashMap::default), blocks: Blocks::default() };
+        if object == Object::Counter && !by_one(all) {
             case.amounts.push(0);
         }
-        for (position, operation) in operations {
-            match (&operation.outcome, operation.call.changes()) {
-                (Outcome::Fail(_), _) => {
-                    if let Some(value) = subject(operation) {
-                        case.failed.insert(value.clone(), *position);
-                    }
+        for (position, told) in all.iter() {
+            match (told.status(), told.kind()) {
+                (Status::Fail, _)
+                | (Status::Info | Status::Open, CallKind::Read | CallKind::Contains | CallKind::Watch) => {
                     continue;
                 }
-                (Outcome::Info(_), false) => continue,
                 _ => {}
             }
-            let what = case.what(operation, &mut numbers, &mut blocks);
-            let Some((kind, number)) = what else {
-                return Err(format!("a {} has no rule for {}", object.name(), shown(operation)));
+            let Some((kind, number)) = case.what(told, &mut known) else {
+                return Err(format!("a {} has no rule for {}", object.name(), shown(history, told)));
             };
             if kind == PASSED_OVER {
                 continue;
             }
-            let complete = operation.outcome.is_ok().then_some(operation.complete);
-            case.columns.push(kind, number, operation.invoke, complete);
-            case.positions.push(*position);
+            let complete = told.status().is_ok().then(|| history.columns().complete()[told.at]);
+            case.columns.push(kind, number, history.columns().invoke()[told.at], complete);
+            case.positions.push(position);
         }
         if let Object::Lease { ttl, clock_error } = object {
-            case.lapses = blocks.lapses(ttl.saturating_sub(clock_error), operations);
+            case.lapses = known.blocks.lapses(ttl.saturating_sub(clock_error), all);
         }
         Ok(case)
     }
 
     /// What it did, in the words of its judge; `None` if there is no rule for it.
-    fn what<'h>(
-        &mut self,
-        operation: &'h Operation,
-        numbers: &mut Numbers<'h>,
-        blocks: &mut Blocks,
-    ) -> Option<(u32, u32)> {
-        let answer = match &operation.outcome {
-            Outcome::Ok(Ret::Value(value)) => Some(value),
-            _ => None,
-        };
-        let known = operation.outcome.is_ok();
+    fn what<'h>(&mut self, told: Told<'h>, known: &mut Known<'h, '_>) -> Option<(u32, u32)> {
+        let (answer, is_ok) = (told.answer(), told.status().is_ok());
+        let Known { numbers, blocks, .. } = &mut *known;
         match self.object {
-            Object::Elements => elements(&operation.call, answer, numbers),
-            Object::GrowingSet | Object::Log => self.listed(operation, answer, numbers),
-            Object::Queue | Object::Bag | Object::TotalQueue | Object::PriorityQueue => match &operation.call
-            {
-                // Nil says that there was no element.
-                Call::Enqueue { value: Value::Nil, .. } => None,
-                Call::Enqueue { value, .. } => Some((queue::PUT, numbers.number(value))),
-                Call::Dequeue { .. } => taken(known, answer, numbers),
+            Object::Elements => elements(told, numbers),
+            Object::GrowingSet | Object::Log => self.listed(told, known),
+            Object::Queue | Object::Bag | Object::TotalQueue | Object::PriorityQueue => match told.kind() {
+                CallKind::Enqueue => put(told, numbers),
+                CallKind::Dequeue => taken(is_ok, answer, numbers),
                 _ => None,
             },
-            Object::Stack => match &operation.call {
-                Call::Push { value: Value::Nil, .. } => None,
-                Call::Push { value, .. } => Some((queue::PUT, numbers.number(value))),
-                Call::Pop { .. } => taken(known, answer, numbers),
+            Object::Stack => match told.kind() {
+                CallKind::Push => put(told, numbers),
+                CallKind::Pop => taken(is_ok, answer, numbers),
                 _ => None,
             },
-            Object::Counter => self.counted(&operation.call, answer),
-            Object::Ids => match (&operation.call, answer) {
-                (Call::Generate { .. }, Some(value)) => Some((ids::GENERATE, numbers.number(value))),
-                (Call::Generate { .. }, None) => (!known).then_some((PASSED_OVER, 0)),
+            Object::Counter => self.counted(told),
+            Object::Ids => match (told.kind(), answer) {
+                (CallKind::Generate, Some(value)) => Some((ids::GENERATE, numbers.of(value))),
+                (CallKind::Generate, None) => (!is_ok).then_some((PASSED_OVER, 0)),
                 _ => None,
             },
-            Object::Mutex | Object::Semaphore | Object::Lease { .. } => match &operation.call {
-                Call::Acquire { .. } => Some((lock::ACQUIRE, blocks.acquired(operation))),
-                Call::Release { .. } => Some((lock::RELEASE, blocks.released(operation.process))),
-                Call::Use { .. } => Some((PASSED_OVER, 0)),
+            Object::Mutex | Object::Semaphore | Object::Lease { .. } => match told.kind() {
+                CallKind::Acquire => Some((lock::ACQUIRE, blocks.acquired(told))),
+                CallKind::Release => Some((lock::RELEASE, blocks.released(told.process()))),
+                CallKind::Use => Some((PASSED_OVER, 0)),
                 _ => None,
             },
-            Object::Fencing => match (&operation.call, answer) {
-                (Call::Acquire { .. }, Some(token)) => Some((fencing::ACQUIRE, numbers.number(token))),
-                (Call::Acquire { .. }, None) => (!known).then_some((fencing::ACQUIRE, 0)),
-                (Call::Release { .. }, _) => Some((PASSED_OVER, 0)),
-                (Call::Use { token, .. }, _) => Some((fencing::USE, numbers.number(token))),
+            Object::Fencing => match (told.kind(), answer) {
+                (CallKind::Acquire, Some(token)) => Some((fencing::ACQUIRE, numbers.of(token))),
+                (CallKind::Acquire, None) => (!is_ok).then_some((fencing::ACQUIRE, 0)),
+                (CallKind::Release, _) => Some((PASSED_OVER, 0)),
+                (CallKind::Use, _) => Some((fencing::USE, numbers.of(told.argument()))),
                 _ => None,
             },
         }
     }
 
-    fn listed<'h>(
-        &mut self,
-        operation: &'h Operation,
-        answer: Option<&'h Value>,
-        numbers: &mut Numbers<'h>,
-    ) -> Option<(u32, u32)> {
-        let (put, offset) = match (&operation.call, self.object, answer) {
-            (Call::Append { value, .. }, Object::Log, Some(Value::Int(offset))) => {
-                (value, u32::try_from(*offset).unwrap_or(FAR).min(FAR))
+    fn listed<'h>(&mut self, told: Told<'h>, known: &mut Known<'h, '_>) -> Option<(u32, u32)> {
+        let offset = match (told.kind(), self.object, told.answered()) {
+            (CallKind::Append, Object::Log, Some(Value::Int(offset))) => {
+                u32::try_from(*offset).unwrap_or(FAR).min(FAR)
             }
-            (Call::Append { value, .. }, Object::Log, None) => (value, NEVER),
-            (Call::Add { value, .. }, Object::GrowingSet, None) => (value, NEVER),
-            (Call::Read { .. }, _, Some(Value::Nil)) => {
+            (CallKind::Append, Object::Log, None) | (CallKind::Add, Object::GrowingSet, None) => NEVER,
+            (CallKind::Read, _, Some(Value::Nil)) => {
                 self.offsets.push(NEVER);
                 return Some((log::READ, self.lists.push([])));
             }
-            (Call::Read { .. }, _, Some(seen)) => {
+            (CallKind::Read, _, Some(seen)) => {
                 let seen = seen.elements()?;
                 self.offsets.push(NEVER);
-                let seen: Vec<u32> = seen.iter().map(|value| numbers.number(value)).collect();
-                return Some((log::READ, self.lists.push(seen)));
+                return Some((log::READ, self.lists.push(known.seen(seen))));
             }
             _ => return None,
         };
         self.offsets.push(offset);
-        Some((log::APPEND, numbers.number(put)))
+        Some((log::APPEND, known.put(told)))
     }
 
-    fn counted(&mut self, call: &Call, answer: Option<&Value>) -> Option<(u32, u32)> {
+    fn counted(&mut self, told: Told<'_>) -> Option<(u32, u32)> {
         if !self.amounts.is_empty() {
-            let (kind, amount) = match (call, answer) {
-                (Call::Increment { by, .. }, _) => (deltas::CHANGE, *by),
-                (Call::Read { .. }, Some(Value::Nil)) => (deltas::READ, 0),
-                (Call::Read { .. }, Some(Value::Int(seen))) => (deltas::READ, *seen),
+            let (kind, amount) = match (told.kind(), told.answered()) {
+                (CallKind::Increment, _) => (deltas::CHANGE, told.amount()),
+                (CallKind::Read, Some(Value::Nil)) => (deltas::READ, 0),
+                (CallKind::Read, Some(Value::Int(seen))) => (deltas::READ, *seen),
                 _ => return None,
             };
             self.amounts.push(amount);
             return Some((kind, self.amounts.len() as u32 - 1));
         }
         let place = |value: i64| u32::try_from(value).unwrap_or(FAR).min(FAR);
-        match (call, answer) {
-            (Call::Increment { .. }, None) => Some((counter::CHANGE, 0)),
-            (Call::Increment { .. }, Some(Value::Int(before))) => Some((counter::TICKET, place(*before))),
-            (Call::Read { .. }, Some(Value::Nil)) => Some((counter::READ, 0)),
-            (Call::Read { .. }, Some(Value::Int(seen))) => Some((counter::READ, place(*seen))),
+        match (told.kind(), told.answered()) {
+            (CallKind::Increment, None) => Some((counter::CHANGE, 0)),
+            (CallKind::Increment, Some(Value::Int(before))) => Some((counter::TICKET, place(*before))),
+            (CallKind::Read, Some(Value::Nil)) => Some((counter::READ, 0)),
+            (CallKind::Read, Some(Value::Int(seen))) => Some((counter::READ, place(*seen))),
             _ => None,
         }
     }
@@ -314,40 +377,46 @@ impl Case {
 /// It constrains nothing.
 const PASSED_OVER: u32 = u32::MAX;
 
-fn shown(operation: &Operation) -> String {
-    match &operation.outcome {
-        Outcome::Ok(Ret::Value(value)) => format!("{} answered by {value}", operation.call),
-        _ => operation.call.to_string(),
+fn shown(history: &History, told: Told<'_>) -> String {
+    let call = history.columns().call(told.at);
+    match told.answered() {
+        Some(value) => format!("{call} answered by {value}"),
+        None => call.to_string(),
     }
 }
 
-fn by_one(operations: &[(usize, &Operation)]) -> bool {
-    operations.iter().all(|(_, operation)| match operation.call {
-        Call::Increment { by, .. } => by == 1 || matches!(operation.outcome, Outcome::Fail(_)),
-        _ => true,
+fn by_one(all: AllTold<'_>) -> bool {
+    all.iter().all(|(_, told)| {
+        told.kind() != CallKind::Increment || told.status() == Status::Fail || told.amount() == 1
     })
 }
 
-fn elements<'h>(call: &'h Call, answer: Option<&Value>, numbers: &mut Numbers<'h>) -> Option<(u32, u32)> {
-    let (kind, value) = match (call, answer) {
-        (Call::Add { value, .. }, None) => (element::ADD, value),
-        (Call::Add { value, .. }, Some(Value::Bool(true))) => (element::ADDED, value),
-        (Call::Add { value, .. }, Some(Value::Bool(false))) => (element::PRESENT, value),
-        (Call::Remove { value, .. }, None) => (element::REMOVE, value),
-        (Call::Remove { value, .. }, Some(Value::Bool(true))) => (element::REMOVED, value),
-        (Call::Remove { value, .. }, Some(Value::Bool(false))) => (element::ABSENT, value),
-        (Call::Contains { value, .. }, Some(Value::Bool(true))) => (element::PRESENT, value),
-        (Call::Contains { value, .. }, Some(Value::Bool(false))) => (element::ABSENT, value),
+fn elements(told: Told<'_>, numbers: &mut Numbers) -> Option<(u32, u32)> {
+    let kind = match (told.kind(), told.answered()) {
+        (CallKind::Add, None) => element::ADD,
+        (CallKind::Add, Some(Value::Bool(true))) => element::ADDED,
+        (CallKind::Add, Some(Value::Bool(false))) => element::PRESENT,
+        (CallKind::Remove, None) => element::REMOVE,
+        (CallKind::Remove, Some(Value::Bool(true))) => element::REMOVED,
+        (CallKind::Remove, Some(Value::Bool(false))) => element::ABSENT,
+        (CallKind::Contains, Some(Value::Bool(true))) => element::PRESENT,
+        (CallKind::Contains, Some(Value::Bool(false))) => element::ABSENT,
         _ => return None,
     };
-    Some((kind, numbers.number(value)))
+    Some((kind, numbers.of(told.argument())))
 }
 
-fn taken<'h>(known: bool, answer: Option<&'h Value>, numbers: &mut Numbers<'h>) -> Option<(u32, u32)> {
+/// Nil says that there was no element: nobody can put that in.
+fn put(told: Told<'_>, numbers: &mut Numbers) -> Option<(u32, u32)> {
+    let value = told.argument();
+    (value != schism_history::Columns::NIL).then(|| (queue::PUT, numbers.of(value)))
+}
+
+fn taken(is_ok: bool, answer: Option<u32>, numbers: &mut Numbers) -> Option<(u32, u32)> {
     match answer {
-        Some(Value::Nil) => Some((queue::EMPTY, 0)),
-        Some(value) => Some((queue::TAKE, numbers.number(value))),
-        None => (!known).then_some((queue::TAKE, 0)),
+        Some(schism_history::Columns::NIL) => Some((queue::EMPTY, 0)),
+        Some(value) => Some((queue::TAKE, numbers.of(value))),
+        None => (!is_ok).then_some((queue::TAKE, 0)),
     }
 }
 
@@ -360,10 +429,10 @@ struct Blocks {
 }
 
 impl Blocks {
-    fn acquired(&mut self, operation: &Operation) -> u32 {
-        self.acquired.push(Some(operation.invoked));
+    fn acquired(&mut self, told: Told<'_>) -> u32 {
+        self.acquired.push(Some(told.invoked()));
         let block = self.acquired.len() as u32 - 1;
-        self.open.insert(operation.process, block);
+        self.open.insert(told.process(), block);
         block
     }
 
@@ -376,14 +445,15 @@ impl Blocks {
     }
 
     /// By block, the first position at a time when a lease acquired no earlier than its call began may have run out.
-    fn lapses(&self, held: Duration, operations: &[(usize, &Operation)]) -> Vec<u32> {
+    fn lapses(&self, held: Duration, all: AllTold<'_>) -> Vec<u32> {
         let held = u64::try_from(held.as_nanos()).unwrap_or(u64::MAX);
-        let mut ends: Vec<(Time, u32)> = operations
-            .iter()
-            .flat_map(|(_, operation)| {
-                [(operation.invoked, operation.invoke), (operation.completed, operation.complete)]
-            })
-            .collect();
+        let columns = all.columns;
+        let mut ends = Vec::with_capacity(2 * all.operations.len());
+        for (_, told) in all.iter() {
+            let complete = columns.complete()[told.at];
+            let completed = if complete == NEVER { u64::MAX } else { columns.ended()[told.at] };
+            ends.extend([(told.invoked(), columns.invoke()[told.at]), (Time(completed), complete)]);
+        }
         ends.sort_unstable();
         let lapse = |acquired: &Option<Time>| {
             let lapse = Time(acquired.map_or(u64::MAX, |acquired| acquired.0.saturating_add(held)));

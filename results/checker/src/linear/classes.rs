@@ -1,7 +1,7 @@
 //! Operations that the model cannot tell apart: those with the same call and the same answer.
 
 use rustc_hash::FxHashMap;
-use schism_history::{Call, Ret, Value};
+use schism_history::{Argument, Call, Ret, Value};
 
 /// Operations with the same call and answer are of one class: the model cannot tell them apart.
 pub(super) type ClassId = u32;
@@ -37,26 +37,12 @@ impl<'h> ClassIds<'h> {
 
 /// What differs for every two different calls with their answers; `None` if that takes more than a number.
 fn packed(call: &Call, ret: Option<&Ret>) -> Option<u128> {
-    let (first, second) = match call {
-        Call::Write { value, .. }
-        | Call::Add { value, .. }
-        | Call::Remove { value, .. }
-        | Call::Contains { value, .. }
-        | Call::Append { value, .. }
-        | Call::Enqueue { value, .. }
-        | Call::Push { value, .. }
-        | Call::Use { token: value, .. } => (small(value)?, 0),
-        Call::Cas { from, to, .. } => (small(from)?, small(to)?),
-        Call::Increment { by: number, .. } | Call::Watch { from: number, .. } => {
-            (small(&Value::Int(*number))?, 0)
-        }
-        Call::Txn { .. } => return None,
-        Call::Read { .. }
-        | Call::Dequeue { .. }
-        | Call::Pop { .. }
-        | Call::Generate { .. }
-        | Call::Acquire { .. }
-        | Call::Release { .. } => (0, 0),
+    let (first, second) = match call.argument() {
+        Argument::Nothing => (0, 0),
+        Argument::Value(value) => (small(value)?, 0),
+        Argument::Number(number) => (small(&Value::Int(number))?, 0),
+        Argument::Two(from, to) => (small(from)?, small(to)?),
+        Argument::Steps(_) => return None,
     };
     let answer = match ret {
         None => 0,

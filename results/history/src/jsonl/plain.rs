@@ -10,7 +10,7 @@ use crate::event::{Process, Time};
 use crate::said::{Said, Word};
 
 /// A line with a call.
-pub(super) struct Plain<'a> {
+pub(crate) struct Plain<'a> {
     pub index: u32,
     pub time: Time,
     pub kind: Kind,

@@ -1,0 +1,146 @@
+//! The parts together are the whole, and what is wrong with a text is found as in the whole.
+
+use std::io::Cursor;
+
+use super::*;
+use crate::call::{Call, Outcome, Ret};
+use crate::event::{Event, Time};
+use crate::jsonl;
+use crate::value::Value;
+
+const WAYS: Ways = Ways { parts: 4, buffer: 64, salt: 1 };
+
+fn in_memory() -> io::Result<Cursor<Vec<u8>>> {
+    Ok(Cursor::default())
+}
+
+fn text(events: impl IntoIterator<Item = Event>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (index, event) in (0..).zip(events) {
+        jsonl::write_event(&mut out, index, &event).unwrap();
+    }
+    out
+}
+
+/// Thirty processes at once on nine keys, numbers, texts that are not plain and lists, after and before everything else that
+/// a history has; some calls fail, some are of unknown fate.
+fn run() -> Vec<Event> {
+    let mut events = jsonl::tests::sample();
+    let at = |time: u32, what| Event { time: Time(1_000 + u64::from(time)), what };
+    let call = |number: u32| {
+        let key = match number % 9 {
+            0 => Value::text("k\n\"0\""),
+            1 => Value::list([1.into(), Value::Nil]),
+            other => Value::from(i64::from(other)),
+        };
+        let value = Value::from(i64::from(number));
+        if number.is_multiple_of(2) { Call::Write { key, value } } else { Call::Read { key } }
+    };
+    for round in 0..20 {
+        for number in 30 * round..30 * round + 30 {
+            let (process, node) = (Process(100 + number), Some(format!("n{}", number % 5)));
+            events.push(at(number, What::Invoke { process, node, call: call(number) }));
+        }
+        for number in 30 * round..30 * round + 29 {
+            let outcome = match number % 11 {
+                0 => Outcome::Info("?".into()),
+                1 => Outcome::Fail("no".into()),
+                _ if number % 2 == 1 => Outcome::Ok(Ret::Value(i64::from(number - 1).into())),
+                _ => Outcome::Ok(Ret::Done),
+            };
+            let (process, call) = (Process(100 + number), call(number));
+            events.push(at(30 * round + 29, What::Complete { process, call, outcome }));
+        }
+    }
+    events
+}
+
+#[test]
+fn the_parts_are_the_whole() {
+    let events = run();
+    let whole = History::from_events(events.clone()).unwrap();
+    let mut taken = apart(&text(events)[..], WAYS, &mut in_memory).unwrap();
+    assert_eq!(taken.around, whole.with([]));
+    assert_eq!((taken.operations as usize, taken.cut), (whole.len(), None));
+    assert!(taken.parts.len() > 1, "keys are spread");
+    // Taken apart once more, by another salt: each of its parts has a part of its keys.
+    let ways = Ways { salt: 2, ..WAYS };
+    let again = taken.parts.pop().unwrap().apart(ways, &mut in_memory).unwrap();
+    taken.parts.extend(again);
+    let mut found = vec![0; whole.len()];
+    for part in &mut taken.parts {
+        let read = part.history(&taken.around, u64::MAX).unwrap();
+        assert!(read.whole);
+        assert_eq!(read.places.len(), read.history.len());
+        assert_eq!(part.operations as usize, read.history.len());
+        assert_eq!((read.history.events, read.history.end), (whole.events, whole.end));
+        assert_eq!(read.history.faults, whole.faults);
+        let mut keys: Vec<_> = read.history.operations().map(|of| of.call.key().clone()).collect();
+        for (place, operation) in read.places.iter().zip(read.history.operations()) {
+            assert_eq!(operation, whole.operation(*place as usize));
+            found[*place as usize] += 1;
+        }
+        keys.sort();
+        keys.dedup();
+        assert_eq!(part.key.is_some(), keys.len() == 1, "{keys:?}");
+    }
+    assert!(found.iter().all(|times| *times == 1), "each operation is in one part");
+}
+
+/// A part is read as far as asked, and says so; its bytes are more than it takes.
+#[test]
+fn a_part_is_read_as_far_as_memory_goes() {
+    let mut taken = apart(&text(run())[..], Ways { parts: 1, ..WAYS }, &mut in_memory).unwrap();
+    let part = &mut taken.parts[0];
+    let (all, most) = (part.operations as usize, part.bytes);
+    let half = part.history(&taken.around, most / 2).unwrap();
+    assert!(!half.whole && half.history.len() < all && half.history.len() > all / 4);
+    assert!(part.history(&taken.around, most).unwrap().whole);
+    assert!(!part.history(&taken.around, most - 1).unwrap().whole);
+}
+
+/// What the whole is refused for, the parts are refused for.
+#[test]
+fn contradictions_are_found_wherever_they_are() {
+    let invoke = |time, process, key: i64| {
+        format!(r#""time":{time},"type":"invoke","process":{process},"f":"read","key":{key}}}"#)
+    };
+    let end = |time, process, kind: &str, key: i64| {
+        format!(r#""time":{time},"type":"{kind}","process":{process},"f":"read","key":{key},"value":1}}"#)
+    };
+    let info = |time, process, key: i64| end(time, process, "info", key).replace(r#","value":1"#, "");
+    let wrong: Vec<Vec<String>> = vec![
+        vec![invoke(1, 0, 1), invoke(2, 0, 2)],
+        vec![invoke(1, 0, 1), end(2, 0, "ok", 2)],
+        vec![end(2, 0, "ok", 2)],
+        vec![invoke(1, 0, 1), end(2, 0, "ok", 1), end(3, 0, "ok", 2)],
+        vec![invoke(1, 0, 1), info(2, 0, 1), invoke(3, 0, 2)],
+        vec![invoke(1, 70_000_000, 1), info(2, 70_000_000, 1), invoke(3, 70_000_000, 2)],
+        vec![invoke(2, 0, 1), invoke(1, 1, 2)],
+        vec![invoke(1, 0, 1), "\"type\":\"invoke\"}".into()],
+        vec![r#""time":1,"type":"fault","id":0,"fault":"kill","edge":"end"}"#.into()],
+    ];
+    for lines in wrong {
+        let numbered = lines.iter().enumerate().map(|(at, line)| format!("{{\"index\":{at},{line}\n"));
+        let text: String = numbered.collect();
+        let whole = jsonl::read(text.as_bytes()).expect_err(&text).to_string();
+        for parts in [1, 64] {
+            let found =
+                apart(text.as_bytes(), Ways { parts, ..WAYS }, &mut in_memory).and_then(|mut taken| {
+                    let around = taken.around;
+                    taken.parts.iter_mut().try_for_each(|part| part.history(&around, u64::MAX).map(|_| ()))
+                });
+            assert_eq!(found.expect_err(&text).to_string(), whole, "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_last_line_that_is_cut_off_is_told() {
+    let mut text = text(run());
+    text.truncate(text.len() - 3);
+    let whole = jsonl::read(&text[..]).unwrap();
+    let taken = apart(&text[..], WAYS, &mut in_memory).unwrap();
+    assert_eq!((taken.cut, taken.operations as usize), (whole.cut, whole.history.len()));
+    assert!(taken.cut.is_some());
+}
