@@ -107,25 +107,24 @@ fn queues(operations: i64, keys: i64, bad: &[i64]) -> (File, usize) {
     })
 }
 
-#[test]
 fn parts_say_what_the_whole_says_in_the_memory_allowed() {
     let mib = 1 << 20;
     let queue = Objects { object: Object::Queue };
-    let (text, length) = queues(60_000, 200, &[]);
+    let (text, length) = queues(40_000, 200, &[]);
     assert_eq!(the_same(&queue, &text, length, 2 * mib), Verdict::Valid);
     let evidence = Evidence {
-        calls: vec![Enough::in_all(CallKind::Dequeue, 30_000), Enough::in_all(CallKind::Read, 1)],
+        calls: vec![Enough::in_all(CallKind::Dequeue, 20_000), Enough::in_all(CallKind::Read, 1)],
         faults: vec!["partition".into()],
         unique_values: true,
     };
     assert_eq!(the_same(&evidence, &text, length, 2 * mib), Verdict::Unknown);
-    let (text, length) = queues(60_000, 200, &[17, 3, 4, 5, 6, 171, 180]);
+    let (text, length) = queues(40_000, 200, &[17, 3, 4, 5, 6, 171, 180]);
     assert_eq!(the_same(&queue, &text, length, 2 * mib), Verdict::Invalid);
 
     // Registers that were called at random, some written to twice, with what is of unknown fate; then a stale read.
     let mut random = Pcg64::seed_from_u64(3);
     let mut next = || random.next_u64();
-    let mix = Mix { keys: 400, info: 2, ..Mix::unique(60_000, 20) };
+    let mix = Mix { keys: 400, info: 2, ..Mix::unique(50_000, 20) };
     let register = Linearizable { model: Register::default() };
     let history = synthetic::history(&mix, &mut next);
     let (stale, _) = synthetic::with_stale_read(&history, &mut next).unwrap();
@@ -138,7 +137,6 @@ fn parts_say_what_the_whole_says_in_the_memory_allowed() {
 }
 
 /// Sets that are read whole: lists take far more memory than text.
-#[test]
 fn whole_reads_are_counted() {
     let (text, length) = file(|out| {
         let mut index = 0;
@@ -167,7 +165,6 @@ fn whole_reads_are_counted() {
 }
 
 /// A key that is too large is judged as far as memory goes, and that is said; what is wrong before that is found.
-#[test]
 fn a_key_too_large_is_not_known() {
     let mib = 1 << 20;
     let queue = Objects { object: Object::Queue };
@@ -184,4 +181,12 @@ fn a_key_too_large_is_not_known() {
         assert!(judgement.doubts[0].reason.starts_with("key 0: of 60000 operations only the first "));
         assert!(taken <= 2 * mib, "{taken} bytes");
     }
+}
+
+/// One after the other: what one allocates would count for the next.
+#[test]
+fn judged_in_parts() {
+    parts_say_what_the_whole_says_in_the_memory_allowed();
+    whole_reads_are_counted();
+    a_key_too_large_is_not_known();
 }
