@@ -99,6 +99,13 @@ fn what_was_acknowledged_must_be_there() {
     finds(&format!("0 n1 add 1\n 1 n2 add 2\n {end}"), "lost element", "process 1 on n2 added 2");
     passes(&format!("0 n1 add 1\n 1 n2 ?add 2\n {end}"));
     passes(&format!("0 n1 add 1\n 1 n2 add 2\n 0 n1 remove 2\n {end}"));
+    // A remove takes away the adds that it can have seen, and no later one.
+    finds(
+        &format!("0 n1 add 1\n 1 n2 add 2\n 0 n1 remove 2\n 1 n2 add 2\n {end}"),
+        "lost element",
+        "added 2",
+    );
+    passes(&format!("0 n1 add 1\n 1 n2 add 2\n 0 n1 ?remove 2\n 1 n2 add 2\n {end}"));
     finds(
         &format!("1 n2 write 5\n {}", "final\n 0 n1 read null\n 1 n2 read null"),
         "lost write",
@@ -111,6 +118,18 @@ fn what_was_acknowledged_must_be_there() {
     );
 }
 
+/// Only who has seen an element has removed it for certain, and only if nobody adds it again.
+#[test]
+fn what_was_removed_knowingly_is_gone() {
+    let end = "final\n 0 n1 read [1]\n 1 n2 read [1]";
+    let seen = "0 n1 add 1\n 1 n2 read [1]\n 1 n2 remove 1";
+    finds(&format!("{seen}\n {end}"), "returned element", "process 1 on n2 removed 1");
+    passes(&format!("0 n1 add 1\n 2 n2 read [1]\n 1 n2 remove 1\n {end}"));
+    passes(&format!("{seen}\n 0 n1 add 1\n {end}"));
+    passes(&format!("{seen}\n 0 n1 ?add 1\n {end}"));
+    passes(&format!("0 n1 add 1\n 1 n2 read [1]\n 1 n2 ?remove 1\n {end}"));
+}
+
 #[test]
 fn a_counter_ends_within_its_bounds() {
     let script = |end: i64| {
@@ -121,6 +140,8 @@ fn a_counter_ends_within_its_bounds() {
     passes(&script(5));
     passes(&script(9));
     finds(&script(3), "lost increment", "at least 5");
+    // A counter that was never heard of shows nothing.
+    finds("0 n1 increment 2\n final\n 0 n1 read null", "lost increment", "at least 2");
     finds(&script(10), "made-up increment", "9 at most");
 }
 

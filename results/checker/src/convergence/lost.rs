@@ -27,18 +27,27 @@ impl OfKey<'_, '_> {
         let Some(held) = self.seen(last).elements() else { return Vec::new() };
         let held: FxHashSet<&Value> = held.iter().collect();
         let changes = || self.object.changes.iter().map(|at| (*at, &self.row(*at).call));
-        let removed: FxHashSet<&Value> = changes()
-            .filter_map(|(_, call)| if let Call::Remove { value, .. } = call { Some(value) } else { None })
-            .collect();
-        let (mut lost, mut added) = (Vec::new(), FxHashSet::default());
+        // Of each element, the remove that was over last: it cannot have seen an add that began later.
+        let mut removed: FxHashMap<&Value, usize> = FxHashMap::default();
+        for (at, call) in changes() {
+            let Call::Remove { value, .. } = call else { continue };
+            let last = removed.entry(value).or_insert(at);
+            if self.row(*last).complete < self.row(at).complete {
+                *last = at;
+            }
+        }
+        let may_be_removed = |value: &Value, at: usize| {
+            removed.get(value).is_some_and(|by| !self.row(*by).precedes(self.row(at)))
+        };
+        let (mut lost, mut added) = (Vec::new(), FxHashMap::<&Value, usize>::default());
         for (at, call) in changes() {
             let Call::Add { value, .. } = call else { continue };
-            added.insert(value);
-            if self.over_before(at, last) && !removed.contains(value) && !held.contains(value) {
+            *added.entry(value).or_default() += 1;
+            if self.over_before(at, last) && !held.contains(value) && !may_be_removed(value, at) {
                 lost.push(at);
             }
         }
-        let mut found = Vec::new();
+        let mut found: Vec<Anomaly> = self.returned(last, &held, &added).into_iter().collect();
         if let Some(first) = lost.first() {
             let add = self.row(*first);
             let others = match lost.len() - 1 {
@@ -49,7 +58,7 @@ impl OfKey<'_, '_> {
                 format!("{} {} ({}), and in the end it is not there{others}", who(add), did(add), when(add));
             found.push(self.anomaly("lost element", sentence, vec![*first, last], last));
         }
-        let mut made_up: Vec<&&Value> = held.iter().filter(|value| !added.contains(**value)).collect();
+        let mut made_up: Vec<&&Value> = held.iter().filter(|value| !added.contains_key(**value)).collect();
         made_up.sort_unstable_by_key(|value| value.to_string());
         if let Some(value) = made_up.first() {
             let sentence = format!("in the end there is {value}, which nobody added");
@@ -58,9 +67,46 @@ impl OfKey<'_, '_> {
         found
     }
 
+    /// An element that was added once, that somebody removed who had seen it, and that is there all the same.
+    fn returned(
+        &self,
+        last: usize,
+        held: &FxHashSet<&Value>,
+        added: &FxHashMap<&Value, usize>,
+    ) -> Option<Anomaly> {
+        let removed = |at: &usize| match &self.row(*at).call {
+            Call::Remove { value, .. } if self.over_before(*at, last) => Some((*at, value)),
+            _ => None,
+        };
+        let is_back = |value: &Value| held.contains(value) && added.get(value) == Some(&1);
+        let had_seen = |by: usize, value: &Value| {
+            let by = self.row(by);
+            self.object.reads.iter().any(|read| {
+                let row = self.row(*read);
+                row.process == by.process
+                    && row.precedes(by)
+                    && self.seen(*read).elements().is_some_and(|elements| elements.contains(value))
+            })
+        };
+        let mut removes = self.object.changes.iter().filter_map(removed);
+        let (at, value) = removes.find(|(at, value)| is_back(value) && had_seen(*at, value))?;
+        let remove = self.row(at);
+        let sentence = format!(
+            "{} {} ({}), having seen it, and nobody added it again; but in the end {value} is there",
+            who(remove),
+            did(remove),
+            when(remove)
+        );
+        Some(self.anomaly("returned element", sentence, vec![at, last], last))
+    }
+
     /// Whether a counter ends within the bounds of what happened and what may have.
     fn counted(&self, last: usize) -> Option<Anomaly> {
-        let Value::Int(end) = self.seen(last) else { return None };
+        let end = match self.seen(last) {
+            Value::Int(end) => end,
+            Value::Nil => &0,
+            _ => return None,
+        };
         let (mut least, mut most) = (0i128, 0i128);
         for at in &self.object.changes {
             let Call::Increment { by, .. } = self.row(*at).call else { continue };
@@ -73,7 +119,13 @@ impl OfKey<'_, '_> {
             end if end > most => ("made-up increment", format!("{most} at most")),
             _ => return None,
         };
-        let sentence = format!("in the end the counter is {end}, but by what was acknowledged it is {bound}");
+        let read = self.row(last);
+        let sentence = format!(
+            "{} in the end {} ({}), but by what was acknowledged it is {bound}",
+            who(read),
+            did(read),
+            when(read)
+        );
         Some(self.anomaly(name, sentence, vec![last], last))
     }
 

@@ -7,7 +7,9 @@
 //!
 //! It finds:
 //! * **diverged**: last final reads of two nodes that differ; of keys to which elements are added, as sets;
-//! * **lost element**: added with an acknowledgement, removed by nobody, and not there in the end;
+//! * **lost element**: added with an acknowledgement, not there in the end, and every remove of it was over before that add
+//!   began, so that none can have seen it;
+//! * **returned element**: added once, removed with an acknowledgement by a client that had read it, and there in the end;
 //! * **lost increment**, **made-up increment**: a counter beyond the bounds of what was acknowledged and what may have happened;
 //! * **lost write**: a register ends with a value though an acknowledged write came after all writes of it: after them in the
 //!   order of causes, that is by a client that had written or read that value; or anything at all after the initial one.

@@ -13,6 +13,7 @@ mod likes;
 mod seats;
 #[cfg(test)]
 mod tests;
+mod updates;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,7 @@ pub use inventory::Inventory;
 pub use ledger::Ledger;
 pub use likes::Likes;
 pub use seats::Seats;
+pub use updates::Updates;
 
 /// A number, and the ticket that makes its value the only one of its kind: `17/204`.
 pub fn numbered(number: i64, ticket: i64) -> Value {

@@ -57,6 +57,25 @@ fn cas(process: u32, from: Value, to: Value, outcome: Outcome) -> (u32, Call, Ou
     (process, Call::Cas { key: key(), from, to }, outcome)
 }
 
+/// Who read what is replaced, and nobody else's.
+#[test]
+fn updates_that_nobody_saw_are_there_in_the_end() {
+    let both = Value::list([1.into(), 2.into()]);
+    let list = |value: i64| Value::list([value.into()]);
+    let concurrent = vec![write(1, 1.into()), write(2, 2.into())];
+    let then = |more: Vec<_>| [concurrent.clone(), more].concat();
+    assert_eq!(found(&Updates, then(vec![read(3, both.clone())]), 2), KEPT);
+    assert_eq!(found(&Updates, then(vec![read(3, list(2))]), 2), broken("lost update"));
+    // A register without siblings keeps one.
+    assert_eq!(found(&Updates, then(vec![read(3, 2.into())]), 2), broken("lost update"));
+    let replacing = vec![read(3, both.clone()), write(3, 3.into())];
+    assert_eq!(found(&Updates, then([replacing.clone(), vec![read(4, list(3))]].concat()), 4), KEPT);
+    let back = [replacing, vec![read(4, Value::list([2.into(), 3.into()]))]].concat();
+    assert_eq!(found(&Updates, then(back), 4), broken("returned value"));
+    let deleted = vec![read(3, both), write(3, Value::Nil), read(4, Value::list([]))];
+    assert_eq!(found(&Updates, then(deleted), 4), KEPT);
+}
+
 fn broken(name: &str) -> (Verdict, Vec<String>) {
     (Verdict::Invalid, vec![name.into()])
 }
