@@ -99,7 +99,7 @@ impl Target for Bundled {
     }
 
     fn client(&self, node: &NodeSpec, _: &Choices) -> Box<dyn Client> {
-        Box::new(StoreClient(connection(node)))
+        Box::new(StoreClient { connection: connection(node), contexts: BTreeMap::new() })
     }
 
     fn health(&self, node: &NodeSpec, timeout: Duration) -> Result<Health, String> {
@@ -128,30 +128,43 @@ fn connection(node: &NodeSpec) -> Connection {
 }
 
 /// One client of one node.
-struct StoreClient(Connection);
+struct StoreClient {
+    connection: Connection,
+    /// By key, what the last read gave along with what it saw: a write brings it back. Only stores with siblings give any.
+    contexts: BTreeMap<Key, String>,
+}
 
 impl Client for StoreClient {
     fn call(&mut self, call: &Call, timeout: Duration) -> Outcome {
         let path = path(call.key());
-        let connection = &self.0;
+        let connection = &self.connection;
+        let post = |what: &str, body: serde_json::Value| {
+            connection.send(Method::Post, &format!("{path}/{what}"), &body, timeout)
+        };
         let answer = match call {
             Call::Read { .. } => connection.get(&path, timeout),
-            Call::Write { value, .. } => {
-                connection.send(Method::Put, &path, &json!({ "value": value }), timeout)
+            Call::Write { key, value } => {
+                let body = match self.contexts.get(key) {
+                    None => json!({ "value": value }),
+                    Some(context) => json!({ "value": value, "context": context }),
+                };
+                connection.send(Method::Put, &path, &body, timeout)
             }
-            Call::Cas { from, to, .. } => {
-                let body = json!({ "from": from, "to": to });
-                connection.send(Method::Post, &format!("{path}/cas"), &body, timeout)
-            }
-            Call::Add { value, .. } => {
-                connection.send(Method::Post, &format!("{path}/add"), &json!({ "value": value }), timeout)
-            }
+            Call::Cas { from, to, .. } => post("cas", json!({ "from": from, "to": to })),
+            Call::Add { value, .. } => post("add", json!({ "value": value })),
+            Call::Remove { value, .. } => post("remove", json!({ "value": value })),
+            Call::Increment { by, .. } => post("increment", json!({ "by": by })),
             other => {
                 return Outcome::Fail(format!("a bundled store has no {}: nothing was sent", other.kind()));
             }
         };
         match answer {
-            Ok(answer) => outcome(call, answer),
+            Ok(answer) => {
+                if let Some(context) = answer.body.get("context").and_then(serde_json::Value::as_str) {
+                    self.contexts.insert(call.key().clone(), context.into());
+                }
+                outcome(call, answer)
+            }
             Err(NoAnswer::NotSent(why)) => Outcome::Fail(why),
             Err(NoAnswer::Unknown(why)) => Outcome::Info(why),
         }

@@ -1,12 +1,13 @@
 //! How often each mix of faults finds each planted bug of a family: where the mixes and the tests' numbers come from.
 //!
 //! `cargo run --release -p schism-reference --example hunt -- FAMILY SEEDS [WORD…]`; a word is a setting (`w=2`), what
-//! clients do (`registers`, `deletes`, `sets`), or a bug; without bugs: the correct store and then all of them.
+//! clients do (`registers`, `deletes`, `sets`, …), or a bug; without bugs: the correct store and then all of them.
 
 use std::time::{Duration, Instant};
 
+use schism_checker::everyday::Updates;
 use schism_checker::model::CasRegister;
-use schism_checker::{Budget, Checker, Linearizable, SetFull, Verdict};
+use schism_checker::{Budget, Checker, Convergence, Linearizable, SetFull, Verdict};
 use schism_reference::settings::Settings;
 use schism_reference::simulation::{Habit, MIXES, Options};
 use schism_reference::{Family, named};
@@ -23,6 +24,9 @@ fn main() {
             ("registers", _) => options.habit = Habit::Registers,
             ("deletes", _) => options.habit = Habit::Deletes,
             ("sets", _) => options.habit = Habit::Sets,
+            ("elements", _) => options.habit = Habit::Elements,
+            ("counters", _) => options.habit = Habit::Counters,
+            ("updates", _) => options.habit = Habit::Updates,
             ("correct", _) => bugs.push(None),
             _ => bugs.push(Some(word)),
         }
@@ -47,6 +51,8 @@ fn hunt(family: &Family, options: &Options, seeds: u64) {
     let mut simulating = Duration::ZERO;
     let judge: Box<dyn Checker> = match options.habit {
         Habit::Sets => Box::new(SetFull::default()),
+        Habit::Elements | Habit::Counters => Box::new(Convergence::default()),
+        Habit::Updates => Box::new(Updates),
         _ => Box::new(Linearizable { model: CasRegister::default() }),
     };
     for seed in 0..seeds {

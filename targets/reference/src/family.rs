@@ -3,6 +3,7 @@
 
 use schism_history::CallKind;
 
+use crate::multi::Multi;
 use crate::primary::Primary;
 use crate::protocol::{Bug, Protocol};
 use crate::quorum::Quorum;
@@ -43,6 +44,11 @@ pub const FAMILIES: &[Family] = &[
     Family::of::<Quorum>(
         "quorum",
         "no leader: n homes a key, a write waits for w and a read for r; atomic registers if w + r > n and reads write back",
+    ),
+    Family::of::<Multi>(
+        "multi",
+        "every node a leader: takes reads and writes by itself and ships them afterwards; all converge; concurrent writes are \
+         lost (lww), kept for the next reader (siblings) or merged (counters, sets, maps)",
     ),
 ];
 

@@ -45,13 +45,31 @@ impl Keys {
                 }
                 self.0.insert(key.into(), Stored::Register(to.clone()));
             }
-            Operation::Add(element) => return self.add(key, element),
+            Operation::Add(element) => return self.in_set(key, |set| set.insert(element.clone())),
+            Operation::Remove(element) => return self.in_set(key, |set| set.remove(element)),
+            Operation::Increment(by) => return self.increment(key, *by),
+            Operation::Replace { .. } => {
+                let reason = "there are no siblings here, and no contexts".into();
+                return Response::Refused { reason, leader: None };
+            }
         }
         Response::Done
     }
 
+    /// What is no number stays.
+    fn increment(&mut self, key: &str, by: i64) -> Response {
+        let number = match self.read(key) {
+            Value::Nil => Some(by),
+            Value::Int(number) => number.checked_add(by),
+            _ => None,
+        };
+        let Some(number) = number else { return Response::Mismatch { found: self.read(key) } };
+        self.0.insert(key.into(), Stored::Register(number.into()));
+        Response::Done
+    }
+
     /// A list becomes the set of its elements; anything else under the key is no set, and stays.
-    fn add(&mut self, key: &str, element: &Value) -> Response {
+    fn in_set(&mut self, key: &str, change: impl FnOnce(&mut BTreeSet<Value>) -> bool) -> Response {
         let stored = self.0.entry(key.into()).or_insert_with(|| Stored::Set(BTreeSet::new()));
         if let Stored::Register(value) = stored {
             match value.elements() {
@@ -60,7 +78,7 @@ impl Keys {
             }
         }
         if let Stored::Set(elements) = stored {
-            elements.insert(element.clone());
+            change(elements);
         }
         Response::Done
     }

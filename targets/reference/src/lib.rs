@@ -3,6 +3,7 @@
 
 mod family;
 mod keys;
+pub mod multi;
 pub mod primary;
 pub mod protocol;
 pub mod quorum;
@@ -11,5 +12,7 @@ pub mod random;
 pub mod runtime;
 pub mod settings;
 pub mod simulation;
+mod tree;
+pub mod version;
 
 pub use family::{FAMILIES, Family, named};

@@ -74,6 +74,17 @@ pub enum Operation {
     },
     /// Add this element to the set that is there.
     Add(Value),
+    /// Take this element out of the set that is there.
+    Remove(Value),
+    /// Add this to the number that is there.
+    Increment(i64),
+    /// Put this in the place of what a read saw that gave this context, and of nothing else.
+    Replace {
+        /// What to put.
+        value: Value,
+        /// As it was given.
+        context: String,
+    },
 }
 
 /// A client's request.
@@ -96,6 +107,13 @@ pub enum Response {
     Done,
     /// What a read saw.
     Value(Value),
+    /// What a read saw where concurrent writes are kept side by side.
+    Siblings {
+        /// All that is there.
+        values: Vec<Value>,
+        /// To be given back by a write that replaces them: [`Operation::Replace`].
+        context: String,
+    },
     /// The cas found something else, and changed nothing.
     Mismatch {
         /// What was there.
@@ -232,7 +250,14 @@ pub trait Protocol: Sized + Send + 'static {
     const SETTINGS: &'static [Setting] = &[];
 
     /// The calls it understands; it refuses the others.
-    const SPEAKS: &'static [CallKind] = &[CallKind::Read, CallKind::Write, CallKind::Cas, CallKind::Add];
+    const SPEAKS: &'static [CallKind] = &[
+        CallKind::Read,
+        CallKind::Write,
+        CallKind::Cas,
+        CallKind::Add,
+        CallKind::Remove,
+        CallKind::Increment,
+    ];
 
     /// Whether a request that is sent again within its session happens once. If not, it refuses sessions.
     const KEEPS_SESSIONS: bool = false;

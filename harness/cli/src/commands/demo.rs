@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use schism_checker::everyday::Updates;
 use schism_checker::model::CasRegister;
-use schism_checker::{Checker, Linearizable, SetFull, Verdict};
+use schism_checker::{Checker, Convergence, Linearizable, SetFull, Verdict};
 use schism_engine::plan::Plan;
 use schism_history::{History, jsonl};
 use schism_reference::settings::Settings;
@@ -61,6 +62,8 @@ fn simulate(demo: &Demo, options: Options, first: u64, args: &args::Demo) -> Res
     let judges: Vec<Box<dyn Checker>> = match options.habit {
         Habit::Sets => vec![Box::new(SetFull::default())],
         Habit::Registers | Habit::Deletes => vec![Box::new(Linearizable { model: CasRegister::default() })],
+        Habit::Elements | Habit::Counters => vec![Box::new(Convergence::default())],
+        Habit::Updates => vec![Box::new(Updates), Box::new(Convergence::default())],
     };
     let allowance = Allowance { time: Duration::from_secs(60), memory_bytes: 2 << 30 };
     let last = first + if args.fixed { SEEDS / 5 } else { SEEDS } - 1;
@@ -88,13 +91,24 @@ fn word(verdict: Verdict) -> &'static str {
     }
 }
 
+/// The workload that is like a habit, and the model that judges its history again.
+fn words(habit: Habit) -> (&'static str, &'static str) {
+    match habit {
+        Habit::Registers | Habit::Deletes => ("register", "cas-register"),
+        Habit::Sets => ("set", "set"),
+        Habit::Elements => ("wishlist", "convergence"),
+        Habit::Counters => ("counter", "convergence"),
+        Habit::Updates => ("updates", "convergence"),
+    }
+}
+
 fn about(demo: &Demo, options: &Options, args: &args::Demo) -> About {
     let seed = options.seed;
     let fixed = if args.fixed { " --fixed" } else { "" };
     About {
         target: Some(format!("{}, simulated", demo.family)),
         bug: (!args.fixed).then(|| demo.name.into()),
-        workload: Some(if options.habit == Habit::Sets { "set" } else { "register" }.into()),
+        workload: Some(words(options.habit).0.into()),
         nemeses: vec![options.mix.name.into()],
         seed: Some(seed),
         mechanisms: Vec::new(),
@@ -124,7 +138,7 @@ fn keep(
     let mut summary = summary.clone();
     summary.about.folder = Some(folder.shown());
     let shown = folder.shown();
-    let model = if habit == Habit::Sets { "set" } else { "cas-register" };
+    let model = words(habit).1;
     summary
         .about
         .next

@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use super::Quorum;
-use super::message::{Message, Version};
+use super::message::Message;
 use crate::protocol::NodeId;
+use crate::tree;
+use crate::version::Version;
 
 /// Between two comparisons that a node begins, about.
 const COMPARE: Duration = Duration::from_millis(400);
@@ -33,9 +35,7 @@ impl Quorum {
     }
 
     pub(super) fn on_branches(&mut self, from: NodeId, hashes: &[u64]) {
-        let own = self.hashes(from);
-        let differ = own.iter().zip(hashes).enumerate().filter(|(_, (own, theirs))| own != theirs);
-        let branches: Vec<usize> = differ.map(|(at, _)| at).collect();
+        let branches = tree::differing(&self.hashes(from), hashes);
         if !branches.is_empty() {
             let versions = self.shelf.leaves(&branches, |key| self.is_shared(key, from));
             self.send(from, Message::Leaves { versions, branches });

@@ -6,8 +6,9 @@ use std::time::Duration;
 use schism_history::Value;
 
 use super::Quorum;
-use super::message::{Message, Stamp, Version};
+use super::message::Message;
 use crate::protocol::{NodeId, Operation, Request, Response, Ticket};
+use crate::version::{Stamp, Version};
 
 /// A request that was not served after this is given up.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -47,7 +48,7 @@ impl Quorum {
             _ if session.is_some() => return self.refuse(ticket, "this store keeps no sessions"),
             Operation::Read => Then::Read,
             Operation::Write(value) => Then::Write(value),
-            Operation::Cas { .. } | Operation::Add(_) => {
+            _ => {
                 return self.refuse(ticket, "a store without a leader has only reads and writes");
             }
         };

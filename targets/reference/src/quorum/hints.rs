@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Quorum;
-use super::message::{Message, Record, Stamp, Version};
+use super::message::{Message, Record};
 use crate::protocol::NodeId;
+use crate::version::{Stamp, Version};
 
 /// Between two tries to hand over.
 const HAND_OVER: Duration = Duration::from_millis(300);

@@ -1,36 +1,9 @@
 //! What nodes say to one another and what they write to disk.
 
-use schism_history::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::NodeId;
-
-/// When a value was written, as far as the store goes by it: the later one counts. No two writes have the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Stamp {
-    /// Greater than any the coordinator was told of; or its time of day in microseconds.
-    pub counter: u64,
-    /// The coordinator.
-    pub node: NodeId,
-    /// Counted by the coordinator over all its lives.
-    pub number: u64,
-}
-
-/// A value with its stamp.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Version {
-    /// When it was written.
-    pub stamp: Stamp,
-    /// What was written; [`Value::Nil`]: the key was deleted, and this is its tombstone.
-    pub value: Value,
-}
-
-impl Version {
-    /// Whether it stands for a deleted key.
-    pub fn is_tombstone(&self) -> bool {
-        self.value == Value::Nil
-    }
-}
+use crate::version::{Stamp, Version};
 
 /// A record on disk.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -50,13 +50,15 @@ mod shelf;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub use message::{Contents, Message, Record, Stamp, Version};
+pub use message::{Contents, Message, Record};
 
 use crate::protocol::{
     Bug, Clock, Config, DiskWrite, Input, NodeId, Output, Protocol, Recovered, Response, Status, Ticket,
 };
 use crate::random::Random;
 use crate::settings::{Setting, Settings};
+use crate::tree;
+use crate::version::Version;
 use bugs::Bugs;
 use coordinating::Coordination;
 use schism_history::CallKind;
@@ -268,7 +270,7 @@ impl Quorum {
 
     /// All nodes, from a key's first home on.
     fn ring_from(&self, key: &str) -> impl Iterator<Item = NodeId> {
-        let first = shelf::hash(key.as_bytes()) as usize % self.nodes.len();
+        let first = tree::hash(key.as_bytes()) as usize % self.nodes.len();
         let nodes = &self.nodes;
         (0..nodes.len()).map(move |step| nodes[(first + step) % nodes.len()])
     }

@@ -3,11 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::message::Version;
-
-/// How many branches the tree has. One level is enough for the few thousand keys of a test; a store with more would put
-/// the same tree over its branches.
-pub(super) const BRANCHES: usize = 64;
+use crate::tree;
+use crate::version::Version;
 
 /// Versions by key.
 #[derive(Clone, Debug, Default)]
@@ -51,8 +48,7 @@ impl Shelf {
 
     /// The hash of each branch, over the keys of which `is_shared` says so. `sees_stamps`: two versions of a key differ.
     pub(super) fn branches(&self, is_shared: impl Fn(&str) -> bool, sees_stamps: bool) -> Vec<u64> {
-        let mut hashes = vec![0_u64; BRANCHES];
-        for (key, Held { version, .. }) in self.0.iter().filter(|(key, _)| is_shared(key)) {
+        let leaves = self.0.iter().filter(|(key, _)| is_shared(key)).map(|(key, Held { version, .. })| {
             let mut bytes = key.clone().into_bytes();
             if sees_stamps {
                 let stamp = version.stamp;
@@ -60,11 +56,9 @@ impl Shelf {
                     [stamp.counter, u64::from(stamp.node.0), stamp.number].map(u64::to_le_bytes).concat(),
                 );
             }
-            // Order does not matter: two nodes that hold the same have the same sum.
-            let branch = &mut hashes[branch(key)];
-            *branch = branch.wrapping_add(hash(&bytes));
-        }
-        hashes
+            (key.as_str(), tree::hash(&bytes))
+        });
+        tree::branches(leaves)
     }
 
     /// What is held in some branches.
@@ -73,22 +67,8 @@ impl Shelf {
         branches: &[usize],
         is_shared: impl Fn(&str) -> bool,
     ) -> Vec<(String, Version)> {
-        let is_meant = |key: &str| branches.contains(&branch(key)) && is_shared(key);
+        let is_meant = |key: &str| branches.contains(&tree::branch(key)) && is_shared(key);
         let meant = self.0.iter().filter(|(key, _)| is_meant(key));
         meant.map(|(key, held)| (key.clone(), held.version.clone())).collect()
     }
-}
-
-fn branch(key: &str) -> usize {
-    hash(key.as_bytes()) as usize % BRANCHES
-}
-
-/// FNV-1a with a last mix (Fowler, Noll, Vo; Stafford's variant 13): the same on every machine and in every version.
-pub(super) fn hash(bytes: &[u8]) -> u64 {
-    let folded = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let mixed = (folded ^ (folded >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }

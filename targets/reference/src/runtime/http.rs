@@ -31,10 +31,12 @@ pub const HELP: &str = r#"one node of a replicated key-value store
   curl     HERE/kv/x                                          → {"value":…}, null if nothing is there
   curl     HERE/kv/x -X PUT -d '{"value":1}'                  → {}
   curl     HERE/kv/x/cas    -d '{"from":1,"to":2}'            → {}, or 409 {"error":"mismatch","found":…}
-  curl     HERE/kv/x/add    -d '{"value":3}'                  → {}; makes the value a set
+  curl     HERE/kv/x/add    -d '{"value":3}'                  → {}; makes the value a set; so does remove
+  curl     HERE/kv/x/increment -d '{"by":1}'                  → {}; by may be negative
   curl     HERE/status                                        → role, term, leader; never waits for other nodes
 
 a value is null, a boolean, an integer, a string, or a list of those
+with siblings a value is a list of all, beside a "context"; a PUT with that "context" replaces those and no others
 a body may also hold "session":"s","seq":N: the same session and number happen once, however often they are sent
 503 it was not done ("leader" names who might do it), 504 nobody knows whether it was or will be done
 "#;
@@ -76,6 +78,8 @@ pub async fn serve(listener: TcpListener, front: Front) -> std::io::Result<()> {
         .route("/kv/{key}", get(read).put(write))
         .route("/kv/{key}/cas", post(cas))
         .route("/kv/{key}/add", post(add))
+        .route("/kv/{key}/remove", post(remove))
+        .route("/kv/{key}/increment", post(increment))
         .fallback(nowhere)
         .method_not_allowed_fallback(async || {
             refuse(StatusCode::METHOD_NOT_ALLOWED, "another method is meant: see GET /")
@@ -109,6 +113,23 @@ type Body = Result<(Operation, Option<(String, u64)>), String>;
 #[serde(deny_unknown_fields)]
 struct ValueBody {
     value: Value,
+    context: Option<String>,
+    session: Option<String>,
+    seq: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ElementBody {
+    value: Value,
+    session: Option<String>,
+    seq: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AmountBody {
+    by: i64,
     session: Option<String>,
     seq: Option<u64>,
 }
@@ -123,14 +144,31 @@ struct CasBody {
 }
 
 async fn write(State(shared): State<Arc<Shared>>, key: Key, body: Raw) -> Answer {
-    let body = parse::<ValueBody>(body)
-        .and_then(|it| Ok((Operation::Write(it.value), session(it.session, it.seq)?)));
+    let body = parse::<ValueBody>(body).and_then(|it| {
+        let operation = match it.context {
+            None => Operation::Write(it.value),
+            Some(context) => Operation::Replace { value: it.value, context },
+        };
+        Ok((operation, session(it.session, it.seq)?))
+    });
     shared.ask(key, body).await
 }
 
 async fn add(State(shared): State<Arc<Shared>>, key: Key, body: Raw) -> Answer {
-    let body =
-        parse::<ValueBody>(body).and_then(|it| Ok((Operation::Add(it.value), session(it.session, it.seq)?)));
+    shared.ask(key, element(body, Operation::Add)).await
+}
+
+async fn remove(State(shared): State<Arc<Shared>>, key: Key, body: Raw) -> Answer {
+    shared.ask(key, element(body, Operation::Remove)).await
+}
+
+fn element(body: Raw, operation: fn(Value) -> Operation) -> Body {
+    parse::<ElementBody>(body).and_then(|it| Ok((operation(it.value), session(it.session, it.seq)?)))
+}
+
+async fn increment(State(shared): State<Arc<Shared>>, key: Key, body: Raw) -> Answer {
+    let body = parse::<AmountBody>(body)
+        .and_then(|it| Ok((Operation::Increment(it.by), session(it.session, it.seq)?)));
     shared.ask(key, body).await
 }
 
@@ -181,6 +219,9 @@ fn answer(response: Response) -> Answer {
     match response {
         Response::Done => (StatusCode::OK, Json(json!({}))),
         Response::Value(value) => (StatusCode::OK, Json(json!({ "value": value }))),
+        Response::Siblings { values, context } => {
+            (StatusCode::OK, Json(json!({ "value": values, "context": context })))
+        }
         Response::Mismatch { found } => {
             (StatusCode::CONFLICT, Json(json!({ "error": "mismatch", "found": found })))
         }

@@ -74,6 +74,11 @@ async fn calls_become_requests() {
         ("POST", "/kv/x/add", r#"{"value":3,"session":"s","seq":7}"#, {
             Request { session, ..request("x", Operation::Add(Value::Int(3))) }
         }),
+        ("POST", "/kv/x/remove", r#"{"value":3}"#, request("x", Operation::Remove(Value::Int(3)))),
+        ("POST", "/kv/x/increment", r#"{"by":-2}"#, request("x", Operation::Increment(-2))),
+        ("PUT", "/kv/x", r#"{"value":1,"context":"c"}"#, {
+            request("x", Operation::Replace { value: Value::Int(1), context: "c".into() })
+        }),
     ] {
         assert_eq!(served.ask(method, path, body).await, (200, "{}".into()), "{method} {path} {body}");
         assert_eq!(served.asked.lock().unwrap().pop().unwrap(), expected);
@@ -85,6 +90,9 @@ async fn responses_become_answers() {
     for (response, code, body) in [
         (Response::Value(Value::Int(1)), 200, r#"{"value":1}"#),
         (Response::Value(Value::Nil), 200, r#"{"value":null}"#),
+        (Response::Siblings { values: vec![Value::Int(1)], context: "c".into() }, 200, {
+            r#"{"context":"c","value":[1]}"#
+        }),
         (Response::Mismatch { found: Value::Int(4) }, 409, r#"{"error":"mismatch","found":4}"#),
         (Response::Refused { reason: "no".into(), leader: Some(NodeId(1)) }, 503, {
             r#"{"done":"no","error":"no","leader":"n2"}"#
@@ -120,6 +128,7 @@ async fn mistakes_are_named_and_never_reach_the_protocol() {
         ("PUT", "/kv/x", r#"{"value":1,"ttl":2}"#, 400, "unknown field `ttl`"),
         ("PUT", "/kv/x", r#"{"value":1,"seq":2}"#, 400, "only go together"),
         ("POST", "/kv/x/cas", r#"{"from":1}"#, 400, "missing field `to`"),
+        ("POST", "/kv/x/add", r#"{"value":1,"context":"c"}"#, 400, "unknown field `context`"),
         ("PUT", "/kv/%ff", r#"{"value":1}"#, 400, "UTF-8"),
         ("GET", "/nowhere", "", 404, "nothing is at /nowhere"),
         ("DELETE", "/kv/x", "", 405, "another method"),

@@ -2,6 +2,8 @@
 //! `info`, after which the process is retired for ever; written values are unique. Some clients hold a session and try
 //! again, elsewhere, when no answer comes: still one call.
 
+use std::collections::BTreeMap;
+
 use schism_history::{Call, CallKind, Event, Outcome, Process, Ret, Time, Value, What};
 
 use super::Options;
@@ -25,6 +27,12 @@ pub enum Habit {
     Deletes,
     /// Adds to sets, and reads of them.
     Sets,
+    /// Adds and removes, again and again, of a few elements, and reads of them; some elements are added once.
+    Elements,
+    /// Increments of counters, and reads of them.
+    Counters,
+    /// Reads, and writes with the context of the client's last read of the key, where reads give one.
+    Updates,
 }
 
 /// One client; one process after another.
@@ -35,6 +43,8 @@ pub(super) struct Client {
     session: Option<String>,
     calls: u64,
     open: Option<Open>,
+    /// What it last read of each key, and the context that came with it.
+    known: BTreeMap<String, (Value, Option<String>)>,
     /// In the final phase: how many keys it has read.
     pub read_at_end: usize,
 }
@@ -91,6 +101,7 @@ impl Clients {
             session: has_session.then(|| format!("client-{at}")),
             calls: 0,
             open: None,
+            known: BTreeMap::new(),
             read_at_end: 0,
         };
         Clients {
@@ -120,14 +131,29 @@ impl Clients {
     pub(super) fn begin(&mut self, now: Micros, client: usize) -> Try {
         let key = self.random.below(self.keys as u64) as usize;
         let name = Value::Int(key as i64);
-        let (call, operation) = match self.random.below(10) {
-            0..5 => (Call::Read { key: name }, Operation::Read),
-            _ if self.habit == Habit::Sets => {
+        let (call, operation) = match (self.random.below(10), self.habit) {
+            (0..5, _) => (Call::Read { key: name }, Operation::Read),
+            (_, Habit::Sets) => {
                 let value = self.new_value();
                 (Call::Add { key: name, value: value.clone() }, Operation::Add(value))
             }
-            drawn if drawn < 8 || !self.speaks_cas => {
-                let deletes = self.habit == Habit::Deletes && drawn == 5;
+            (drawn, Habit::Elements) => self.add_or_remove(client, name, drawn == 5),
+            (_, Habit::Counters) => {
+                let by = self.random.between(1, 5) as i64;
+                (Call::Increment { key: name, by }, Operation::Increment(by))
+            }
+            (_, Habit::Updates) => {
+                let value = self.new_value();
+                let context =
+                    self.all[client].known.get(&name.to_string()).and_then(|(_, context)| context.clone());
+                let operation = match context {
+                    Some(context) => Operation::Replace { value: value.clone(), context },
+                    None => Operation::Write(value.clone()),
+                };
+                (Call::Write { key: name, value }, operation)
+            }
+            (drawn, habit) if drawn < 8 || !self.speaks_cas => {
+                let deletes = habit == Habit::Deletes && drawn == 5;
                 let value = if deletes { Value::Nil } else { self.new_value() };
                 (Call::Write { key: name, value: value.clone() }, Operation::Write(value))
             }
@@ -138,6 +164,20 @@ impl Clients {
             }
         };
         self.invoke(now, client, call, operation)
+    }
+
+    /// A remove of something that the client has seen, or an add: of something new, or of what was there before.
+    fn add_or_remove(&mut self, client: usize, key: Value, is_new: bool) -> (Call, Operation) {
+        let known = self.all[client].known.get(&key.to_string()).map(|(value, _)| value.clone());
+        let seen = known.as_ref().and_then(Value::elements).unwrap_or_default();
+        if self.random.chance(500_000)
+            && let Some(value) = self.random.choose(seen).cloned()
+        {
+            return (Call::Remove { key, value: value.clone() }, Operation::Remove(value));
+        }
+        // The few that come and go are below zero, those that are added once above.
+        let value = if is_new { self.new_value() } else { Value::Int(-1 - self.random.below(4) as i64) };
+        (Call::Add { key, value: value.clone() }, Operation::Add(value))
     }
 
     /// A client reads the next key it has not read in the final phase.
@@ -211,7 +251,15 @@ impl Clients {
         if !self.is_open(client, number) {
             return false;
         }
+        let context = match &answer {
+            Answer::Response(Response::Siblings { context, .. }) => Some(context.clone()),
+            _ => None,
+        };
         let outcome = self.all[client].open.as_ref().and_then(|open| outcome(open, answer));
+        if let (Some(Outcome::Ok(Ret::Value(value))), Some(open)) = (&outcome, &self.all[client].open) {
+            let key = open.request.key.clone();
+            self.all[client].known.insert(key, (value.clone(), context));
+        }
         let ends = outcome.is_some();
         if let Some(outcome) = outcome {
             self.complete(now, client, outcome);
@@ -225,6 +273,7 @@ impl Clients {
         let process = client.process;
         if matches!(outcome, Outcome::Info(_)) {
             client.process = Process(self.processes);
+            client.known.clear();
             self.processes += 1;
         }
         if let Outcome::Ok(ret) = &outcome {
@@ -263,10 +312,13 @@ fn outcome(open: &Open, answer: Answer) -> Option<Outcome> {
     match answer {
         Answer::Response(Response::Done) if !reads => Some(Outcome::Ok(Ret::Done)),
         Answer::Response(Response::Value(value)) if reads => Some(Outcome::Ok(Ret::Value(value))),
+        Answer::Response(Response::Siblings { values, .. }) if reads => {
+            Some(Outcome::Ok(Ret::Value(Value::list(values))))
+        }
         Answer::Response(Response::Mismatch { found }) => Some(Outcome::Fail(format!("found {found}"))),
         Answer::Response(Response::Refused { reason, .. }) => certainly_not(reason),
         Answer::Response(Response::Unknown { reason }) => nobody_knows(&reason),
-        Answer::Response(Response::Done | Response::Value(_)) => {
+        Answer::Response(Response::Done | Response::Value(_) | Response::Siblings { .. }) => {
             nobody_knows("an answer to another question")
         }
         Answer::NotConnected => certainly_not("nobody listens".into()),

@@ -53,6 +53,9 @@ pub struct Options {
     pub settings: Settings,
     /// What clients do.
     pub habit: Habit,
+    /// For how long before the final reads clients call nothing: what is shipped afterwards needs a moment. Less than the
+    /// 3 s between the last fault and the final reads.
+    pub quiet: Duration,
 }
 
 impl Default for Options {
@@ -68,6 +71,7 @@ impl Default for Options {
             snapshot_every: 40,
             settings: Settings::default(),
             habit: Habit::Registers,
+            quiet: Duration::ZERO,
         }
     }
 }

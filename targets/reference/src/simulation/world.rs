@@ -335,7 +335,11 @@ impl<'a, P: Protocol, O: FnMut(NodeId, &P)> World<'a, P, O> {
 
     fn call(&mut self, client: usize) {
         let now = self.queue.now();
-        let first = if now < self.heals + RECOVERS {
+        let ends = self.heals + RECOVERS;
+        if (ends.saturating_sub(self.options.quiet.as_micros() as Micros)..ends).contains(&now) {
+            return self.queue.at(ends, Happening::Call { client });
+        }
+        let first = if now < ends {
             Some(self.clients.begin(now, client))
         } else if client < self.options.nodes {
             self.clients.begin_final(now, client)
