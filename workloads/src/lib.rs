@@ -3,6 +3,7 @@
 mod cart;
 mod catalog;
 mod chat;
+mod counter;
 mod inventory;
 mod likes;
 mod lock;
@@ -11,7 +12,9 @@ mod register;
 mod seats;
 mod set;
 mod settle;
+mod updates;
 mod watch;
+mod wishlist;
 
 use std::collections::BTreeMap;
 
@@ -53,6 +56,9 @@ pub const ALL: &[Entry] = &[
     chat::ENTRY,
     catalog::ENTRY,
     cart::ENTRY,
+    counter::ENTRY,
+    updates::ENTRY,
+    wishlist::ENTRY,
 ];
 
 /// The workload of that name.

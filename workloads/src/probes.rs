@@ -33,7 +33,14 @@ pub(crate) const CONVERGENCE: Entry = Entry {
     name: "convergence",
     about: "reads and writes: in the end all nodes say the same",
     calls: CALLS,
-    settings: &[KEYS, SETTLE],
+    settings: &[
+        KEYS,
+        SETTLE,
+        Setting {
+            name: "deletes-per-100",
+            about: "how many of a hundred writes are deletes; none by default",
+        },
+    ],
     make: |settings| registers(settings, Box::new(Convergence::default())),
 };
 
@@ -65,11 +72,15 @@ pub(crate) const LEDGER: Entry = Entry {
 
 fn registers(settings: &Settings, judge: Box<dyn Checker>) -> Workload {
     let keys = number(settings, "keys", 6);
+    let deletes = number(settings, "deletes-per-100", 0);
     let mut value = 0;
     let load = Forever(move |context: &mut Context<'_>| {
         let key = (context.random.below(keys) as i64).into();
         if context.random.below(100) < 60 {
             return Call::Read { key };
+        }
+        if deletes > 0 && context.random.below(100) < deletes {
+            return Call::Write { key, value: Value::Nil };
         }
         value += 1;
         Call::Write { key, value: value.into() }
@@ -80,7 +91,8 @@ fn registers(settings: &Settings, judge: Box<dyn Checker>) -> Workload {
         load: Box::new(load),
         finale: last_reads(settings, last),
         checkers: vec![judge],
-        unique_values: true,
+        // A delete is a write of nil, as often as there are deletes.
+        unique_values: deletes == 0,
     }
 }
 
