@@ -350,6 +350,12 @@ demos! {
     demo_writes_one "writes-one"
     demo_repair_overwrites "repair-overwrites"
     demo_stamps_by_wall_clock "stamps-by-wall-clock"
+    demo_skewed_stamps "skewed-stamps"
+    demo_siblings_dropped "siblings-dropped"
+    demo_deletes_forgotten "deletes-forgotten"
+    demo_blind_branches "blind-branches"
+    demo_counts_twice "counts-twice"
+    demo_remove_wins "remove-wins"
 }
 
 /// What of the host a run must not change.

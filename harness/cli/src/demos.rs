@@ -188,4 +188,10 @@ pub const ALL: &[Demo] = &[
         "clocks-and-pauses",
         "the clock of one coordinator has to jump",
     ),
+    real!("multi", "skewed-stamps"),
+    real!("multi", "siblings-dropped"),
+    real!("multi", "deletes-forgotten"),
+    real!("multi", "blind-branches"),
+    real!("multi", "counts-twice"),
+    real!("multi", "remove-wins"),
 ];
