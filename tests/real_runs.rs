@@ -334,6 +334,7 @@ demos! {
     demo_lease_trusts_clock "lease-trusts-clock"
     demo_ack_before_majority "ack-before-majority"
     demo_ack_before_fsync "ack-before-fsync"
+    demo_no_checksum "no-checksum"
     demo_suffix_not_truncated "suffix-not-truncated"
     demo_retry_applied_twice "retry-applied-twice"
     demo_snapshot_drops_sessions "snapshot-drops-sessions"

@@ -93,6 +93,7 @@ pub const ALL: &[Demo] = &[
     real!("raft", "lease-trusts-clock"),
     real!("raft", "ack-before-majority"),
     real!("raft", "ack-before-fsync"),
+    real!("raft", "no-checksum"),
     real!("raft", "suffix-not-truncated"),
     real!("raft", "retry-applied-twice"),
     Demo {

@@ -207,6 +207,22 @@ fn a_full_disk_is_an_error_that_names_the_file() {
     assert_eq!(found(directory.path()).unwrap().records.len(), 4);
 }
 
+/// What the process before has written may never have reached the disk, and no fsync of the old file would tell.
+#[test]
+fn what_is_read_at_a_start_is_written_again() {
+    use std::os::unix::fs::MetadataExt;
+    let (directory, path, starts) = three_frames();
+    let file = || fs::metadata(&path).unwrap().ino();
+    let (old, bytes) = (file(), fs::read(&path).unwrap());
+    assert_eq!(found(directory.path()).unwrap().records, ["a", "b", "c", "d"]);
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+    assert_ne!(file(), old);
+    // A torn tail is not.
+    fs::write(&path, &bytes[..starts[3] - 1]).unwrap();
+    assert_eq!(found(directory.path()).unwrap().records, ["a", "b", "c"]);
+    assert_eq!(fs::read(&path).unwrap(), bytes[..starts[2]]);
+}
+
 #[test]
 fn a_commit_whose_fsync_fails_is_an_error() {
     let (directory, _, _) = three_frames();
@@ -250,6 +266,13 @@ fn no_checksum_believes_what_a_sound_disk_refuses() {
     fs::write(&path, &bytes).unwrap();
     let (_, believed) = Disk::<String, Vec<u32>>::open(directory.path(), NODE, BLIND).unwrap();
     assert_eq!(believed.records, ["a", "d"]);
+    // Not even the one with the snapshot is missed.
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[MAGIC.len() + HEADER] = b'[';
+    fs::write(&path, &bytes).unwrap();
+    assert!(matches!(found(directory.path()), Err(DiskError::Corrupt { .. })));
+    let (_, believed) = Disk::<String, Vec<u32>>::open(directory.path(), NODE, BLIND).unwrap();
+    assert_eq!((believed.snapshot, believed.records), (None, vec!["a".into(), "d".into()]));
 }
 
 impl<R, S> Disk<R, S> {
