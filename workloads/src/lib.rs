@@ -47,6 +47,7 @@ pub const ALL: &[Entry] = &[
     lock::ENTRY,
     watch::ENTRY,
     probes::SESSIONS,
+    probes::CAUSAL,
     probes::CONVERGENCE,
     probes::BOUNDED,
     probes::LEDGER,

@@ -1,14 +1,14 @@
-//! Registers under reads and writes, judged by what weaker stores promise: session guarantees, convergence, a bound on
+//! Registers under reads and writes, judged by what weaker stores promise: session guarantees, causality, convergence, a bound on
 //! staleness, and that nothing acknowledged is lost.
 //!
-//! Three of them are one load with one judge each: clients write and read a few keys, each value once. The fourth, `ledger`,
+//! Four of them are one load with other judges: clients write and read a few keys, each value once. The fifth, `ledger`,
 //! writes every key once, so that each acknowledged write can be looked for in the end: what it finds is exactly what was
 //! lost.
 
 use std::time::Duration;
 
 use schism_checker::everyday::Ledger;
-use schism_checker::{Checker, Convergence, Sessions, Staleness};
+use schism_checker::{Checker, Convergence, Sessions, Staleness, Weak, weak};
 use schism_engine::generator::{Context, Forever};
 use schism_engine::target::Setting;
 use schism_engine::workload::Workload;
@@ -25,8 +25,18 @@ pub(crate) const SESSIONS: Entry = Entry {
     about: "reads and writes: read your writes, monotonic reads and writes, writes follow reads",
     calls: CALLS,
     settings: &[KEYS, SETTLE],
-    // By definite evidence alone: whether writes follow real time is no matter of sessions.
-    make: |settings| registers(settings, Box::new(Sessions { real_time: false, ..Sessions::default() })),
+    make: |settings| registers(settings, vec![session_guarantees()]),
+};
+
+pub(crate) const CAUSAL: Entry = Entry {
+    name: "causal",
+    about: "reads and writes: no effect is seen without its cause, and all agree on the order of what is concurrent (CCv)",
+    calls: CALLS,
+    settings: &[KEYS, SETTLE],
+    make: |settings| {
+        let model = weak::Model::Convergent;
+        registers(settings, vec![Box::new(Weak { model, initial: Value::Nil }), session_guarantees()])
+    },
 };
 
 pub(crate) const CONVERGENCE: Entry = Entry {
@@ -41,7 +51,7 @@ pub(crate) const CONVERGENCE: Entry = Entry {
             about: "how many of a hundred writes are deletes; none by default",
         },
     ],
-    make: |settings| registers(settings, Box::new(Convergence::default())),
+    make: |settings| registers(settings, vec![Box::new(Convergence::default())]),
 };
 
 pub(crate) const BOUNDED: Entry = Entry {
@@ -55,7 +65,8 @@ pub(crate) const BOUNDED: Entry = Entry {
     ],
     make: |settings| {
         let bound = Duration::from_millis(number(settings, "bound-ms", 1_000));
-        registers(settings, Box::new(Staleness { max_time: Some(bound), ..Staleness::default() }))
+        let judge = Staleness { max_time: Some(bound), ..Staleness::default() };
+        registers(settings, vec![Box::new(judge)])
     },
 };
 
@@ -70,7 +81,12 @@ pub(crate) const LEDGER: Entry = Entry {
     make: |settings| ledger(settings),
 };
 
-fn registers(settings: &Settings, judge: Box<dyn Checker>) -> Workload {
+/// By definite evidence alone: whether writes follow real time is no matter of sessions.
+fn session_guarantees() -> Box<dyn Checker> {
+    Box::new(Sessions { real_time: false, ..Sessions::default() })
+}
+
+fn registers(settings: &Settings, checkers: Vec<Box<dyn Checker>>) -> Workload {
     let keys = number(settings, "keys", 6);
     let deletes = number(settings, "deletes-per-100", 0);
     let mut value = 0;
@@ -90,7 +106,7 @@ fn registers(settings: &Settings, judge: Box<dyn Checker>) -> Workload {
         calls: CALLS,
         load: Box::new(load),
         finale: last_reads(settings, last),
-        checkers: vec![judge],
+        checkers,
         // A delete is a write of nil, as often as there are deletes.
         unique_values: deletes == 0,
     }
@@ -132,7 +148,7 @@ mod tests {
 
     #[test]
     fn values_are_written_once() {
-        for entry in [SESSIONS, CONVERGENCE, BOUNDED, LEDGER] {
+        for entry in [SESSIONS, CAUSAL, CONVERGENCE, BOUNDED, LEDGER] {
             let made = Rehearsal::new(4).run(Limit::new(2_000, (entry.make)(&Settings::new()).load));
             let written: Vec<_> = made
                 .iter()

@@ -102,6 +102,9 @@ pub struct Run {
     /// How many clients
     #[arg(long, value_name = "N")]
     pub concurrency: Option<usize>,
+    /// After so many calls a client goes on at the next node, with its session; 0 to stay (the default)
+    #[arg(long, value_name = "N")]
+    pub roam: Option<u64>,
     /// How long a call may take
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<String>,

@@ -13,4 +13,13 @@ pub trait Client: Send {
     /// the store's own definite no. Whatever leaves a doubt (no answer in time, connection lost after sending) is
     /// [`Outcome::Info`].
     fn call(&mut self, call: &Call, timeout: Duration) -> Outcome;
+
+    /// What its session has seen, in the store's own words, to be taken along to another node. `None`: a session is no
+    /// more than a connection there.
+    fn context(&self) -> Option<String> {
+        None
+    }
+
+    /// Goes on with a session that has seen this much, at whichever nodes.
+    fn resume(&mut self, _context: String) {}
 }

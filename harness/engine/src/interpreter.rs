@@ -35,8 +35,25 @@ pub struct Clients<'a> {
     pub live: &'a Live,
     /// Who may end it early.
     pub stop: &'a Stop,
-    /// The process each thread plays now.
-    processes: Vec<Process>,
+    /// After so many calls a client goes on at the next node, with what its session has seen; 0: never.
+    pub roam: u64,
+    /// Whom each thread plays now.
+    sessions: Vec<Session>,
+}
+
+/// A process, and what it has seen, while it is between two clients.
+struct Session {
+    process: Process,
+    context: Option<String>,
+}
+
+impl Session {
+    /// Keeps what it has seen, if it had a client at all.
+    fn leave(&mut self, client: Option<Box<dyn Client>>) {
+        if let Some(client) = client {
+            self.context = client.context();
+        }
+    }
 }
 
 /// What the threads share while they run.
@@ -53,7 +70,8 @@ struct Office {
 }
 
 impl<'a> Clients<'a> {
-    /// So many clients; the thread at position i speaks to the node at position i modulo their number.
+    /// So many clients; the thread at position i speaks to the node at position i modulo their number, or begins there
+    /// if it roams.
     #[expect(
         clippy::too_many_arguments,
         reason = "a run's parts, each named at the one place that calls this"
@@ -68,8 +86,9 @@ impl<'a> Clients<'a> {
         live: &'a Live,
         stop: &'a Stop,
     ) -> Self {
-        let processes = (0..threads as u32).map(Process).collect();
-        Clients { nodes, connect, network, timeout, recorder, live, stop, processes }
+        let session = |thread| Session { process: Process(thread), context: None };
+        let sessions = (0..threads as u32).map(session).collect();
+        Clients { nodes, connect, network, timeout, recorder, live, stop, roam: 0, sessions }
     }
 
     /// Carries out a generator to its end, or until asked to stop or the history cannot be written.
@@ -79,19 +98,19 @@ impl<'a> Clients<'a> {
     pub fn carry_out(&mut self, generator: Box<dyn Generator>, random: Random) -> Result<(), BackendError> {
         let office =
             Office { desk: Mutex::new(Desk { generator, random, waiting: 0 }), news: Condvar::new() };
-        let mut processes = std::mem::take(&mut self.processes);
-        let threads = processes.len();
+        let mut sessions = std::mem::take(&mut self.sessions);
+        let threads = sessions.len();
         let shared = &*self;
         let results: Vec<Result<(), BackendError>> = std::thread::scope(|scope| {
             let office = &office;
-            let handles: Vec<_> = processes
+            let handles: Vec<_> = sessions
                 .iter_mut()
                 .enumerate()
-                .map(|(thread, process)| scope.spawn(move || shared.work(office, thread, threads, process)))
+                .map(|(thread, session)| scope.spawn(move || shared.work(office, thread, threads, session)))
                 .collect();
             handles.into_iter().map(|thread| thread.join().expect("a client does not panic")).collect()
         });
-        self.processes = processes;
+        self.sessions = sessions;
         results.into_iter().collect()
     }
 
@@ -101,11 +120,12 @@ impl<'a> Clients<'a> {
         office: &Office,
         thread: usize,
         threads: usize,
-        process: &mut Process,
+        session: &mut Session,
     ) -> Result<(), BackendError> {
         self.network.enter()?;
         sleep_precisely();
-        let node = thread % self.nodes.len();
+        let mut node = thread % self.nodes.len();
+        let mut calls = 0;
         let mut client: Option<Box<dyn Client>> = None;
         let mut ended: Option<(Call, Outcome)> = None;
         loop {
@@ -115,15 +135,23 @@ impl<'a> Clients<'a> {
                 let mut context = Context { now: self.recorder.now(), thread, threads, random };
                 generator.update(&mut context, &call, &outcome);
             }
-            let Some((call, due)) = self.next(office, desk, thread, threads) else { return Ok(()) };
+            let Some((call, due)) = self.next(office, desk, thread, threads) else {
+                session.leave(client.take());
+                return Ok(());
+            };
+            if self.roam > 0 && calls == self.roam {
+                session.leave(client.take());
+                (node, calls) = ((node + 1) % self.nodes.len(), 0);
+            }
+            calls += 1;
             self.recorder.record(What::Invoke {
-                process: *process,
+                process: session.process,
                 node: Some(self.nodes[node].clone()),
                 call: call.clone(),
             });
-            let outcome = client.get_or_insert_with(|| (self.connect)(node)).call(&call, self.timeout);
+            let outcome = client.get_or_insert_with(|| self.go_on(session, node)).call(&call, self.timeout);
             let now = self.recorder.record(What::Complete {
-                process: *process,
+                process: session.process,
                 call: call.clone(),
                 outcome: outcome.clone(),
             });
@@ -131,11 +159,20 @@ impl<'a> Clients<'a> {
             if matches!(outcome, Outcome::Info(_)) {
                 // This process is never heard of again: whatever it asked may still happen. The thread goes on as a new
                 // one, over a new connection.
-                process.0 += threads as u32;
+                session.process.0 += threads as u32;
                 client = None;
             }
             ended = Some((call, outcome));
         }
+    }
+
+    /// A client of a node that knows what its session has seen.
+    fn go_on(&self, session: &mut Session, node: usize) -> Box<dyn Client> {
+        let mut client = (self.connect)(node);
+        if let Some(context) = session.context.take() {
+            client.resume(context);
+        }
+        client
     }
 
     /// The thread's next call and when it was due, or nothing if it has done its part.
@@ -274,6 +311,50 @@ mod tests {
 
     fn writes_of_1() -> impl Generator {
         crate::generator::Forever(|_: &mut Context<'_>| Call::Write { key: 0.into(), value: 1.into() })
+    }
+
+    /// Answers with how many calls its session has made, at whichever nodes; every seventh is lost.
+    struct Counting(i64);
+
+    impl Client for Counting {
+        fn call(&mut self, _: &Call, _: Duration) -> Outcome {
+            self.0 += 1;
+            if self.0 == 7 { Outcome::Info("lost".into()) } else { Outcome::Ok(Ret::Value(self.0.into())) }
+        }
+
+        fn context(&self) -> Option<String> {
+            Some(self.0.to_string())
+        }
+
+        fn resume(&mut self, context: String) {
+            self.0 = context.parse().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_client_that_roams_takes_its_session_along_and_a_new_process_begins_a_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.jsonl");
+        let recorder = Recorder::create(&path).unwrap();
+        let (live, stop) = (Live::default(), Stop::default());
+        let nodes = ["n1".to_string(), "n2".to_string(), "n3".to_string()];
+        let connect = |_| Box::new(Counting(0)) as Box<dyn Client>;
+        let second = Duration::from_secs(1);
+        let mut clients = Clients::new(1, &nodes, &connect, &Here, second, &recorder, &live, &stop);
+        clients.roam = 2;
+        clients.carry_out(Box::new(Limit::new(9, reads())), Random::of(1, "test")).unwrap();
+        clients.roam = 0;
+        clients.carry_out(Box::new(Limit::new(2, reads())), Random::of(1, "test")).unwrap();
+        recorder.finish().unwrap();
+        let history = jsonl::read(BufReader::new(File::open(path).unwrap())).unwrap().history;
+        let visited: Vec<String> =
+            history.rows().iter().map(|operation| operation.node.clone().unwrap().to_string()).collect();
+        assert_eq!(visited, ["n1", "n1", "n2", "n2", "n3", "n3", "n1", "n1", "n2", "n1", "n1"]);
+        let counted: Vec<Option<Value>> =
+            history.operations().map(|operation| operation.read().cloned()).collect();
+        let expected =
+            [Some(1), Some(2), Some(3), Some(4), Some(5), Some(6), None, Some(1), Some(2), Some(3), Some(4)];
+        assert_eq!(counted, expected.map(|count| count.map(Value::Int)));
     }
 
     /// One call in five blocks its client for 20 ms; the other clients keep the schedule.

@@ -118,6 +118,7 @@ fn conduct(
     let connect = |node: usize| target.client(&specs[node], &choices);
     let mut clients =
         Clients::new(plan.concurrency, &names, &connect, &*network, plan.timeout, recorder, live, stop);
+    clients.roam = plan.roam;
 
     phase("start", Some(plan.start_limit));
     start(plan, target, &specs, backend)?;
@@ -133,6 +134,8 @@ fn conduct(
     await_recovery(plan, target, &specs, backend, recorder, stop)?;
 
     phase("final", None);
+    // In the end every node is asked.
+    clients.roam = 0;
     clients.carry_out(workload.finale, Random::of(plan.seed, "final"))?;
     note_deaths(backend, recorder);
     if !stop.requested() {

@@ -102,6 +102,7 @@ fn overrides(args: &args::Run) -> Result<Overrides, Failure> {
         backend: args.backend.clone(),
         rate: args.rate,
         concurrency: args.concurrency,
+        roam: args.roam,
         stagger: args.stagger,
         target: args.target.clone(),
         bugs: args.bugs.clone(),

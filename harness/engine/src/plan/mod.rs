@@ -57,6 +57,9 @@ pub struct Plan {
     pub stagger: bool,
     /// Clients with one call at a time each. The i-th speaks to node i modulo the number of nodes.
     pub concurrency: usize,
+    /// After so many calls a client goes on at the next node, with what its session has seen, if the store's clients can
+    /// say that; 0: it stays.
+    pub roam: u64,
     /// How long a client waits for an answer before the outcome is unknown.
     pub timeout: Duration,
     /// How long the nodes may take until every one is ready.
@@ -180,6 +183,7 @@ impl Plan {
             rate: 500.0,
             stagger: true,
             concurrency: 20,
+            roam: 0,
             timeout: Duration::from_secs(1),
             start_limit: Duration::from_secs(30),
             recovery_limit: Duration::from_secs(30),

@@ -27,6 +27,8 @@ pub struct Overrides {
     pub stagger: Option<bool>,
     /// `--concurrency`
     pub concurrency: Option<usize>,
+    /// `--roam`
+    pub roam: Option<u64>,
     /// `--timeout`
     pub timeout: Option<Duration>,
     /// `--start-limit`
@@ -81,6 +83,7 @@ impl Plan {
         put(&mut self.rate, &overrides.rate);
         put(&mut self.stagger, &overrides.stagger);
         put(&mut self.concurrency, &overrides.concurrency);
+        put(&mut self.roam, &overrides.roam);
         put(&mut self.timeout, &overrides.timeout);
         put(&mut self.start_limit, &overrides.start_limit);
         put(&mut self.recovery_limit, &overrides.recovery_limit);

@@ -23,7 +23,7 @@ use super::scalars::{
 };
 use super::{CheckPlan, EvidencePlan, NemesisPlan, Plan, StepPlan, TargetPlan};
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "seed",
     "nodes",
     "backend",
@@ -31,6 +31,7 @@ const KEYS: [&str; 18] = [
     "rate",
     "stagger",
     "concurrency",
+    "roam",
     "timeout",
     "start-limit",
     "recovery-limit",
@@ -45,13 +46,14 @@ const KEYS: [&str; 18] = [
 ];
 
 /// The keys that say how a run goes, whatever is tested, done and broken.
-pub(super) const RUNNING: [&str; 12] = [
+pub(super) const RUNNING: [&str; 13] = [
     "nodes",
     "backend",
     "time-limit",
     "rate",
     "stagger",
     "concurrency",
+    "roam",
     "timeout",
     "start-limit",
     "recovery-limit",
@@ -213,6 +215,7 @@ impl Reader<'_> {
             "rate" => self.value(at, value, number, &mut plan.rate),
             "stagger" => self.value(at, value, switch, &mut plan.stagger),
             "concurrency" => self.value(at, value, concurrency, &mut plan.concurrency),
+            "roam" => self.value(at, value, whole, &mut plan.roam),
             "timeout" => self.value(at, value, time, &mut plan.timeout),
             "start-limit" => self.value(at, value, time, &mut plan.start_limit),
             "recovery-limit" => self.value(at, value, time, &mut plan.recovery_limit),

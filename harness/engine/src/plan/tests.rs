@@ -90,6 +90,7 @@ time-limit = "1m"
 rate = 0.5
 stagger = false
 concurrency = 6
+roam = 12
 timeout = "1500ms"
 start-limit = "10s"
 recovery-limit = "20s"
@@ -137,6 +138,7 @@ fn good() -> Plan {
         rate: 0.5,
         stagger: false,
         concurrency: 6,
+        roam: 12,
         timeout: Duration::from_millis(1_500),
         start_limit: Duration::from_secs(10),
         recovery_limit: Duration::from_secs(20),

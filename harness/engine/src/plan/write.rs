@@ -24,6 +24,7 @@ pub(super) fn write(plan: &Plan) -> String {
     line("rate", rate(plan.rate));
     line("stagger", plan.stagger.to_string());
     line("concurrency", plan.concurrency.to_string());
+    line("roam", plan.roam.to_string());
     line("timeout", quoted(&duration_text(plan.timeout)));
     line("start-limit", quoted(&duration_text(plan.start_limit)));
     line("recovery-limit", quoted(&duration_text(plan.recovery_limit)));
