@@ -357,6 +357,17 @@ demos! {
     demo_blind_branches "blind-branches"
     demo_counts_twice "counts-twice"
     demo_remove_wins "remove-wins"
+    demo_dependencies_unchecked "dependencies-unchecked"
+    demo_reads_not_recorded "reads-not-recorded"
+    demo_last_dependency_only "last-dependency-only"
+    demo_context_dropped_on_move "context-dropped-on-move"
+    demo_gaps_skipped "gaps-skipped"
+    demo_stamps_not_advanced "stamps-not-advanced"
+    demo_moved_from_one "moved-from-one"
+    demo_epoch_unchecked "epoch-unchecked"
+    demo_scan_ends_at_split "scan-ends-at-split"
+    demo_configuration_overwritten "configuration-overwritten"
+    demo_retry_takes_new_stamp "retry-takes-new-stamp"
 }
 
 /// What of the host a run must not change.

@@ -99,7 +99,8 @@ impl Target for Bundled {
     }
 
     fn client(&self, node: &NodeSpec, _: &Choices) -> Box<dyn Client> {
-        Box::new(StoreClient { connection: connection(node), contexts: BTreeMap::new() })
+        let (contexts, seen) = (BTreeMap::new(), None);
+        Box::new(StoreClient { connection: connection(node), contexts, seen })
     }
 
     fn health(&self, node: &NodeSpec, timeout: Duration) -> Result<Health, String> {
@@ -132,23 +133,27 @@ struct StoreClient {
     connection: Connection,
     /// By key, what the last read gave along with what it saw: a write brings it back. Only stores with siblings give any.
     contexts: BTreeMap<Key, String>,
+    /// What it has seen, as the store said last, if the store says such a thing.
+    seen: Option<String>,
 }
 
 impl Client for StoreClient {
     fn call(&mut self, call: &Call, timeout: Duration) -> Outcome {
         let path = path(call.key());
+        // No character of it needs escaping: counts and dots.
+        let given = self.seen.as_ref().map(|seen| format!("?seen={seen}")).unwrap_or_default();
         let connection = &self.connection;
         let post = |what: &str, body: serde_json::Value| {
-            connection.send(Method::Post, &format!("{path}/{what}"), &body, timeout)
+            connection.send(Method::Post, &format!("{path}/{what}{given}"), &body, timeout)
         };
         let answer = match call {
-            Call::Read { .. } => connection.get(&path, timeout),
+            Call::Read { .. } => connection.get(&format!("{path}{given}"), timeout),
             Call::Write { key, value } => {
                 let body = match self.contexts.get(key) {
                     None => json!({ "value": value }),
                     Some(context) => json!({ "value": value, "context": context }),
                 };
-                connection.send(Method::Put, &path, &body, timeout)
+                connection.send(Method::Put, &format!("{path}{given}"), &body, timeout)
             }
             Call::Cas { from, to, .. } => post("cas", json!({ "from": from, "to": to })),
             Call::Add { value, .. } => post("add", json!({ "value": value })),
@@ -163,11 +168,22 @@ impl Client for StoreClient {
                 if let Some(context) = answer.body.get("context").and_then(serde_json::Value::as_str) {
                     self.contexts.insert(call.key().clone(), context.into());
                 }
+                if let Some(seen) = answer.body["seen"].as_str() {
+                    self.seen = Some(seen.into());
+                }
                 outcome(call, answer)
             }
             Err(NoAnswer::NotSent(why)) => Outcome::Fail(why),
             Err(NoAnswer::Unknown(why)) => Outcome::Info(why),
         }
+    }
+
+    fn context(&self) -> Option<String> {
+        self.seen.clone()
+    }
+
+    fn resume(&mut self, context: String) {
+        self.seen = Some(context);
     }
 }
 

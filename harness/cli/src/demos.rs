@@ -195,4 +195,49 @@ pub const ALL: &[Demo] = &[
     real!("multi", "blind-branches"),
     real!("multi", "counts-twice"),
     real!("multi", "remove-wins"),
+    moving("dependencies-unchecked", "far", UNTRIED),
+    moving("reads-not-recorded", "far", UNTRIED),
+    moving("last-dependency-only", "far", UNTRIED),
+    moving("context-dropped-on-move", "partitions", UNTRIED),
+    moving("gaps-skipped", "far", UNTRIED),
+    moving("stamps-not-advanced", "partitions", UNTRIED),
+    churning("moved-from-one", "partitions", UNTRIED),
+    churning("epoch-unchecked", "partitions", UNTRIED),
+    Demo {
+        name: "scan-ends-at-split",
+        family: "sharded",
+        found: Found::Simulated {
+            why: UNTRIED,
+            mix: "everything",
+            seed: 0,
+            load: Duration::from_secs(12),
+            settings: &[("placement", "ranges"), ("split-at", "6")],
+            habit: Habit::Sets,
+        },
+    },
+    churning(
+        "configuration-overwritten",
+        "everything",
+        "two nodes have to propose within the same few milliseconds",
+    ),
+    churning(
+        "retry-takes-new-stamp",
+        "everything",
+        "an epoch has to end while a write is on its way and others have seen it",
+    ),
 ];
+
+const UNTRIED: &str = "no plan for a real cluster has been tried yet";
+
+/// A demo of `causal` in simulation, with clients that move.
+const fn moving(name: &'static str, mix: &'static str, why: &'static str) -> Demo {
+    let (settings, habit, load) = (&[], Habit::Moves, Duration::from_secs(6));
+    Demo { name, family: "causal", found: Found::Simulated { why, mix, seed: 0, load, settings, habit } }
+}
+
+/// A demo of `sharded` in simulation, while members leave and come back.
+const fn churning(name: &'static str, mix: &'static str, why: &'static str) -> Demo {
+    let (settings, load) = (&[("churn-ms", "600"), ("failover-ms", "500")], Duration::from_secs(12));
+    let habit = Habit::Registers;
+    Demo { name, family: "sharded", found: Found::Simulated { why, mix, seed: 0, load, settings, habit } }
+}

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use schism_checker::everyday::Updates;
 use schism_checker::model::CasRegister;
-use schism_checker::{Budget, Checker, Convergence, Linearizable, SetFull, Verdict};
+use schism_checker::{Budget, Checker, Convergence, Linearizable, SetFull, Verdict, Weak, weak};
+use schism_history::Value;
 use schism_reference::settings::Settings;
 use schism_reference::simulation::{Habit, MIXES, Options};
 use schism_reference::{Family, named};
@@ -27,6 +28,7 @@ fn main() {
             ("elements", _) => options.habit = Habit::Elements,
             ("counters", _) => options.habit = Habit::Counters,
             ("updates", _) => options.habit = Habit::Updates,
+            ("moves", _) => options.habit = Habit::Moves,
             ("correct", _) => bugs.push(None),
             _ => bugs.push(Some(word)),
         }
@@ -53,6 +55,7 @@ fn hunt(family: &Family, options: &Options, seeds: u64) {
         Habit::Sets => Box::new(SetFull::default()),
         Habit::Elements | Habit::Counters => Box::new(Convergence::default()),
         Habit::Updates => Box::new(Updates),
+        Habit::Moves => Box::new(Weak { model: weak::Model::Convergent, initial: Value::Nil }),
         _ => Box::new(Linearizable { model: CasRegister::default() }),
     };
     for seed in 0..seeds {

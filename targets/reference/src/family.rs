@@ -3,6 +3,7 @@
 
 use schism_history::CallKind;
 
+use crate::causal::Causal;
 use crate::multi::Multi;
 use crate::primary::Primary;
 use crate::protocol::{Bug, Protocol};
@@ -10,6 +11,7 @@ use crate::quorum::Quorum;
 use crate::raft::Raft;
 use crate::runtime::{self, Arguments, NodeError, arguments};
 use crate::settings::{Setting, Settings};
+use crate::sharded::Sharded;
 use crate::simulation::{self, Options, Simulated};
 
 /// A family of reference nodes: one replication pattern.
@@ -49,6 +51,14 @@ pub const FAMILIES: &[Family] = &[
         "multi",
         "every node a leader: takes reads and writes by itself and ships them afterwards; all converge; concurrent writes are \
          lost (lww), kept for the next reader (siblings) or merged (counters, sets, maps)",
+    ),
+    Family::of::<Causal>(
+        "causal",
+        "every node answers by itself, and no effect is seen without its cause: causal convergence, for sessions that move, too",
+    ),
+    Family::of::<Sharded>(
+        "sharded",
+        "keys spread over the nodes by a ring, ranges or regions, and moved while nodes come and go: each key linearizable",
     ),
 ];
 

@@ -5,7 +5,7 @@
 //! The contract: same state and same input give the same output. A protocol reads no clock (time is an argument), draws
 //! no randomness but from its seed, and touches nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use schism_history::{CallKind, Value};
@@ -97,6 +97,9 @@ pub struct Request {
     /// A client's own session and its number in it, if it wants to retry and have it happen once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<(String, u64)>,
+    /// What the client has seen so far, as the last [`Response::Seen`] said, at whichever node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<String>,
 }
 
 /// The answer to a request.
@@ -113,6 +116,14 @@ pub enum Response {
         values: Vec<Value>,
         /// To be given back by a write that replaces them: [`Operation::Replace`].
         context: String,
+    },
+    /// It happened (no value), or a read saw this; and what the client has seen by now, in the store's own words: it gives
+    /// them back with its next request, here or at another node.
+    Seen {
+        /// What a read saw.
+        value: Option<Value>,
+        /// What the client has seen.
+        seen: String,
     },
     /// The cas found something else, and changed nothing.
     Mismatch {
@@ -214,6 +225,9 @@ pub struct Status {
     pub applied: u64,
     /// Whether it would take calls now.
     pub ready: bool,
+    /// What else the family has to say, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<String, Value>,
 }
 
 /// A planted bug: a named switch that makes a protocol break its promise in a known way.

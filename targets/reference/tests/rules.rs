@@ -86,7 +86,7 @@ impl Node {
     }
 
     fn ask(&mut self, ticket: u64, operation: Operation) {
-        let request = Request { key: "x".into(), operation, session: None };
+        let request = Request { key: "x".into(), operation, session: None, seen: None };
         self.input(Input::Request { ticket: Ticket(ticket), request });
     }
 
@@ -146,7 +146,8 @@ fn noop(term: u64) -> Entry {
 
 /// A write that node C proposed.
 fn write(term: u64, sequence: u64, value: i64) -> Entry {
-    let request = Request { key: "x".into(), operation: Operation::Write(value.into()), session: None };
+    let request =
+        Request { key: "x".into(), operation: Operation::Write(value.into()), session: None, seen: None };
     let origin = Origin { node: C, incarnation: 1, sequence };
     Entry { term, proposal: Some(Proposal { origin, answered_below: 0, request: request.into() }) }
 }
@@ -357,7 +358,7 @@ fn a_clients_retry_is_answered_as_the_first_time() {
         let cas = Operation::Cas { from: Value::Nil, to: 1.into() };
         for ticket in [1, 2] {
             let session = Some(("client".to_string(), 1));
-            let request = Request { key: "x".into(), operation: cas.clone(), session };
+            let request = Request { key: "x".into(), operation: cas.clone(), session, seen: None };
             node.input(Input::Request { ticket: Ticket(ticket), request });
         }
         node.matches(B, 3, 1);

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use schism_checker::everyday::Updates;
 use schism_checker::model::CasRegister;
-use schism_checker::{Checker, Convergence, Linearizable, SetFull, Verdict};
+use schism_checker::{Checker, Convergence, Linearizable, SetFull, Verdict, Weak, weak};
 use schism_engine::plan::Plan;
-use schism_history::{History, jsonl};
+use schism_history::{History, Value, jsonl};
 use schism_reference::settings::Settings;
 use schism_reference::simulation::{Habit, Mix, Options};
 use schism_report::{About, Next, Summary, html, terminal};
@@ -61,6 +61,9 @@ fn simulate(demo: &Demo, options: Options, first: u64, args: &args::Demo) -> Res
         if args.fixed { BTreeSet::new() } else { BTreeSet::from([demo.name.to_string()]) };
     let judges: Vec<Box<dyn Checker>> = match options.habit {
         Habit::Sets => vec![Box::new(SetFull::default())],
+        Habit::Moves => {
+            vec![Box::new(Weak { model: weak::Model::Convergent, initial: Value::Nil })]
+        }
         Habit::Registers | Habit::Deletes => vec![Box::new(Linearizable { model: CasRegister::default() })],
         Habit::Elements | Habit::Counters => vec![Box::new(Convergence::default())],
         Habit::Updates => vec![Box::new(Updates), Box::new(Convergence::default())],
@@ -96,6 +99,7 @@ fn words(habit: Habit) -> (&'static str, &'static str) {
     match habit {
         Habit::Registers | Habit::Deletes => ("register", "cas-register"),
         Habit::Sets => ("set", "set"),
+        Habit::Moves => ("causal", "causal-convergent"),
         Habit::Elements => ("wishlist", "convergence"),
         Habit::Counters => ("counter", "convergence"),
         Habit::Updates => ("updates", "convergence"),

@@ -179,6 +179,7 @@ impl Protocol for Multi {
             commit: self.shelf.len() as u64,
             applied: self.shelf.len() as u64,
             ready: true,
+            details: Default::default(),
         }
     }
 }

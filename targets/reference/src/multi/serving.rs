@@ -11,7 +11,7 @@ use crate::protocol::{Operation, Request, Response, Ticket};
 use crate::version::{Stamp, Version};
 
 impl Multi {
-    pub(super) fn request(&mut self, ticket: Ticket, Request { key, operation, session }: Request) {
+    pub(super) fn request(&mut self, ticket: Ticket, Request { key, operation, session, .. }: Request) {
         let response = if session.is_some() {
             refused("this store keeps no sessions")
         } else {

@@ -34,7 +34,7 @@ impl Hand {
     }
 
     fn ask(&mut self, key: &str, operation: Operation) -> (Response, Vec<(NodeId, Message)>) {
-        let request = Request { key: key.into(), operation, session: None };
+        let request = Request { key: key.into(), operation, session: None, seen: None };
         let mut output = self.input(Input::Request { ticket: Ticket(1), request });
         (output.reply.remove(0).1, output.send)
     }

@@ -184,6 +184,7 @@ impl Protocol for Primary {
             commit: self.log.decided(),
             applied: self.log.decided(),
             ready: self.leader.is_some(),
+            details: Default::default(),
         }
     }
 }

@@ -43,7 +43,7 @@ enum Then {
 }
 
 impl Quorum {
-    pub(super) fn request(&mut self, ticket: Ticket, Request { key, operation, session }: Request) {
+    pub(super) fn request(&mut self, ticket: Ticket, Request { key, operation, session, .. }: Request) {
         let then = match operation {
             _ if session.is_some() => return self.refuse(ticket, "this store keeps no sessions"),
             Operation::Read => Then::Read,

@@ -181,6 +181,7 @@ impl Protocol for Quorum {
             commit: self.shelf.len() as u64,
             applied: self.shelf.len() as u64,
             ready: true,
+            details: Default::default(),
         }
     }
 }

@@ -186,11 +186,17 @@ impl Protocol for Raft {
             commit: self.commit,
             applied: self.applied,
             ready: self.leader.is_some(),
+            details: Default::default(),
         }
     }
 }
 
 impl Raft {
+    /// What is under a key as far as this node has applied the log, which may be the past: for those that build on it.
+    pub(crate) fn applied_value(&self, key: &str) -> schism_history::Value {
+        self.store.read(key)
+    }
+
     fn tick(&mut self) {
         self.cached_ticks += 1;
         if self.cached_ticks >= reads::CLOCK_CACHED_TICKS {

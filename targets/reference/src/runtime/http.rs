@@ -38,6 +38,7 @@ pub const HELP: &str = r#"one node of a replicated key-value store
 a value is null, a boolean, an integer, a string, or a list of those
 with siblings a value is a list of all, beside a "context"; a PUT with that "context" replaces those and no others
 a body may also hold "session":"s","seq":N: the same session and number happen once, however often they are sent
+some families answer with "seen": what you have seen; go on with it, here or at another node: curl HERE/kv/x?seen=…
 503 it was not done ("leader" names who might do it), 504 nobody knows whether it was or will be done
 "#;
 
@@ -102,8 +103,13 @@ async fn status(State(shared): State<Arc<Shared>>) -> Json<Status> {
 type Key = Result<Path<String>, PathRejection>;
 type Raw = Result<Bytes, BytesRejection>;
 
-async fn read(State(shared): State<Arc<Shared>>, key: Key) -> Answer {
-    shared.ask(key, Ok((Operation::Read, None))).await
+/// What comes after `?seen=`; as it stands, since no character of it needs escaping.
+fn seen(uri: &Uri) -> Option<String> {
+    uri.query()?.split('&').find_map(|pair| pair.strip_prefix("seen=")).map(str::to_owned)
+}
+
+async fn read(State(shared): State<Arc<Shared>>, key: Key, uri: Uri) -> Answer {
+    shared.ask(key, &uri, Ok((Operation::Read, None))).await
 }
 
 /// A body with its session taken off.
@@ -143,7 +149,7 @@ struct CasBody {
     seq: Option<u64>,
 }
 
-async fn write(State(shared): State<Arc<Shared>>, key: Key, body: Raw) -> Answer {
+async fn write(State(shared): State<Arc<Shared>>, key: Key, uri: Uri, body: Raw) -> Answer {
     let body = parse::<ValueBody>(body).and_then(|it| {
         let operation = match it.context {
             None => Operation::Write(it.value),
@@ -151,31 +157,31 @@ async fn write(State(shared): State<Arc<Shared>>, key: Key, body: Raw) -> Answer
         };
         Ok((operation, session(it.session, it.seq)?))
     });
-    shared.ask(key, body).await
+    shared.ask(key, &uri, body).await
 }
 
-async fn add(State(shared): State<Arc<Shared>>, key: Key, body: Raw) -> Answer {
-    shared.ask(key, element(body, Operation::Add)).await
+async fn add(State(shared): State<Arc<Shared>>, key: Key, uri: Uri, body: Raw) -> Answer {
+    shared.ask(key, &uri, element(body, Operation::Add)).await
 }
 
-async fn remove(State(shared): State<Arc<Shared>>, key: Key, body: Raw) -> Answer {
-    shared.ask(key, element(body, Operation::Remove)).await
+async fn remove(State(shared): State<Arc<Shared>>, key: Key, uri: Uri, body: Raw) -> Answer {
+    shared.ask(key, &uri, element(body, Operation::Remove)).await
 }
 
 fn element(body: Raw, operation: fn(Value) -> Operation) -> Body {
     parse::<ElementBody>(body).and_then(|it| Ok((operation(it.value), session(it.session, it.seq)?)))
 }
 
-async fn increment(State(shared): State<Arc<Shared>>, key: Key, body: Raw) -> Answer {
+async fn increment(State(shared): State<Arc<Shared>>, key: Key, uri: Uri, body: Raw) -> Answer {
     let body = parse::<AmountBody>(body)
         .and_then(|it| Ok((Operation::Increment(it.by), session(it.session, it.seq)?)));
-    shared.ask(key, body).await
+    shared.ask(key, &uri, body).await
 }
 
-async fn cas(State(shared): State<Arc<Shared>>, key: Key, body: Raw) -> Answer {
+async fn cas(State(shared): State<Arc<Shared>>, key: Key, uri: Uri, body: Raw) -> Answer {
     let body = parse::<CasBody>(body)
         .and_then(|it| Ok((Operation::Cas { from: it.from, to: it.to }, session(it.session, it.seq)?)));
-    shared.ask(key, body).await
+    shared.ask(key, &uri, body).await
 }
 
 fn parse<T: DeserializeOwned>(body: Raw) -> Result<T, String> {
@@ -192,7 +198,7 @@ fn session(session: Option<String>, seq: Option<u64>) -> Result<Option<(String, 
 }
 
 impl Shared {
-    async fn ask(&self, key: Key, body: Body) -> Answer {
+    async fn ask(&self, key: Key, uri: &Uri, body: Body) -> Answer {
         let key = match key {
             Ok(Path(key)) => key,
             Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.body_text()),
@@ -203,8 +209,9 @@ impl Shared {
         };
         let overloaded = || refusal("too many requests are open".into(), None);
         let Ok(_open) = self.open.try_acquire() else { return overloaded() };
+        let seen = seen(uri);
         let (reply, response) = oneshot::channel();
-        if !(self.front.submit)(Request { key, operation, session }, reply) {
+        if !(self.front.submit)(Request { key, operation, session, seen }, reply) {
             return overloaded();
         }
         match timeout(PATIENCE, response).await {
@@ -222,6 +229,10 @@ fn answer(response: Response) -> Answer {
         Response::Siblings { values, context } => {
             (StatusCode::OK, Json(json!({ "value": values, "context": context })))
         }
+        Response::Seen { value: Some(value), seen } => {
+            (StatusCode::OK, Json(json!({ "value": value, "seen": seen })))
+        }
+        Response::Seen { value: None, seen } => (StatusCode::OK, Json(json!({ "seen": seen }))),
         Response::Mismatch { found } => {
             (StatusCode::CONFLICT, Json(json!({ "error": "mismatch", "found": found })))
         }

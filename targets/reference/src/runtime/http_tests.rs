@@ -34,6 +34,7 @@ async fn served(response: Option<Response>, takes: bool) -> Served {
         commit: 2,
         applied: 1,
         ready: true,
+        details: Default::default(),
     };
     let front = Front { submit: Arc::new(submit), status: Arc::new(RwLock::new(status)) };
     tokio::spawn(serve(listener, front));
@@ -56,7 +57,7 @@ impl Served {
 }
 
 fn request(key: &str, operation: Operation) -> Request {
-    Request { key: key.into(), operation, session: None }
+    Request { key: key.into(), operation, session: None, seen: None }
 }
 
 #[tokio::test]

@@ -44,6 +44,7 @@ impl Protocol for Echo {
             commit: 0,
             applied: self.inputs.len() as u64,
             ready: true,
+            details: Default::default(),
         }
     }
 }
@@ -67,7 +68,8 @@ fn node(directory: &std::path::Path) -> Node<Echo> {
 
 fn request() -> (Arrival<String>, oneshot::Receiver<Response>) {
     let (reply, response) = oneshot::channel();
-    let request = Request { key: "x".into(), operation: Operation::Write(Value::Int(1)), session: None };
+    let request =
+        Request { key: "x".into(), operation: Operation::Write(Value::Int(1)), session: None, seen: None };
     (Arrival::Request { request, reply }, response)
 }
 

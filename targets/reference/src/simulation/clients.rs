@@ -17,6 +17,10 @@ const PATIENCE: Micros = 4_000_000;
 const TRY_AGAIN: Micros = 400_000;
 /// Between two calls of a client, on average.
 const THINKS: Micros = 100_000;
+/// Between two calls of a client that moves: what comes of what must be seen while it is young.
+const THINKS_MOVING: Micros = 25_000;
+/// A client that moves does so before one call in this many.
+const MOVES_IN: u64 = 5;
 
 /// What clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +37,8 @@ pub enum Habit {
     Counters,
     /// Reads, and writes with the context of the client's last read of the key, where reads give one.
     Updates,
+    /// As `Registers`; now and then a client goes on at another node, with what it has seen.
+    Moves,
 }
 
 /// One client; one process after another.
@@ -41,6 +47,8 @@ pub(super) struct Client {
     pub node: usize,
     process: Process,
     session: Option<String>,
+    /// What it has seen, as a node said last.
+    seen: Option<String>,
     calls: u64,
     open: Option<Open>,
     /// What it last read of each key, and the context that came with it.
@@ -99,6 +107,7 @@ impl Clients {
             node: at % nodes,
             process: Process(at as u32),
             session: has_session.then(|| format!("client-{at}")),
+            seen: None,
             calls: 0,
             open: None,
             known: BTreeMap::new(),
@@ -124,11 +133,15 @@ impl Clients {
 
     /// How long a client thinks before its next call.
     pub(super) fn thinks(&mut self) -> Micros {
-        self.random.between(THINKS / 10, 2 * THINKS)
+        let thinks = if self.habit == Habit::Moves { THINKS_MOVING } else { THINKS };
+        self.random.between(thinks / 10, 2 * thinks)
     }
 
     /// A client begins a call of its choice.
     pub(super) fn begin(&mut self, now: Micros, client: usize) -> Try {
+        if self.habit == Habit::Moves && self.random.below(MOVES_IN) == 0 {
+            self.all[client].node = self.random.below(self.nodes as u64) as usize;
+        }
         let key = self.random.below(self.keys as u64) as usize;
         let name = Value::Int(key as i64);
         let (call, operation) = match (self.random.below(10), self.habit) {
@@ -182,6 +195,8 @@ impl Clients {
 
     /// A client reads the next key it has not read in the final phase.
     pub(super) fn begin_final(&mut self, now: Micros, client: usize) -> Option<Try> {
+        // Each node is read from by the client of its number, wherever that was.
+        self.all[client].node = client;
         let key = self.all[client].read_at_end;
         let call = Call::Read { key: Value::Int(key as i64) };
         (key < self.keys).then(|| self.invoke(now, client, call, Operation::Read))
@@ -204,7 +219,8 @@ impl Clients {
             Operation::Read => None,
             _ => client.session.clone().map(|session| (session, client.calls)),
         };
-        let request = Request { key: call.key().to_string(), operation, session };
+        let seen = client.seen.clone();
+        let request = Request { key: call.key().to_string(), operation, session, seen };
         let node = Some(crate::protocol::NodeId(client.node as u8).to_string());
         let process = client.process;
         client.open = Some(Open { number: client.calls, call: call.clone(), request, tries: 0 });
@@ -255,6 +271,9 @@ impl Clients {
             Answer::Response(Response::Siblings { context, .. }) => Some(context.clone()),
             _ => None,
         };
+        if let Answer::Response(Response::Seen { seen, .. }) = &answer {
+            self.all[client].seen = Some(seen.clone());
+        }
         let outcome = self.all[client].open.as_ref().and_then(|open| outcome(open, answer));
         if let (Some(Outcome::Ok(Ret::Value(value))), Some(open)) = (&outcome, &self.all[client].open) {
             let key = open.request.key.clone();
@@ -275,6 +294,7 @@ impl Clients {
             client.process = Process(self.processes);
             client.known.clear();
             self.processes += 1;
+            client.seen = None;
         }
         if let Outcome::Ok(ret) = &outcome {
             let now_there = match (&call, ret) {
@@ -315,12 +335,15 @@ fn outcome(open: &Open, answer: Answer) -> Option<Outcome> {
         Answer::Response(Response::Siblings { values, .. }) if reads => {
             Some(Outcome::Ok(Ret::Value(Value::list(values))))
         }
+        Answer::Response(Response::Seen { value, .. }) if value.is_some() == reads => {
+            Some(Outcome::Ok(value.map_or(Ret::Done, Ret::Value)))
+        }
         Answer::Response(Response::Mismatch { found }) => Some(Outcome::Fail(format!("found {found}"))),
         Answer::Response(Response::Refused { reason, .. }) => certainly_not(reason),
         Answer::Response(Response::Unknown { reason }) => nobody_knows(&reason),
-        Answer::Response(Response::Done | Response::Value(_) | Response::Siblings { .. }) => {
-            nobody_knows("an answer to another question")
-        }
+        Answer::Response(
+            Response::Done | Response::Value(_) | Response::Siblings { .. } | Response::Seen { .. },
+        ) => nobody_knows("an answer to another question"),
         Answer::NotConnected => certainly_not("nobody listens".into()),
         Answer::Broken => nobody_knows("the connection broke"),
     }

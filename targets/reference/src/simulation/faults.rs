@@ -171,6 +171,16 @@ pub const MIXES: &[Mix] = &[
         lost_ppm: 20_000,
         ..CALM
     },
+    Mix {
+        name: "far",
+        about: "nodes far from one another: messages take their time, overtake one another, and some ways are closed",
+        kinds: &[Split, OneWay, Ring, Ring, Ring, Lossy],
+        every_millis: (500, 2_000),
+        lasts_millis: (500, 2_500),
+        delay_micros: (10_000, 150_000),
+        lost_ppm: 10_000,
+        ..CALM
+    },
 ];
 
 impl Mix {

@@ -4,6 +4,9 @@
 //! `SCHISM_SEEDS=1000` tries a thousand seeds of each correct mode instead of the usual few.
 
 mod cases;
+mod causal;
+mod multi;
+mod sharded;
 
 use schism_history::{Call, History, Operation, Outcome, Time, Value};
 use schism_reference::simulation::{Habit, Simulated};

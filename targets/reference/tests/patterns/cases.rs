@@ -22,7 +22,9 @@ pub struct Case {
     pub bug: Option<&'static str>,
     pub mix: &'static str,
     pub habit: Habit,
+    pub nodes: usize,
     pub keys: usize,
+    pub load: Duration,
     pub quiet: Duration,
     pub keeps: fn(&Simulated) -> bool,
 }
@@ -35,7 +37,9 @@ impl Case {
             bug: None,
             mix: "everything",
             habit: Habit::Registers,
+            nodes: 5,
             keys: 3,
+            load: Duration::from_secs(12),
             quiet: Duration::ZERO,
             keeps: linearizable,
         }
@@ -58,11 +62,29 @@ impl Case {
         Case { keys: 60, ..self }
     }
 
+    pub const fn told(self, settings: &'static [(&'static str, &'static str)]) -> Case {
+        Case { settings, ..self }
+    }
+
+    pub const fn of_nodes(self, nodes: usize) -> Case {
+        Case { nodes, ..self }
+    }
+
+    /// Clients call for so long.
+    pub const fn lasting(self, seconds: u64) -> Case {
+        Case { load: Duration::from_secs(seconds), ..self }
+    }
+
+    /// Nobody calls for a second before the final reads.
+    pub const fn settled(self) -> Case {
+        Case { quiet: Duration::from_secs(1), ..self }
+    }
+
     pub const fn keeping(self, keeps: fn(&Simulated) -> bool) -> Case {
         Case { keeps, ..self }
     }
 
-    fn options(&self, seed: u64) -> Options {
+    pub fn options(&self, seed: u64) -> Options {
         let mix = Mix::named(self.mix).expect("a mix of this name");
         let settings = schism_reference::settings::Settings::of(self.settings);
         let bugs = self.bug.into_iter().map(str::to_owned).collect();
@@ -72,7 +94,9 @@ impl Case {
             settings,
             bugs,
             habit: self.habit,
+            nodes: self.nodes,
             keys: self.keys,
+            load: self.load,
             quiet: self.quiet,
             ..Options::default()
         }
@@ -126,7 +150,7 @@ impl Case {
 }
 
 /// Runs all seeds on two threads, and counts those for which `is_counted` says so.
-fn count(seeds: u64, is_counted: impl Fn(u64) -> bool + Sync) -> u64 {
+pub fn count(seeds: u64, is_counted: impl Fn(u64) -> bool + Sync) -> u64 {
     let (next, counted) = (AtomicU64::new(0), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -146,7 +170,12 @@ fn count(seeds: u64, is_counted: impl Fn(u64) -> bool + Sync) -> u64 {
 
 /// Each key is an atomic register.
 pub fn linearizable(simulated: &Simulated) -> bool {
-    let judgement = Linearizable { model: CasRegister::default() }.check(&simulated.history(), BUDGET);
-    assert_ne!(judgement.verdict, Verdict::Unknown);
+    is_valid(&Linearizable { model: CasRegister::default() }, simulated)
+}
+
+/// A judge finds nothing wrong; it must know.
+pub fn is_valid(judge: &dyn Checker, simulated: &Simulated) -> bool {
+    let judgement = judge.check(&simulated.history(), BUDGET);
+    assert_ne!(judgement.verdict, Verdict::Unknown, "{:?}", judgement.doubts);
     judgement.verdict == Verdict::Valid
 }
