@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use schism_history::{FaultWindow, Time};
 
-use crate::binary::{Ended, alone, folder, sandboxes, schism};
+use crate::binary::{Ended, alone, folder, run, sandboxes, schism};
 
 /// The plans that come with the project.
 fn plan(name: &str) -> PathBuf {
@@ -81,6 +81,18 @@ fn what_can_happen_to_disks_is_felt_and_survived() {
     let wanted = ["reboot", "reboot", "disk", "disk", "disk", "disk", "disk", "disk", "reboot"];
     assert_eq!(names, wanted);
     assert!(faults.iter().all(|fault| fault.effect.as_ref().is_some_and(|effect| effect.bit)), "{faults:?}");
+}
+
+/// What a lie about an fsync does is seen when the power fails, and then it is: a store without a bug loses what it acknowledged.
+#[test]
+fn no_store_bears_disks_that_lie() {
+    if !sandboxes("lying disks") {
+        return;
+    }
+    let (_alone, folder) = (alone(), folder());
+    let path = plan("raft/lying-disks.toml");
+    let path = path.to_str().expect("it is text");
+    run(folder.path(), &["run", path, "--out", "a"]).expect(1).prints("INVALID").prints("lost element");
 }
 
 /// A denser mix than the plan's own, whose faults meet in nearly every quarter: without a limit it breaks three. The rest of it is
