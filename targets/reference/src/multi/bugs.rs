@@ -13,7 +13,7 @@ pub(super) const BUGS: &[Bug] = &[
     },
     Bug {
         name: "siblings-dropped",
-        about: "of concurrent writes of a key a node keeps one and forgets the others, which nobody has seen",
+        about: "with siblings, of concurrent writes of a key a node keeps one and forgets the others, which nobody has seen",
     },
     Bug {
         name: "deletes-forgotten",
@@ -25,11 +25,11 @@ pub(super) const BUGS: &[Bug] = &[
     },
     Bug {
         name: "counts-twice",
-        about: "counters that meet are added up: what a node is told twice counts twice",
+        about: "with merge, counters that meet are added up: what a node is told twice counts twice",
     },
     Bug {
         name: "remove-wins",
-        about: "an add of an element that is there leaves no mark of its own: a remove that had not seen it takes it away",
+        about: "with merge, an add of an element that is there leaves no mark of its own: a remove that had not seen it takes it away",
     },
     ACK_BEFORE_FSYNC,
 ];
