@@ -62,7 +62,7 @@ impl Sharded {
             _ if session.is_some() => return self.refuse(ticket, "this store keeps no sessions"),
             Operation::Read => Does::Scan { key },
             Operation::Write(value) => Does::Write { item: register.clone(), value },
-            Operation::Add(element) => Does::Add { item: Item { key, element: Some(element) } },
+            Operation::Add(element) => Does::Add { item: Item { key, element: Some([element]) } },
             _ => return self.refuse(ticket, "this store has reads, writes, and sets that are added to"),
         };
         if self.placement.group(&register).is_empty() {
@@ -107,7 +107,7 @@ impl Sharded {
         let parts = match does {
             Does::Scan { key } => self.placement.parts(key, self.bugs.scan_ends_at_split),
             Does::Write { item, .. } | Does::Add { item } => {
-                let first_element = Item { key: item.key.clone(), element: Some(Value::Nil) };
+                let first_element = Item { key: item.key.clone(), element: Some([Value::Nil]) };
                 vec![Part { from: item.clone(), to: Some(first_element) }]
             }
         };
@@ -277,6 +277,6 @@ fn what_is_there(newest: BTreeMap<Item, Version>) -> Value {
     match register {
         Some((_, version)) => version.value.clone(),
         None if newest.is_empty() => Value::Nil,
-        None => Value::list(newest.into_keys().filter_map(|item| item.element)),
+        None => Value::list(newest.into_keys().filter_map(|item| item.element).flatten()),
     }
 }

@@ -21,8 +21,8 @@ use crate::tree::hash;
 pub struct Item {
     /// The key.
     pub key: String,
-    /// Which element; `None`: the register.
-    pub element: Option<Value>,
+    /// Which element; `None`: the register. In a list of one, since JSON could not tell no element from the element null.
+    pub element: Option<[Value; 1]>,
 }
 
 /// Who is there, and where ranges begin.
@@ -130,7 +130,7 @@ impl Placement {
             Place::Ranges => match self.range_of(item) {
                 None => "the first range".into(),
                 Some(Item { key, element: None }) => format!("from {key}"),
-                Some(Item { key, element: Some(element) }) => format!("from {element} in {key}"),
+                Some(Item { key, element: Some([element]) }) => format!("from {element} in {key}"),
             },
             Place::Regions => format!("region r{}", self.region_of_key(&item.key) + 1),
             Place::Ring => self.group(item).first().map_or("nobody".into(), |node| format!("arcs of {node}")),
@@ -162,7 +162,7 @@ impl Placement {
     fn group_of_range(&self, start: Option<&Item>) -> Vec<NodeId> {
         let name = start.map(|Item { key, element }| match element {
             None => key.clone(),
-            Some(element) => format!("{key}/{element}"),
+            Some([element]) => format!("{key}/{element}"),
         });
         self.walk(hash(name.unwrap_or_default().as_bytes()), |_| true)
     }
@@ -216,6 +216,17 @@ mod tests {
     /// A ring of one copy, with 128 points a node.
     fn ring(nodes: u8) -> Placement {
         placement(&[("copies", "1")], 0..nodes, &[])
+    }
+
+    /// What is first among the elements is not the register, on the way to other nodes and back either.
+    #[test]
+    fn an_item_is_the_same_on_the_other_side() {
+        let null = Item { key: "k".into(), element: Some([Value::Nil]) };
+        assert!(item("k") < null);
+        for item in [item("k"), null] {
+            let sent = serde_json::to_string(&item).unwrap();
+            assert_eq!(serde_json::from_str::<Item>(&sent).unwrap(), item, "{sent}");
+        }
     }
 
     #[test]
@@ -273,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_scan_has_a_part_for_each_range_that_its_key_reaches_into() {
-        let element = |key: &str, element: i64| Item { key: key.into(), element: Some(element.into()) };
+        let element = |key: &str, element: i64| Item { key: key.into(), element: Some([element.into()]) };
         let splits = [element("b", 10), element("b", 20), item("c")];
         let placement = placement(&[("placement", "ranges")], 0..5, &splits);
         let part = |from: Item, to: Option<Item>| Part { from, to };
