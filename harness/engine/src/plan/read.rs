@@ -23,27 +23,8 @@ use super::scalars::{
 };
 use super::{CheckPlan, EvidencePlan, NemesisPlan, Plan, StepPlan, TargetPlan};
 
-const KEYS: [&str; 19] = [
-    "seed",
-    "nodes",
-    "backend",
-    "time-limit",
-    "rate",
-    "stagger",
-    "concurrency",
-    "roam",
-    "timeout",
-    "start-limit",
-    "recovery-limit",
-    "expect",
-    "target",
-    "workload",
-    "nemesis",
-    "script",
-    "broken-max",
-    "check",
-    "evidence",
-];
+/// The keys of a plan that a comparison has not, or has lists of.
+const OWN: [&str; 6] = ["seed", "expect", "target", "workload", "nemesis", "script"];
 
 /// The keys that say how a run goes, whatever is tested, done and broken.
 pub(super) const RUNNING: [&str; 13] = [
@@ -193,7 +174,7 @@ impl Reader<'_> {
                 ),
                 "nemesis" => self.nemeses(&place, value, &mut plan.nemeses),
                 "script" => self.script(&place, value, &mut plan.script),
-                other => self.mistake(key.span(), unknown("key", other, KEYS)),
+                other => self.mistake(key.span(), unknown("key", other, OWN.into_iter().chain(RUNNING))),
             }
         }
         let targets = listed(catalogue.targets.iter().map(|entry| entry.name.as_str()));
