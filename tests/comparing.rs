@@ -99,7 +99,7 @@ fn a_comparison_that_is_killed_goes_on_where_it_stopped() {
     let (_alone, folder) = (alone(), folder());
     file(folder.path(), "c.toml", PLAN);
     let a = folder.path().join("a");
-    let mut child = start(folder.path(), &["compare", "c.toml", "--out", "a"]);
+    let mut child = start(folder.path(), &["compare", "c.toml", "--out", "a", "--jobs", "1"]);
     let second = |a: &Path| cells(a).get(1).map(|name| a.join("cells").join(name).join("history.jsonl"));
     wait_until("the second run has a history", || {
         second(&a).and_then(|path| fs::metadata(path).ok()).is_some_and(|meta| meta.len() > 10_000)
@@ -116,6 +116,29 @@ fn a_comparison_that_is_killed_goes_on_where_it_stopped() {
     assert_eq!(fs::metadata(&first).unwrap().modified().unwrap(), before);
     let aside = fs::read_dir(a.join("unfinished")).expect("what was not finished is kept").count();
     assert_eq!((cells(&a).len(), aside), (2, 1));
+}
+
+/// Ctrl-C while two runs go at once: both are told, neither counts, and both are made again.
+#[test]
+fn all_runs_that_go_stop_with_the_comparison() {
+    if !sandboxes("compare interrupted") {
+        return;
+    }
+    let (_alone, folder) = (alone(), folder());
+    file(folder.path(), "c.toml", PLAN);
+    let a = folder.path().join("a");
+    let mut child = start(folder.path(), &["compare", "c.toml", "--out", "a", "--jobs", "2"]);
+    let going = |name: &String| {
+        let history = fs::metadata(a.join("cells").join(name).join("history.jsonl"));
+        history.is_ok_and(|meta| meta.len() > 10_000)
+    };
+    wait_until("both runs have a history", || cells(&a).iter().filter(|name| going(name)).count() == 2);
+    // SAFETY: a plain system call, to a child that is not waited for yet.
+    unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+
+    run(folder.path(), &["compare", "a"]).expect(1).says("2 runs, 0 of them done").prints("linearizable");
+    assert_eq!(fs::read_dir(a.join("unfinished")).expect("what was not finished is kept").count(), 2);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -139,9 +140,10 @@ pub struct Output {
 }
 
 const COMPARE_HELP: &str = "\
-A comparison's plan lists targets, cases of faults, workloads and seeds; every combination is a run, one after another. \
-What is finished stays: the same command with the same --out, or the folder itself, goes on where it stopped. The folder \
-holds comparison.html, comparison.md and comparison.json beside all the runs.
+A comparison's plan lists targets, cases of faults, workloads and seeds; every combination is a run. Several go at once, \
+since a run waits more than it computes; where calls take longer than they would alone, ask for fewer. What is finished \
+stays: the same command with the same --out, or the folder itself, goes on where it stopped. The folder holds \
+comparison.html, comparison.md and comparison.json beside all the runs.
 
   schism compare quorums
   schism compare my-plan.toml --out results
@@ -156,6 +158,9 @@ pub struct Compare {
     /// The comparison's folder: a new one, or one that was begun with this plan [default: a new one in schism-runs]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// How many runs go at once [default: two for each processor]
+    #[arg(long, short, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
     /// Print comparison.json on stdout instead of the tables for people
     #[arg(long)]
     pub json: bool,

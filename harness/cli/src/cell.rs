@@ -2,9 +2,8 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::failure::Failure;
 
@@ -16,19 +15,58 @@ pub struct Stopped;
 
 /// Whether Ctrl-C came, and whom to tell.
 #[derive(Clone, Default)]
-pub struct Stop {
-    times: Arc<AtomicUsize>,
-    running: Arc<AtomicI32>,
+pub struct Stop(Arc<Mutex<Going>>);
+
+#[derive(Default)]
+struct Going {
+    /// How often it came.
+    times: usize,
+    /// The runs that go. Who stands here was not waited for yet, so its number is still its own.
+    runs: Vec<libc::pid_t>,
 }
 
 impl Stop {
     /// Whether it came.
     pub fn requested(&self) -> bool {
-        self.times.load(Ordering::SeqCst) > 0
+        self.with(|going| going.times > 0)
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Going) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Starts a run, unless it came before: who is started is told.
+    fn start(&self, command: &mut Command) -> Result<std::io::Result<Child>, Stopped> {
+        self.with(|going| {
+            if going.times > 0 {
+                return Err(Stopped);
+            }
+            let child = command.spawn();
+            going.runs.extend(child.as_ref().map(|child| child.id() as libc::pid_t));
+            Ok(child)
+        })
+    }
+
+    /// Waits until a run has ended.
+    fn wait(&self, child: &mut Child) -> std::io::Result<ExitStatus> {
+        let pid = child.id();
+        loop {
+            // SAFETY: an all-zero siginfo_t is a valid one.
+            let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+            // SAFETY: a plain system call that writes to `info`. The child stays to be waited for.
+            let waited =
+                unsafe { libc::waitid(libc::P_PID, pid, &raw mut info, libc::WEXITED | libc::WNOWAIT) };
+            let error = std::io::Error::last_os_error();
+            if waited == 0 || error.kind() != std::io::ErrorKind::Interrupted {
+                break;
+            }
+        }
+        self.with(|going| going.runs.retain(|run| *run != pid as libc::pid_t));
+        child.wait()
     }
 }
 
-/// Hears Ctrl-C, and tells the run that goes: the first time it heals and stops, the second time it leaves at once.
+/// Hears Ctrl-C, and tells all runs that go: the first time they heal and stop, the second time they leave at once.
 pub fn listen() -> Result<Stop, Failure> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     let stop = Stop::default();
@@ -37,14 +75,16 @@ pub fn listen() -> Result<Stop, Failure> {
     let heard = stop.clone();
     std::thread::spawn(move || {
         for _ in signals.forever() {
-            let before = heard.times.fetch_add(1, Ordering::SeqCst);
-            let running = heard.running.load(Ordering::SeqCst);
-            if running > 0 {
-                // SAFETY: a plain system call, to a child that is not waited for yet, so its number is still its own.
-                unsafe { libc::kill(running, SIGINT) };
-            }
-            if before == 0 {
-                eprintln!("stopping: this run is not finished and will be made again");
+            let first = heard.with(|going| {
+                going.times += 1;
+                for run in &going.runs {
+                    // SAFETY: a plain system call, to a child that is not waited for yet.
+                    unsafe { libc::kill(*run, SIGINT) };
+                }
+                going.times == 1
+            });
+            if first {
+                eprintln!("stopping: what runs now is not finished and will be made again");
             }
         }
     });
@@ -58,9 +98,6 @@ pub fn run(
     log: &Path,
     stop: &Stop,
 ) -> Result<Result<Option<i32>, Stopped>, Failure> {
-    if stop.requested() {
-        return Ok(Err(Stopped));
-    }
     let own = std::env::current_exe()
         .map_err(|error| Failure::harness(format!("cannot find this program: {error}"), "try again"))?;
     let said = File::create(log).map_err(|error| Failure::file(log, &error))?;
@@ -68,12 +105,10 @@ pub fn run(
     command.arg("run").arg(plan).arg("--out").arg(folder);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
     apart_but_dying_with_us(&mut command);
-    let mut child = command
-        .spawn()
-        .map_err(|error| Failure::harness(format!("cannot start a run: {error}"), "try again"))?;
-    stop.running.store(child.id() as i32, Ordering::SeqCst);
-    let ended = child.wait();
-    stop.running.store(0, Ordering::SeqCst);
+    let Ok(started) = stop.start(&mut command) else { return Ok(Err(Stopped)) };
+    let mut child =
+        started.map_err(|error| Failure::harness(format!("cannot start a run: {error}"), "try again"))?;
+    let ended = stop.wait(&mut child);
     let ended =
         ended.map_err(|error| Failure::harness(format!("cannot wait for a run: {error}"), "try again"))?;
     Ok(if stop.requested() { Err(Stopped) } else { Ok(ended.code()) })

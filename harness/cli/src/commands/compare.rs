@@ -1,11 +1,16 @@
-//! `schism compare`: many runs, one after another, and what they say together.
+//! `schism compare`: many runs, some of them at once, and what they say together.
 //!
 //! Each run is a process of its own, as `schism run` by hand would be: a sandbox is entered once in a process, and what
 //! fails, fails alone. What is finished stands in its folder; who comes later reads it back from there, so a comparison
 //! that was interrupted goes on where it stopped, and one that is complete is only shown again.
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use schism_checker::Checker;
@@ -26,6 +31,9 @@ use crate::screen as look;
 /// The comparison's plan in its folder.
 const PLAN: &str = "compare.toml";
 
+/// So many runs at once for each processor, unless asked for another number.
+const RUNS_A_PROCESSOR: usize = 2;
+
 /// A comparison under way.
 struct Comparing {
     title: String,
@@ -41,25 +49,18 @@ pub fn run(args: &args::Compare) -> Result<Exit, Failure> {
     let cells = comparing.plan.cells();
     let stop = cell::listen()?;
     let mut runs = comparing.empty(&cells);
-    let (begun, mut done) = (Instant::now(), 0);
-    let mut missing = Vec::new();
+    let mut missing = VecDeque::new();
     for (at, cell) in cells.iter().enumerate() {
         match comparing.finished(at, *cell) {
             Some(ended) => runs.cells[at].ended = ended,
-            None => missing.push(at),
+            None => missing.push_back(at),
         }
     }
-    let (all, had) = (cells.len(), cells.len() - missing.len());
-    eprintln!("{}: {all} runs, {had} of them done · {}", comparing.title, comparing.folder.shown());
-    for at in missing.iter().copied() {
-        let cell = cells[at];
-        let left = comparing.left(begun.elapsed(), done, missing.len());
-        eprintln!("{} of {all} · {} · {left}", had + done + 1, comparing.words(cell));
-        match comparing.carry_out(at, cell, &stop)? {
-            Ok(ended) => runs.cells[at].ended = ended,
-            Err(Stopped) => break,
-        }
-        done += 1;
+    let (all, had, jobs) = (cells.len(), cells.len() - missing.len(), jobs(args.jobs));
+    let (title, folder) = (&comparing.title, comparing.folder.shown());
+    eprintln!("{title}: {all} runs, {had} of them done, {jobs} at once · {folder}");
+    for (at, ended) in comparing.carry_out_all(&cells, missing, jobs, &stop)? {
+        runs.cells[at].ended = ended;
     }
     let comparison = Comparison::of(&runs);
     show(&comparing, &comparison, args)?;
@@ -68,6 +69,12 @@ pub fn run(args: &args::Compare) -> Result<Exit, Failure> {
         return Ok(Exit::Interrupted);
     }
     Ok(exit(&comparison))
+}
+
+/// How many runs go at once: they wait for time to pass more than they use a processor.
+fn jobs(asked: Option<NonZeroUsize>) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    asked.map_or(RUNS_A_PROCESSOR * processors, NonZeroUsize::get)
 }
 
 /// The worst of all runs.
@@ -207,6 +214,49 @@ impl Comparing {
         Some(Ended::Observed(Box::new(Observed::of(&history, &summary, levels, lost))))
     }
 
+    /// Carries out all runs that are missing, several at once. Those that came to an end.
+    fn carry_out_all(
+        &self,
+        cells: &[Cell],
+        missing: VecDeque<usize>,
+        jobs: usize,
+        stop: &cell::Stop,
+    ) -> Result<Vec<(usize, Ended)>, Failure> {
+        let (begun, of, all) = (Instant::now(), missing.len(), cells.len());
+        let queue = Mutex::new((missing, 0));
+        let queue = || queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = || {
+            let mut queue = queue();
+            let at = queue.0.pop_front()?;
+            let (number, left) = (all - queue.0.len(), self.left(begun.elapsed(), queue.1, of));
+            eprintln!("{number} of {all} · {} · {left}", self.words(cells[at]));
+            Some(at)
+        };
+        let work = || {
+            let mut carried_out = Vec::new();
+            while let Some(at) = next() {
+                match self.carry_out(at, cells[at], stop) {
+                    Ok(Ok(ended)) => carried_out.push((at, ended)),
+                    Ok(Err(Stopped)) => break,
+                    Err(failure) => {
+                        queue().0.clear();
+                        return Err(failure);
+                    }
+                }
+                queue().1 += 1;
+            }
+            Ok(carried_out)
+        };
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..jobs.min(of)).map(|_| scope.spawn(work)).collect();
+            let mut carried_out = Vec::new();
+            for worker in workers {
+                carried_out.extend(worker.join().unwrap_or_else(|panic| resume_unwind(panic))?);
+            }
+            Ok(carried_out)
+        })
+    }
+
     /// Carries one run out, whatever an earlier attempt left put aside.
     fn carry_out(&self, at: usize, cell: Cell, stop: &cell::Stop) -> Result<Result<Ended, Stopped>, Failure> {
         let (name, path) = (self.name(at, cell), self.path(at, cell));
@@ -225,7 +275,7 @@ impl Comparing {
             return Ok(Ok(ended));
         }
         let why = cell::complaint(&log).unwrap_or_else(|| format!("it ended with {how:?}"));
-        eprintln!("    failed: {why}");
+        eprintln!("failed: {}: {why}", self.words(cell));
         Ok(Ok(Ended::Failed(why)))
     }
 
