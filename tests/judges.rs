@@ -39,3 +39,51 @@ fn the_judge_is_chosen_by_what_a_history_satisfies() {
         check("auto", model).expect(2).prints("has no rule for");
     }
 }
+
+/// Two hundred queues; on one of them an element is taken twice if asked.
+fn queues(twice: bool) -> String {
+    let mut text = String::new();
+    for at in 0..8_000 {
+        let (key, element, process, index, time) = (at / 2 % 200, at / 2, at % 10, 2 * at, 10 * at);
+        let (f, put) = if at % 2 == 0 {
+            ("enqueue", format!(r#","value":{element}"#))
+        } else {
+            ("dequeue", String::new())
+        };
+        let taken = if twice && at == 5_001 { element - 200 } else { element };
+        let line = |index, time, kind, value: &str| {
+            format!(
+                r#"{{"index":{index},"time":{time},"type":"{kind}","process":{process},"f":"{f}","key":{key}{value}}}"#
+            )
+        };
+        let told = if at % 2 == 0 { put.clone() } else { format!(r#","value":{taken}"#) };
+        text +=
+            &format!("{}\n{}\n", line(index, time, "invoke", &put), line(index + 1, time + 5, "ok", &told));
+    }
+    text
+}
+
+/// A text larger than the memory allowed is judged in parts, and the verdict says so and says the same.
+#[test]
+fn a_text_larger_than_the_memory_allowed_is_judged_in_parts() {
+    let folder = folder();
+    file(folder.path(), "right.jsonl", &queues(false));
+    file(folder.path(), "wrong.jsonl", &queues(true));
+    let check = |name, memory, model| {
+        run(folder.path(), &["check", name, "--json", "--memory", memory, "--model", model])
+    };
+    check("right.jsonl", "512KiB", "queue").expect(0).prints("judged in parts").prints(r#"["keys","200"]"#);
+    assert!(!check("right.jsonl", "1GiB", "queue").expect(0).out.contains("judged in parts"));
+    let parts = check("wrong.jsonl", "512KiB", "queue").expect(1).prints("judged in parts");
+    let whole = check("wrong.jsonl", "1GiB", "queue").expect(1);
+    let anomalies = |printed: &str| {
+        let summary: serde_json::Value = serde_json::from_str(printed).unwrap();
+        summary["judgements"][0]["anomalies"].clone()
+    };
+    assert_eq!(anomalies(&parts.out), anomalies(&whole.out));
+    assert_eq!(anomalies(&parts.out)[0]["name"], "duplicated element");
+    // Not by a judge that has to see the whole.
+    assert!(!check("right.jsonl", "512KiB", "convergence").out.contains("judged in parts"));
+    file(folder.path(), "cut.jsonl", queues(false).trim_end());
+    check("cut.jsonl", "512KiB", "queue").expect(3).says("line 16000: the file is cut off here");
+}

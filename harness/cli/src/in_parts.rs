@@ -2,9 +2,8 @@
 //!
 //! The files have no names: whatever becomes of us, the kernel takes them back.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -62,10 +61,10 @@ pub fn judge(path: &Path, judges: &[Box<dyn Checker>], allowance: Allowance) -> 
     let buffer = usize::try_from(most).unwrap_or(usize::MAX) / parts;
     let ways = Ways { parts, buffer: buffer.clamp(512, 1 << 16), salt: 0 };
     let mut asked: Vec<Asked<'_>> = judges.iter().map(|judge| Asked::new(&**judge)).collect();
-    let taken = apart(BufReader::with_capacity(1 << 16, file), ways, &mut unlinked).map_err(wrong)?;
+    let taken = apart(BufReader::with_capacity(1 << 16, file), ways, &mut unnamed).map_err(wrong)?;
     let cut = taken.cut;
     let mut measured: Option<Measured> = None;
-    let count = taken.each(most, ways, &mut unlinked, &mut |part: PartHistory| {
+    let count = taken.each(most, ways, &mut unnamed, &mut |part: PartHistory| {
         let of_part = Measured::of(&part.history);
         match &mut measured {
             Some(measured) => measured.join(of_part),
@@ -115,14 +114,10 @@ impl<'c> Asked<'c> {
 }
 
 /// A file without a name, where there is room for large ones.
-fn unlinked() -> io::Result<File> {
+fn unnamed() -> io::Result<File> {
     match std::env::var_os("TMPDIR") {
-        Some(folder) => unlinked_in(Path::new(&folder)),
+        Some(folder) => tempfile::tempfile_in(folder),
         // What is in /tmp may be in memory.
-        None => unlinked_in(Path::new("/var/tmp")).or_else(|_| unlinked_in(&std::env::temp_dir())),
+        None => tempfile::tempfile_in("/var/tmp").or_else(|_| tempfile::tempfile()),
     }
-}
-
-fn unlinked_in(folder: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).custom_flags(libc::O_TMPFILE).mode(0o600).open(folder)
 }

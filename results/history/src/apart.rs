@@ -109,10 +109,10 @@ pub struct Ways {
     pub salt: u64,
 }
 
-/// Takes a text of our form ([`jsonl`]) apart. `file` makes a new empty file.
+/// Takes a text of our form ([`jsonl`](crate::jsonl)) apart. `file` makes a new empty file.
 ///
 /// # Errors
-/// As [`jsonl::read`], but for what only a part's history shows; and when a file cannot be made or written.
+/// As [`jsonl::read`](crate::jsonl::read), but for what only a part's history shows; and when a file cannot be made or written.
 pub fn apart<F: Store>(
     mut input: impl BufRead,
     ways: Ways,
