@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../../.."
 case='by traffic control a narrow link passes what it can'
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; chmod 755 "$work"
 
-program=$(cargo test --quiet -p schism-engine --test sandbox --no-run --message-format=json |
+program=$(cargo test --quiet --workspace --test sandbox --no-run --message-format=json |
   sed -n 's/.*"executable":"\([^"]*sandbox-[^"]*\)".*/\1/p' | tail -n 1)
 
 (
