@@ -20,7 +20,9 @@ impl Sharded {
     /// Goes on in what was agreed.
     pub(super) fn adopt(&mut self, agreed: Configuration) {
         let is_new = agreed.epoch > self.configuration.epoch;
-        let has_settled = !is_new && agreed.is_settled && !self.configuration.is_settled;
+        // After a start the log may be known only up to an earlier epoch, settled long ago: there is no way back into it.
+        let is_same = agreed.epoch == self.configuration.epoch;
+        let has_settled = is_same && agreed.is_settled && !self.configuration.is_settled;
         if !is_new && !has_settled {
             return;
         }
