@@ -265,7 +265,8 @@ fn killed_at_any_moment_its_faults_end_and_a_clean_removes_the_rest() {
     run(folder.path(), &["clean"])
         .expect(0)
         .prints("nothing to clean: no killed run has left anything in docker");
-    let line = format!("run {ETCD} --time-limit 12s --out next");
+    let early = "partition:schedule=periodic:every=9s:lasts=3s";
+    let line = format!("run {ETCD} --time-limit 12s --nemesis {early} --out next");
     run(folder.path(), &words(&line)).expect(0).prints("VALID");
 }
 

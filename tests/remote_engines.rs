@@ -21,7 +21,8 @@ const SSHD: &str = "/usr/sbin/sshd";
 fn a_whole_run(host: &str, home: Option<&Home>) {
     let folder = folder();
     let line = "run --backend docker --set backend.reach=published --target etcd --nodes 3 --time-limit 16s --seed 3 \
-                --nemesis partition:shape=clients:every=6s:lasts=2s,kill:every=6s:lasts=2s --out a";
+                --nemesis partition:shape=clients:schedule=periodic:every=6s:lasts=2s,kill:schedule=periodic:every=6s:lasts=2s \
+                --out a";
     let mut command = schism();
     command.current_dir(folder.path()).env("DOCKER_HOST", host);
     if let Some(home) = home {
