@@ -66,7 +66,7 @@ fn no_acknowledged_element_is_missing() {
 
 #[test]
 fn without_fencing_a_sleeper_breaks_mutual_exclusion() {
-    as_expected("lock-unfenced", 1, "mutual exclusion broken");
+    as_expected("lock-unfenced", 1, "stale token accepted");
 }
 
 #[test]

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use schism_checker::Fencing;
+use schism_checker::judges::{Object, Objects};
 use schism_engine::generator::{Calls, Context, EachThread, Generator, Next};
 use schism_engine::target::Setting;
 use schism_engine::workload::Workload;
@@ -64,7 +64,11 @@ fn make(settings: &Settings) -> Workload {
         calls: ENTRY.calls,
         load: Box::new(EachThread::new(load)),
         finale: Box::new(EachThread::new(last)),
-        checkers: vec![Box::new(Fencing { lease })],
+        checkers: vec![
+            Box::new(Objects { object: Object::Fencing }),
+            // Both are in the words of the target: by its own clock a lease may not run out early.
+            Box::new(Objects { object: Object::Lease { ttl: lease, clock_error: Duration::ZERO } }),
+        ],
         unique_values: false,
     }
 }

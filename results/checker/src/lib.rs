@@ -5,7 +5,6 @@ mod convergence;
 pub mod everyday;
 mod evidence;
 mod explain;
-mod fencing;
 mod judge;
 pub mod judges;
 pub mod linear;
@@ -26,7 +25,6 @@ pub mod zones;
 
 pub use convergence::Convergence;
 pub use evidence::{Enough, Evidence};
-pub use fencing::Fencing;
 pub use judge::{By, Chooses, Judge};
 pub use linearizable::Linearizable;
 pub use parts::{ByParts, Concluded, Part};

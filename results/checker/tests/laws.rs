@@ -15,7 +15,7 @@ use schism_checker::judges::{Object, Objects};
 use schism_checker::model::CasRegister;
 use schism_checker::weak::Model;
 use schism_checker::{
-    Budget, Checker, Convergence, Fencing, Linearizable, Sessions, SetFull, Staleness, Verdict, Weak,
+    Budget, Checker, Convergence, Linearizable, Sessions, SetFull, Staleness, Verdict, Watches, Weak,
 };
 use schism_history::{Call, History, Operation, Outcome, Position, Ret, Time, Value};
 
@@ -31,7 +31,7 @@ fn judges() -> Vec<(Store, Box<dyn Checker>)> {
         (Store::Register, Box::new(Convergence::default())),
         (Store::Set, Box::new(SetFull::default())),
         (Store::Set, Box::new(Convergence::default())),
-        (Store::Lock, Box::new(Fencing { lease: Duration::from_secs(3_600) })),
+        (Store::Watched, Box::new(Watches)),
     ];
     let fresh = Staleness { max_time: Some(Duration::ZERO), max_versions: Some(0), ..Staleness::default() };
     judges.push((Store::Register, Box::new(fresh)));
@@ -117,12 +117,17 @@ fn rename(store: Store, row: &mut Operation) {
         Call::Use { key, token } => Call::Use { key, token: other(&token) },
         call => call,
     };
-    // Offsets are no names.
-    if let Outcome::Ok(Ret::Value(value)) = &row.outcome
-        && !matches!(row.call, Call::Append { .. })
-    {
-        row.outcome = Outcome::Ok(Ret::Value(other(value)));
-    }
+    // Neither offsets nor revisions are names.
+    let Outcome::Ok(Ret::Value(value)) = &row.outcome else { return };
+    let told = |change: &Value| match change.elements() {
+        Some([revision, item]) => Value::list([revision.clone(), other(item)]),
+        _ => unreachable!("a watch is told of revisions and values"),
+    };
+    row.outcome = Outcome::Ok(Ret::Value(match (&row.call, value) {
+        (Call::Append { .. }, _) => return,
+        (Call::Watch { .. }, Value::List(changes)) => Value::list(changes.iter().map(told)),
+        _ => other(value),
+    }));
 }
 
 /// The same eight times as slowly, and one operation was over later, though before its process went on.
@@ -174,6 +179,13 @@ fn planted(store: Store, object: &str, history: &History) -> Option<History> {
             let seen = answered(&rows[at])?;
             let more = seen.elements()?.iter().cloned().chain([MADE_UP.into()]);
             rows[at].outcome = says(Value::list(more));
+        }
+        Store::Watched => {
+            let at = last(&|row| matches!(row.call, Call::Watch { .. }) && answered(row).is_some())?;
+            let mut told = answered(&rows[at])?.elements()?.to_vec();
+            let revision = told.last()?.elements()?[0].clone();
+            *told.last_mut()? = Value::list([revision, MADE_UP.into()]);
+            rows[at].outcome = says(Value::list(told));
         }
         Store::Elements => {
             let at = last(&|row| matches!(row.call, Call::Contains { .. }) && answered(row).is_some())?;

@@ -142,11 +142,12 @@ impl<'h> Told<'h> {
         self.answer().map(|number| self.value(number))
     }
 
-    /// How much it adds. Only of increments.
-    fn amount(self) -> i64 {
-        match self.value(self.argument()) {
-            Value::Int(by) => *by,
-            _ => unreachable!("an increment is by a number"),
+    /// How much it adds, if it adds a number: Jepsen's counters are under `add`.
+    fn amount(self) -> Option<i64> {
+        let adds = matches!(self.kind(), CallKind::Increment | CallKind::Add);
+        match self.value(adds.then(|| self.argument())?) {
+            Value::Int(by) => Some(*by),
+            _ => None,
         }
     }
 
@@ -299,13 +300,13 @@ impl Case {
             Object::Mutex | Object::Semaphore | Object::Lease { .. } => match told.kind() {
                 CallKind::Acquire => Some((lock::ACQUIRE, blocks.acquired(told))),
                 CallKind::Release => Some((lock::RELEASE, blocks.released(told.process()))),
-                CallKind::Use => Some((PASSED_OVER, 0)),
+                CallKind::Use | CallKind::Read => Some((PASSED_OVER, 0)),
                 _ => None,
             },
             Object::Fencing => match (told.kind(), answer) {
                 (CallKind::Acquire, Some(token)) => Some((fencing::ACQUIRE, numbers.of(token))),
                 (CallKind::Acquire, None) => (!is_ok).then_some((fencing::ACQUIRE, 0)),
-                (CallKind::Release, _) => Some((PASSED_OVER, 0)),
+                (CallKind::Release | CallKind::Read, _) => Some((PASSED_OVER, 0)),
                 (CallKind::Use, _) => Some((fencing::USE, numbers.of(told.argument()))),
                 _ => None,
             },
@@ -336,18 +337,19 @@ impl Case {
     fn counted(&mut self, told: Told<'_>) -> Option<(u32, u32)> {
         if !self.amounts.is_empty() {
             let (kind, amount) = match (told.kind(), told.answered()) {
-                (CallKind::Increment, _) => (deltas::CHANGE, told.amount()),
                 (CallKind::Read, Some(Value::Nil)) => (deltas::READ, 0),
                 (CallKind::Read, Some(Value::Int(seen))) => (deltas::READ, *seen),
-                _ => return None,
+                _ => (deltas::CHANGE, told.amount()?),
             };
             self.amounts.push(amount);
             return Some((kind, self.amounts.len() as u32 - 1));
         }
         let place = |value: i64| u32::try_from(value).unwrap_or(FAR).min(FAR);
         match (told.kind(), told.answered()) {
-            (CallKind::Increment, None) => Some((counter::CHANGE, 0)),
-            (CallKind::Increment, Some(Value::Int(before))) => Some((counter::TICKET, place(*before))),
+            (CallKind::Increment | CallKind::Add, None) => Some((counter::CHANGE, 0)),
+            (CallKind::Increment | CallKind::Add, Some(Value::Int(before))) => {
+                Some((counter::TICKET, place(*before)))
+            }
             (CallKind::Read, Some(Value::Nil)) => Some((counter::READ, 0)),
             (CallKind::Read, Some(Value::Int(seen))) => Some((counter::READ, place(*seen))),
             _ => None,
@@ -374,7 +376,7 @@ impl Case {
     }
 }
 
-/// It constrains nothing.
+/// It constrains nothing, as a read of what a lock guards.
 const PASSED_OVER: u32 = u32::MAX;
 
 fn shown(history: &History, told: Told<'_>) -> String {
@@ -387,7 +389,7 @@ fn shown(history: &History, told: Told<'_>) -> String {
 
 fn by_one(all: AllTold<'_>) -> bool {
     all.iter().all(|(_, told)| {
-        told.kind() != CallKind::Increment || told.status() == Status::Fail || told.amount() == 1
+        told.kind() == CallKind::Read || told.status() == Status::Fail || told.amount() == Some(1)
     })
 }
 

@@ -1,5 +1,5 @@
 //! A counter: starts at zero, is added to and read; nil is zero. An increment answered by a value says what the counter held just before
-//! it: fetch-and-add, a ticket.
+//! it: fetch-and-add, a ticket. An add of a number is an increment: Jepsen calls it so.
 
 use schism_history::{Call, Ret, Value};
 
@@ -14,6 +14,14 @@ fn seen(ret: Option<&Ret>) -> Option<i64> {
     match ret {
         Some(Ret::Value(Value::Nil)) => Some(0),
         Some(Ret::Value(Value::Int(seen))) => Some(*seen),
+        _ => None,
+    }
+}
+
+/// By how much it changes the counter, if it does.
+fn change(call: &Call) -> Option<i64> {
+    match call {
+        Call::Increment { by, .. } | Call::Add { value: Value::Int(by), .. } => Some(*by),
         _ => None,
     }
 }
@@ -36,8 +44,7 @@ impl Model for Counter {
     fn understands(&self, call: &Call, ret: Option<&Ret>) -> bool {
         match call {
             Call::Read { .. } => matches!(ret, None | Some(Ret::Value(Value::Nil | Value::Int(_)))),
-            Call::Increment { .. } => matches!(ret, None | Some(Ret::Done | Ret::Value(Value::Int(_)))),
-            _ => false,
+            _ => change(call).is_some() && matches!(ret, None | Some(Ret::Done | Ret::Value(Value::Int(_)))),
         }
     }
 
@@ -48,8 +55,7 @@ impl Model for Counter {
         match call {
             Call::Read { .. } => Some(*state),
             // A counter that runs over wraps around, here as in the stores.
-            Call::Increment { by, .. } => Some(state.wrapping_add(*by)),
-            _ => None,
+            _ => change(call).map(|by| state.wrapping_add(by)),
         }
     }
 
@@ -60,11 +66,9 @@ impl Model for Counter {
     fn effect(&self, call: &Call, ret: Option<&Ret>) -> Effect<i64> {
         let seen = seen(ret);
         let needs = seen.map_or(Needs::Nothing, Needs::State);
-        match (call, seen) {
-            (Call::Read { .. } | Call::Increment { by: 0, .. }, _) => Effect { needs, gives: Gives::Same },
-            (Call::Increment { by, .. }, Some(seen)) => {
-                Effect { needs, gives: Gives::State(seen.wrapping_add(*by)) }
-            }
+        match (change(call), seen) {
+            (None | Some(0), _) => Effect { needs, gives: Gives::Same },
+            (Some(by), Some(seen)) => Effect { needs, gives: Gives::State(seen.wrapping_add(by)) },
             _ => Effect { needs, gives: Gives::Unknown },
         }
     }

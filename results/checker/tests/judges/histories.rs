@@ -277,6 +277,14 @@ fn counters() {
         "unexpected increment",
         "process 3 on n3 read 9 (from 0.050 s to 0.060 s), more than all that can have been added by then",
     );
+    // A peer's counter is under `add`.
+    let added = "1 10 20 add 1 -\n1 30 40 add 1 -\n2 50 60 read - SEEN";
+    valid(Object::Counter, &added.replace("SEEN", "2"));
+    assert_eq!(judged(Object::Counter, &added.replace("SEEN", "1")).verdict, Verdict::Invalid);
+    assert_eq!(
+        judged(Object::Counter, &added.replace("add 1", "add 5").replace("SEEN", "11")).verdict,
+        Verdict::Invalid
+    );
     unknown(
         Object::Counter,
         "1 10 20 increment 5 -
@@ -357,6 +365,11 @@ fn locks() {
     let judgement = judged(lease(3_001, 0), both);
     assert_eq!(judgement.verdict, Verdict::Invalid);
     valid(lease(3_001, 1), both);
+    // Whoever reads what a lock guards need not hold it.
+    let looked = format!("{both}\n3 7000 8000 read - 1");
+    valid(Object::Fencing, &looked);
+    valid(lease(3_000, 0), &looked);
+    assert_eq!(judged(lease(3_001, 0), &looked).verdict, Verdict::Invalid);
     // Another may give back a semaphore, but not a mutex.
     let handed = "
         1 10 20 acquire - -

@@ -17,6 +17,7 @@ pub enum Store {
     Counter,
     Ids,
     Lock,
+    Watched,
 }
 
 /// The one copy.
@@ -122,7 +123,7 @@ impl Run {
         };
         let draw = dice.below(10);
         match (self.store, draw) {
-            (Store::Register, 0..=2) => Call::Write { key, value: fresh() },
+            (Store::Register, 0..=2) | (Store::Watched, 0..=6) => Call::Write { key, value: fresh() },
             (Store::Register, 3) => Call::Cas { key, from: self.copy.value.clone(), to: fresh() },
             (Store::Set | Store::Elements, 0..=3) => Call::Add { key, value: fresh() },
             (Store::Elements, 4..=8) => {
@@ -144,6 +145,7 @@ impl Run {
             (Store::Stack, 0..=4) => Call::Push { key, value: fresh() },
             (Store::Stack, _) => Call::Pop { key },
             (Store::Counter, 0..=4) => Call::Increment { key, by: 1 },
+            (Store::Watched, _) => Call::Watch { key, from: dice.below(2 + self.copy.items.len()) as i64 },
             (Store::Ids, _) => Call::Generate { key },
             (Store::Lock, draw) => match holds {
                 None => Call::Acquire { key },
@@ -159,8 +161,9 @@ impl Run {
         let copy = &mut self.copy;
         let taken = |item: Option<i64>| item.map_or(Value::Nil, Value::Int);
         let answer = match call {
-            Call::Write { value, .. } => {
-                copy.value = value.clone();
+            Call::Write { value: Value::Int(item), .. } => {
+                copy.items.push(*item);
+                copy.value = Value::Int(*item);
                 return Some(Outcome::Ok(Ret::Done));
             }
             Call::Cas { from, .. } if *from != copy.value => {
@@ -183,6 +186,11 @@ impl Run {
             Call::Remove { value: Value::Int(item), .. } => {
                 copy.items.retain(|other| other != item);
                 return Some(Outcome::Ok(Ret::Done));
+            }
+            // Revisions count from 1 on, as the items do.
+            Call::Watch { from, .. } => {
+                let all = (1..).zip(&copy.items).filter(|(revision, _)| *revision >= *from);
+                Value::list(all.map(|(revision, item)| Value::list([revision.into(), (*item).into()])))
             }
             Call::Contains { value: Value::Int(item), .. } => Value::Bool(copy.items.contains(item)),
             Call::Dequeue { .. } if self.store == Store::Smallest => {
@@ -228,6 +236,7 @@ impl Run {
             Store::Register | Store::Set | Store::Log | Store::Counter => Call::Read { key },
             Store::Queue | Store::Smallest => Call::Dequeue { key },
             Store::Stack => Call::Pop { key },
+            Store::Watched => Call::Watch { key, from: 1 },
             Store::Elements | Store::Ids | Store::Lock => return,
         };
         for turn in 0.. {
@@ -236,7 +245,7 @@ impl Run {
             let empty = outcome == Outcome::Ok(Ret::Value(Value::Nil));
             self.note(What::Invoke { process, node: Some(format!("n{}", turn % 3)), call: call.clone() });
             self.note(What::Complete { process, call: call.clone(), outcome });
-            let reads = matches!(call, Call::Read { .. });
+            let reads = !call.changes();
             if (reads && turn == 2) || (!reads && empty) {
                 return;
             }
