@@ -83,7 +83,7 @@ pub(crate) const LEDGER: Entry = Entry {
 
 /// By definite evidence alone: whether writes follow real time is no matter of sessions.
 fn session_guarantees() -> Box<dyn Checker> {
-    Box::new(Sessions { real_time: false, ..Sessions::default() })
+    Box::new(Sessions::default())
 }
 
 fn registers(settings: &Settings, checkers: Vec<Box<dyn Checker>>) -> Workload {

@@ -208,11 +208,14 @@ pub struct Check {
     /// How far the clock of whoever grants leases may be off over that time
     #[arg(long, value_name = "DURATION", default_value = "0s")]
     pub clock_error: String,
+    /// Of the store it is known that a write that began when another was over is the newer one: sessions are judged by that, too
+    #[arg(long)]
+    pub real_time: bool,
     /// How long each judge may take
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub time: String,
-    /// How much memory each judge may use; a history.jsonl larger than this is judged in parts, if its judges look at each key
-    /// by itself, and takes no more in all
+    /// How much memory each judge may use; a text larger than this is judged in parts, if its judges look at each key by
+    /// itself, and takes no more in all
     #[arg(long, value_name = "SIZE", default_value = "2GiB")]
     pub memory: String,
     /// Print one JSON document for each file instead of text for people
@@ -253,6 +256,9 @@ pub struct Shrink {
     /// How far the clock of whoever grants leases may be off over that time
     #[arg(long, value_name = "DURATION", default_value = "0s")]
     pub clock_error: String,
+    /// Of the store it is known that a write that began when another was over is the newer one: sessions are judged by that, too
+    #[arg(long)]
+    pub real_time: bool,
     /// How long to look for a smaller part
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub time: String,

@@ -20,6 +20,8 @@ pub struct Parameters {
     pub ttl: Duration,
     /// How far the clock of whoever grants it may be off over that time.
     pub clock_error: Duration,
+    /// Whether a write that began when another was over is the newer one.
+    pub real_time: bool,
 }
 
 /// A value as flags say it.
@@ -46,7 +48,9 @@ pub fn checker(model: Model, judge: Judge, parameters: &Parameters) -> Result<Bo
         Model::FencedLock => by_search(judge, Linearizable { model: FencedLock { expires: false } }),
         Model::Set => plain(judge, SetFull::default()),
         Model::Staleness => plain(judge, Staleness { initial, ..Staleness::default() }),
-        Model::Sessions => plain(judge, Sessions { initial, ..Sessions::default() }),
+        Model::Sessions => {
+            plain(judge, Sessions { initial, real_time: parameters.real_time, ..Sessions::default() })
+        }
         Model::Pram => weakly(weak::Model::Pram),
         Model::Causal => weakly(weak::Model::Causal),
         Model::CausalConvergent => weakly(weak::Model::Convergent),

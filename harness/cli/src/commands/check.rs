@@ -87,6 +87,7 @@ fn request(args: &args::Check) -> Result<Request, Failure> {
             initial: models::initial(&args.initial),
             ttl: duration(&args.ttl).map_err(flag("--ttl"))?,
             clock_error: duration(&args.clock_error).map_err(flag("--clock-error"))?,
+            real_time: args.real_time,
         },
         format,
         keys: if args.independent { Keys::Tuple } else { Keys::One },
@@ -111,7 +112,7 @@ fn check(file: &Path, request: &Request) -> Result<Summary, Failure> {
         None => Ok(()),
     };
     if in_parts::wanted(&path, request.format, &judges, request.allowance.memory_bytes) {
-        let judged = in_parts::judge(&path, &judges, request.allowance)?;
+        let judged = in_parts::judge(&path, (request.format, request.keys), &judges, request.allowance)?;
         whole(judged.cut)?;
         return Ok(Summary::of_parts(about, &judged.concluded, judged.measured));
     }

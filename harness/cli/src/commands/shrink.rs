@@ -38,6 +38,7 @@ pub fn run(args: &args::Shrink) -> Result<Exit, Failure> {
         initial,
         ttl: duration(&args.ttl).map_err(flag("--ttl"))?,
         clock_error: duration(&args.clock_error).map_err(flag("--clock-error"))?,
+        real_time: args.real_time,
     };
     let checker = models::checker(args.model, args::Judge::Auto, &parameters)?;
     let path = if args.file.is_dir() { args.file.join("history.jsonl") } else { args.file.clone() };

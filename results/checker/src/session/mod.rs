@@ -8,7 +8,7 @@
 //!
 //! What is newer is for the store to say, and a history does not tell all of it. So a guarantee counts as broken only if
 //! there is no order of versions at all in which every session of a register has it: the initial value first, a cas
-//! after what it changed and, unless told otherwise, a write after those that were over before it began. Broken
+//! after what it changed and, if told that the store is such, a write after those that were over before it began. Broken
 //! guarantees bear the names of Bailis et al. (Highly available transactions, VLDB 2014). The fifth result is whether
 //! one order can give all four together: what Brzezinski et al. (2004) showed to be causal consistency, here a key at a
 //! time; it is told only where each alone could be had.
@@ -34,13 +34,13 @@ pub struct Sessions {
     /// Whose calls are a session.
     pub session: Session,
     /// Whether a write that began when another was over is the newer one. True of a store with one leader. Not of one
-    /// where the last write wins by clocks that differ: there it would be a false alarm.
+    /// that is causal, or where the last write wins by clocks that differ: there it would be a false alarm.
     pub real_time: bool,
 }
 
 impl Default for Sessions {
     fn default() -> Self {
-        Sessions { initial: Value::Nil, session: Session::Process, real_time: true }
+        Sessions { initial: Value::Nil, session: Session::Process, real_time: false }
     }
 }
 

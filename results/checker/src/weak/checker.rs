@@ -5,11 +5,12 @@ use schism_history::{Call, History, Operation, Outcome, Value};
 use super::columns::{Columns, NONE};
 use super::index::Index;
 use super::reasons::{Step, Why, proof};
-use super::{Answer, Model, Pattern, Spent, judge, smallest};
+use super::smallest::{self, Left};
+use super::{Answer, Model, Pattern, Spent, judge};
 use crate::verdict::{Anomaly, Budget, Checker, Doubt, Judgement, ProofStep};
 use crate::versions::{Register, registers, who};
 
-/// More operations than that are not told of one by one.
+/// Where no steps prove it, the operations are told one by one if they are not more than that; a witness shows them all.
 const TOLD: usize = 12;
 
 /// The judge by one of the weak models.
@@ -38,7 +39,7 @@ impl Checker for Weak {
         let recorded = Recorded::of(history, &found.registers);
         match judge(&recorded.columns, self.model, budget.bytes, budget.over) {
             Answer::Kept => {}
-            Answer::Broken(_) => anomalies.push(self.anomaly(history, &recorded, budget)),
+            Answer::Broken(pattern) => anomalies.push(self.anomaly(history, &recorded, pattern, budget)),
             Answer::GaveUp(spent) => doubts.push(gave_up(spent, &recorded, budget)),
         }
         let reads = recorded.columns.saw.iter().filter(|saw| **saw != NONE).count();
@@ -117,19 +118,27 @@ impl Recorded {
 }
 
 impl Weak {
-    fn anomaly(&self, history: &History, recorded: &Recorded, budget: Budget<'_>) -> Anomaly {
+    fn anomaly(
+        &self,
+        history: &History,
+        recorded: &Recorded,
+        pattern: Pattern,
+        budget: Budget<'_>,
+    ) -> Anomaly {
         let unsure = |at: &usize| matches!(history.rows()[*at].outcome, Outcome::Info(_));
         let unsure: Vec<bool> = recorded.operations.iter().map(unsure).collect();
-        let kept = smallest::part(&recorded.columns, &unsure, self.model, budget.bytes, budget.over);
-        let mut keep = vec![false; recorded.columns.len()];
+        let all = &recorded.columns;
+        let left = smallest::part(all, &unsure, (self.model, pattern), budget.bytes, budget.over);
+        let Left { operations: kept, pattern, spent } = left;
+        let mut keep = vec![false; all.len()];
         kept.iter().for_each(|at| keep[*at] = true);
-        let (columns, _) = recorded.columns.only(&keep);
+        let (columns, _) = all.only(&keep);
         let operations: Vec<usize> = kept.iter().map(|at| recorded.operations[*at]).collect();
-        let pattern = match judge(&columns, self.model, budget.bytes, budget.over) {
-            Answer::Broken(pattern) => pattern,
-            _ => Pattern::NotSequential,
+        // Of more than are needed no steps are worth the search.
+        let steps = match spent {
+            None => proof(&Index::of(&columns), self.model, budget.bytes, budget.over),
+            Some(_) => None,
         };
-        let steps = if columns.len() <= TOLD { proof(&Index::of(&columns), self.model) } else { None };
         let at = |operation: usize| &history.rows()[operations[operation]];
         let proof: Vec<ProofStep> = match &steps {
             Some(steps) => steps.iter().map(|step| proof_step(step, &operations, &at)).collect(),
@@ -163,17 +172,18 @@ impl Weak {
                 format!("No order of these {} operations is one of {}.", operations.len(), self.model.name())
             }
         });
+        let spent = match spent {
+            Some(Spent::Time) => Some("the time was over"),
+            Some(Spent::Memory) => Some("the memory was not enough"),
+            None => None,
+        };
+        sentences.extend(spent.map(|spent| format!("Fewer may show it: {spent} before each was tried.")));
         let key = &at(0).call;
         let same = (0..operations.len()).all(|operation| at(operation).call.key() == key.key());
         let key = same.then(|| key.key().clone());
         let mut witness = operations;
         witness.sort_unstable();
         let culprit = witness.iter().copied().rev().find(|at| history.rows()[*at].read().is_some());
-        if witness.len() > TOLD {
-            sentences
-                .push(format!("The time was over before less than {} of them were left.", witness.len()));
-            witness.clear();
-        }
         Anomaly {
             name: pattern.name().into(),
             key,

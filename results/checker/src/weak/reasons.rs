@@ -34,11 +34,23 @@ pub(super) struct Step {
 }
 
 /// The steps of a proof that something comes before itself, each behind those it rests on. Those of the circle are
-/// last, one after another. None if these rules do not prove it.
-pub(super) fn proof(index: &Index<'_>, model: Model) -> Option<Vec<Step>> {
+/// last, one after another. None if these rules do not prove it, or not with so many bytes before the time is `over`.
+/// In the worst case the time is the fifth power of the number of operations.
+pub(super) fn proof(
+    index: &Index<'_>,
+    model: Model,
+    bytes: usize,
+    over: &dyn Fn() -> bool,
+) -> Option<Vec<Step>> {
+    // Hardly more than one step from each operation to each other one.
+    if index.columns.len().pow(2) * (size_of::<Step>() + size_of::<usize>()) > bytes {
+        return None;
+    }
     match model {
-        Model::Pram => (0..index.sessions()).find_map(|session| Proof::of(index, model, Some(session)).run()),
-        _ => Proof::of(index, model, None).run(),
+        Model::Pram => {
+            (0..index.sessions()).find_map(|session| Proof::of(index, model, Some(session), over).run())
+        }
+        _ => Proof::of(index, model, None, over).run(),
     }
 }
 
@@ -48,13 +60,17 @@ struct Proof<'a, 'c> {
     /// The only session whose reads count, if not all do.
     only: Option<usize>,
     steps: Vec<Step>,
+    /// Which of them lead from each operation, in their order.
+    from: Vec<Vec<usize>>,
     /// How many of them are causal order.
     causal: usize,
+    over: &'a dyn Fn() -> bool,
 }
 
 impl<'a, 'c> Proof<'a, 'c> {
-    fn of(index: &'a Index<'c>, model: Model, only: Option<usize>) -> Self {
-        let mut proof = Proof { index, model, only, steps: Vec::new(), causal: 0 };
+    fn of(index: &'a Index<'c>, model: Model, only: Option<usize>, over: &'a dyn Fn() -> bool) -> Self {
+        let from = vec![Vec::new(); index.columns.len()];
+        let mut proof = Proof { index, model, only, steps: Vec::new(), from, causal: 0, over };
         for session in 0..index.sessions() {
             let counts = |at: &usize| index.is_write(*at) || only.is_none_or(|only| only == session);
             let own: Vec<usize> = index.columns.of_session(session).filter(counts).collect();
@@ -78,11 +94,12 @@ impl<'a, 'c> Proof<'a, 'c> {
     }
 
     fn add(&mut self, from: usize, to: usize, why: Why, rests_on: Vec<usize>) {
+        self.from[from].push(self.steps.len());
         self.steps.push(Step { from, to, why, rests_on });
     }
 
     fn known(&self, from: usize, to: usize) -> bool {
-        self.steps.iter().any(|step| (step.from, step.to) == (from, to))
+        self.from[from].iter().any(|step| self.steps[*step].to == to)
     }
 
     fn run(mut self) -> Option<Vec<Step>> {
@@ -92,7 +109,7 @@ impl<'a, 'c> Proof<'a, 'c> {
             }
             let before = self.steps.len();
             self.derive(before);
-            if self.steps.len() == before {
+            if self.steps.len() == before || (self.over)() {
                 return None;
             }
         }
@@ -105,6 +122,9 @@ impl<'a, 'c> Proof<'a, 'c> {
             if self.model == Model::Pram || self.model == Model::Sequential { known } else { self.causal };
         let writes: Vec<usize> = (0..columns.len()).filter(|at| self.index.is_write(*at)).collect();
         for reader in self.readers() {
+            if (self.over)() {
+                return;
+            }
             let saw = self.index.saw[reader];
             let others = writes.iter().copied().filter(|write| {
                 columns.key[*write] == columns.key[reader] && *write != reader && *write != saw as usize
@@ -137,7 +157,8 @@ impl<'a, 'c> Proof<'a, 'c> {
         let mut came: Vec<Option<usize>> = vec![None; self.index.columns.len()];
         let mut queue = VecDeque::from([from]);
         while let Some(at) = queue.pop_front() {
-            for (number, step) in self.steps[..known].iter().enumerate().filter(|(_, step)| step.from == at) {
+            for number in self.from[at].iter().copied().take_while(|number| *number < known) {
+                let step = &self.steps[number];
                 if came[step.to].is_some() {
                     continue;
                 }
@@ -163,7 +184,8 @@ impl<'a, 'c> Proof<'a, 'c> {
         let all = self.steps.len();
         // Without the reads settling the order of writes for all, a circle has one such step only.
         let back = if self.model == Model::Causal { self.causal } else { all };
-        let circles = self.steps.iter().enumerate().rev().filter_map(|(number, step)| {
+        let steps = self.steps.iter().enumerate().rev().take_while(|_| !(self.over)());
+        let circles = steps.filter_map(|(number, step)| {
             let known = if number < self.causal { self.causal } else { back };
             let mut circle = vec![number];
             circle.extend(self.path(step.to, step.from, known)?);

@@ -6,28 +6,40 @@
 //! only counts because somebody saw it goes with the last one that did.
 
 use super::columns::{Columns, NONE};
-use super::{Answer, Model, judge};
+use super::{Answer, Model, Pattern, Spent, judge};
 use crate::explain::in_chunks;
 
 /// So few operations are a handful; and a part of so many is looked through once more for less.
 const FEW: usize = 6;
 const SMALL: usize = 200;
 
-/// Which operations are left, in their order. Those that are `unsure` count only if somebody saw what they wrote.
+/// What is left of columns.
+pub(super) struct Left {
+    /// Which operations, in their order.
+    pub operations: Vec<usize>,
+    /// By what they break the model.
+    pub pattern: Pattern,
+    /// What was used up before it was known of each that it is needed; `None` if that is known.
+    pub spent: Option<Spent>,
+}
+
+/// What is left of columns that break a model by this pattern. Operations that are `unsure` count only if somebody saw what
+/// they wrote.
 pub(super) fn part(
     columns: &Columns,
     unsure: &[bool],
-    model: Model,
+    (model, pattern): (Model, Pattern),
     bytes: usize,
     over: &dyn Fn() -> bool,
-) -> Vec<usize> {
+) -> Left {
     let all = vec![true; columns.len()];
-    let mut part = Part { columns, unsure, model, bytes, over, keep: all.clone() };
+    let mut part = Part { columns, unsure, model, bytes, over, keep: all.clone(), pattern, spent: None };
     part.shrink();
-    if columns.len() <= SMALL {
+    if columns.len() <= SMALL && part.spent.is_none() {
         part.elsewhere(&all);
     }
-    (0..columns.len()).filter(|at| part.keep[*at]).collect()
+    let operations = (0..columns.len()).filter(|at| part.keep[*at]).collect();
+    Left { operations, pattern: part.pattern, spent: part.spent }
 }
 
 struct Part<'a> {
@@ -37,6 +49,10 @@ struct Part<'a> {
     bytes: usize,
     over: &'a dyn Fn() -> bool,
     keep: Vec<bool>,
+    /// By what the kept ones break the model.
+    pattern: Pattern,
+    /// What was used up since they were last gone over.
+    spent: Option<Spent>,
 }
 
 impl Part<'_> {
@@ -49,15 +65,24 @@ impl Part<'_> {
         let mut keep = self.keep.clone();
         out.into_iter().for_each(|at| keep[at] = false);
         self.unseen(&mut keep);
-        if (self.over)() || keep == self.keep {
+        if keep == self.keep {
+            return false;
+        }
+        if (self.over)() {
+            self.spent = Some(Spent::Time);
             return false;
         }
         let (rest, _) = self.columns.only(&keep);
-        let broken = matches!(judge(&rest, self.model, self.bytes, self.over), Answer::Broken(_));
-        if broken {
-            self.keep = keep;
+        match judge(&rest, self.model, self.bytes, self.over) {
+            Answer::Broken(pattern) => {
+                self.keep = keep;
+                self.pattern = pattern;
+                return true;
+            }
+            Answer::Kept => {}
+            Answer::GaveUp(spent) => self.spent = Some(spent),
         }
-        broken
+        false
     }
 
     /// Leaves out what nobody is left to have seen, if it does not count then. Two that only saw one another do not prove
@@ -89,9 +114,11 @@ impl Part<'_> {
         self.keys();
         loop {
             let before = self.left();
+            // Only the last round, in which nothing more can be left out, has to have had the means to try all.
+            self.spent = None;
             self.values();
             self.reads();
-            if self.left() == before || (self.over)() {
+            if self.left() == before || self.spent == Some(Spent::Time) {
                 return;
             }
         }
@@ -105,11 +132,12 @@ impl Part<'_> {
             let untried = (0..all.len()).find(|at| self.keep[*at] && !tried[*at]);
             let Some(at) = untried.filter(|_| !(self.over)()) else { return };
             tried[at] = true;
-            let mut other = Part { keep: all.to_vec(), ..*self };
+            let mut other = Part { keep: all.to_vec(), spent: None, ..*self };
             if other.without(self.with_what_rests_on(&[at])) {
                 other.shrink();
-                if other.left() < self.left() {
-                    self.keep = other.keep;
+                // One that was not gone through to the end takes nothing from what was.
+                if other.spent.is_none() && other.left() < self.left() {
+                    (self.keep, self.pattern) = (other.keep, other.pattern);
                 }
             }
         }

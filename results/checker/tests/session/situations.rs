@@ -17,7 +17,7 @@ fn judge_by(judge: Sessions, text: &str) -> Judgement {
 }
 
 fn judge(text: &str) -> Judgement {
-    judge_by(Sessions::default(), text)
+    judge_by(Sessions { real_time: true, ..Sessions::default() }, text)
 }
 
 fn names(judgement: &Judgement) -> Vec<&str> {
@@ -85,7 +85,7 @@ fn non_monotonic_reads() {
     assert_eq!(judgement.anomalies[0].witness, [0, 1, 2, 3]);
     assert_eq!(judgement.anomalies[0].culprit, Some(3));
     // There and back again needs no other evidence than the reads themselves.
-    let judge_alone = Sessions { real_time: false, ..Sessions::default() };
+    let judge_alone = Sessions::default();
     let flicker = "p1 10-200 w1\np2 10-200 w2\np3 20-30 r1\np3 40-50 r2\np3 60-70 r1";
     assert_eq!(names(&judge_by(judge_alone.clone(), flicker)), ["non-monotonic reads"]);
     // Two sessions that saw two concurrent writes in two orders cannot both be right.
@@ -128,7 +128,7 @@ fn cas_in_a_circle_are_wrong_whatever_sessions_are_promised() {
 fn time_is_no_evidence_where_the_last_write_wins_by_clocks() {
     let text = "p1 10-20 w1\np2 30-40 w2\np3 50-60 r2\np3 70-80 r1";
     assert_eq!(names(&judge(text)), ["non-monotonic reads"]);
-    let judge_alone = Sessions { real_time: false, ..Sessions::default() };
+    let judge_alone = Sessions::default();
     assert_eq!(judge_by(judge_alone.clone(), text).verdict, Verdict::Valid);
     // By one session the two writes are ordered only if its writes are promised to be: all four promises cannot hold.
     let together = "p1 10-20 w1\np1 30-40 w2\np3 50-60 r2\np3 70-80 r1";

@@ -129,7 +129,7 @@ fn convergent(judgement: Judgement, history: &History) -> Held {
 fn registers(levels: &mut Levels, ask: &mut dyn FnMut(&dyn Checker) -> Judgement) {
     let weakly = |model| Box::new(Weak { model, initial: Value::Nil }) as Box<dyn Checker>;
     // By definite evidence alone, and not by real time: that is what linearizability adds.
-    let sessions = Sessions { real_time: false, ..Sessions::default() };
+    let sessions = Sessions::default();
     let judges: [(Level, Box<dyn Checker>); 5] = [
         (Level::Linearizable, Box::new(Linearizable { model: CasRegister::default() })),
         (Level::Sequential, weakly(weak::Model::Sequential)),
