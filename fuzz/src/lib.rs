@@ -1,13 +1,20 @@
 //! What holds of any bytes given to a reader: it refuses them with a place, or what it read is a history, which comes back as
-//! it was from the binary form.
+//! it was from the binary form, and as much of it in parts.
 
+use std::io::Cursor;
+
+use schism_history::apart::{Ways, apart};
 use schism_history::{Format, Keys, ReadError, binary, read_any};
 
 /// Reads these bytes in both ways of naming keys.
 pub fn read(format: Format, bytes: &[u8]) {
     let lines = bytes.iter().filter(|byte| **byte == b'\n').count() + 1;
     for keys in [Keys::One, Keys::Tuple] {
-        match read_any(bytes, format, keys) {
+        let read = read_any(bytes, format, keys);
+        if !bytes.starts_with(&binary::MAGIC[..7]) && format != Format::Binary {
+            assert_eq!(in_parts(bytes, format, keys).ok(), read.as_ref().ok().map(|read| read.history.len()));
+        }
+        match read {
             Ok(recorded) => {
                 let history = recorded.history;
                 for operation in history.operations() {
@@ -24,6 +31,16 @@ pub fn read(format: Format, bytes: &[u8]) {
             ) => assert!((1..=lines).contains(&line)),
         }
     }
+}
+
+/// How many operations there are in all parts of a text.
+fn in_parts(bytes: &[u8], format: Format, keys: Keys) -> Result<usize, ReadError> {
+    let ways = Ways { parts: 3, buffer: 64, salt: 0 };
+    let mut operations = 0;
+    let mut file = || Ok(Cursor::new(Vec::new()));
+    let taken = apart(bytes, (format, keys), ways, &mut file)?;
+    taken.each(u64::MAX, ways, &mut file, &mut |part| operations += part.history.len())?;
+    Ok(operations)
 }
 
 /// The same for the binary form, once its checksum was made right: else hardly anything would get beyond it.

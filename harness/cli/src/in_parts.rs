@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use schism_checker::{Budget, ByParts, Checker, Concluded, Part};
 use schism_history::apart::{PartHistory, Ways, apart};
-use schism_history::{Format, ReadError};
+use schism_history::{Format, Keys, ReadError};
 use schism_report::Measured;
 
 use crate::failure::Failure;
@@ -29,19 +29,20 @@ pub struct Judged {
 /// So many bytes of a text are looked at to know its form.
 const SNIFFED: u64 = 4096;
 
-/// Whether this is a text of ours that is larger than what judges may use, and they can all be asked part by part.
+/// Whether this is a text that is larger than what judges may use, and they can all be asked part by part. The binary form is
+/// none: it is mapped.
 pub fn wanted(path: &Path, format: Format, judges: &[Box<dyn Checker>], memory: u64) -> bool {
     let is_large = || path.metadata().is_ok_and(|about| about.is_file() && about.len() > memory);
-    let is_ours = || match format {
-        Format::Jsonl => true,
+    let is_text = || match format {
+        Format::Binary => false,
         Format::Auto => {
             let mut start = Vec::new();
             let read = File::open(path).and_then(|file| file.take(SNIFFED).read_to_end(&mut start));
-            read.is_ok() && Format::sniff(&start) == Some(Format::Jsonl)
+            read.is_ok() && Format::sniff(&start) != Some(Format::Binary)
         }
-        _ => false,
+        _ => true,
     };
-    is_large() && is_ours() && judges.iter().all(|judge| judge.by_parts().is_some())
+    is_large() && is_text() && judges.iter().all(|judge| judge.by_parts().is_some())
 }
 
 /// Judges a text in parts, within the memory that each judge may use: a quarter for a part's history, as much for what is
@@ -49,7 +50,12 @@ pub fn wanted(path: &Path, format: Format, judges: &[Box<dyn Checker>], memory: 
 ///
 /// # Errors
 /// When the text is no history, or there is no room for the temporary files.
-pub fn judge(path: &Path, judges: &[Box<dyn Checker>], allowance: Allowance) -> Result<Judged, Failure> {
+pub fn judge(
+    path: &Path,
+    form: (Format, Keys),
+    judges: &[Box<dyn Checker>],
+    allowance: Allowance,
+) -> Result<Judged, Failure> {
     let wrong = |error: ReadError| {
         let hint = "nothing was judged; --format names the form, TMPDIR a folder with room for the text";
         Failure::harness(format!("{}: {error}", path.display()), hint)
@@ -61,7 +67,8 @@ pub fn judge(path: &Path, judges: &[Box<dyn Checker>], allowance: Allowance) -> 
     let buffer = usize::try_from(most).unwrap_or(usize::MAX) / parts;
     let ways = Ways { parts, buffer: buffer.clamp(512, 1 << 16), salt: 0 };
     let mut asked: Vec<Asked<'_>> = judges.iter().map(|judge| Asked::new(&**judge)).collect();
-    let taken = apart(BufReader::with_capacity(1 << 16, file), ways, &mut unnamed).map_err(wrong)?;
+    let input = BufReader::with_capacity(1 << 16, file);
+    let taken = apart(input, form, ways, &mut unnamed).map_err(wrong)?;
     let cut = taken.cut;
     let mut measured: Option<Measured> = None;
     let count = taken.each(most, ways, &mut unnamed, &mut |part: PartHistory| {

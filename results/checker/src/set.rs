@@ -14,7 +14,7 @@ mod sums;
 mod tell;
 
 use rustc_hash::FxHashMap;
-use schism_history::{Call, History, Key, Operation, Outcome, Position, Time, Value};
+use schism_history::{CallKind, Columns, History, Key, Operation, Position, Status, Time, Value};
 
 use self::sums::Sums;
 use self::tell::who;
@@ -123,7 +123,7 @@ impl Kind {
     }
 }
 
-/// The operations on one key, as positions in [`History::rows`], in the order of invocation.
+/// The operations on one key, by their places in the history, in the order of invocation.
 struct OfKey<'h> {
     key: &'h Key,
     adds: Vec<usize>,
@@ -133,31 +133,33 @@ struct OfKey<'h> {
 
 /// The keys used as sets: those somebody added to, and those where a read saw elements without any add.
 fn keys(history: &History) -> Vec<OfKey<'_>> {
-    let mut at: FxHashMap<&Key, usize> = FxHashMap::default();
-    let mut keys: Vec<OfKey<'_>> = Vec::new();
-    for (position, operation) in history.rows().iter().enumerate() {
-        let key = operation.call.key();
-        let slot = *at.entry(key).or_insert_with(|| {
-            keys.push(OfKey { key, adds: Vec::new(), reads: Vec::new(), foreign: None });
-            keys.len() - 1
-        });
-        match operation.call {
-            Call::Add { .. } => keys[slot].adds.push(position),
-            Call::Read { .. } if operation.read().is_some() => keys[slot].reads.push(position),
-            Call::Read { .. } => {}
-            _ => keys[slot].foreign = keys[slot].foreign.or(Some(position)),
+    let columns = history.columns();
+    let of_key = |key| OfKey { key, adds: Vec::new(), reads: Vec::new(), foreign: None };
+    // Keys are numbered in the order of first use.
+    let mut keys: Vec<OfKey<'_>> = columns.keys().iter().map(of_key).collect();
+    for position in 0..columns.len() {
+        let of = &mut keys[columns.key()[position] as usize];
+        match columns.kind()[position] {
+            CallKind::Add => of.adds.push(position),
+            CallKind::Read if columns.status()[position] == Status::Answered => of.reads.push(position),
+            CallKind::Read => {}
+            _ => of.foreign = of.foreign.or(Some(position)),
         }
     }
-    let sees = |position: &usize| match history.rows()[*position].read() {
-        Some(Value::List(items)) => !items.is_empty(),
+    let sees = |position: &usize| match seen(columns, *position) {
+        Value::List(items) => !items.is_empty(),
         _ => false,
     };
     keys.retain(|of| !of.adds.is_empty() || of.foreign.is_none() && of.reads.iter().any(sees));
     keys
 }
 
-/// What is known of one element. Operations are positions in [`History::rows`]; reads are places in
-/// [`Accounts::reads`].
+/// What an answered read saw.
+fn seen(columns: &Columns, position: usize) -> &Value {
+    &columns.values()[columns.answer()[position] as usize]
+}
+
+/// What is known of one element. Operations are places in the history; reads are places in [`Accounts::reads`].
 struct Element<'h> {
     value: &'h Value,
     adds: u32,
@@ -237,8 +239,26 @@ impl<'h> Accounts<'h> {
         Ok(accounts)
     }
 
-    fn operation(&self, position: usize) -> &'h Operation {
-        &self.history.rows()[position]
+    /// For sentences: whatever is asked of every operation is asked of the columns.
+    fn operation(&self, position: usize) -> Operation {
+        self.history.operation(position)
+    }
+
+    fn invoke(&self, position: usize) -> Position {
+        self.history.columns().invoke()[position]
+    }
+
+    fn complete(&self, position: usize) -> Position {
+        self.history.columns().complete()[position]
+    }
+
+    fn invoked(&self, position: usize) -> Time {
+        Time(self.history.columns().invoked()[position])
+    }
+
+    /// When an answered operation was over.
+    fn completed(&self, position: usize) -> Time {
+        Time(self.history.columns().ended()[position])
     }
 
     fn id(&mut self, value: &'h Value, ids: &mut FxHashMap<&'h Value, u32>) -> u32 {
@@ -250,18 +270,18 @@ impl<'h> Accounts<'h> {
 
     fn take_adds(&mut self, adds: &[usize], ids: &mut FxHashMap<&'h Value, u32>) {
         for position in adds {
-            let operation = self.operation(*position);
-            let Call::Add { value, .. } = &operation.call else { unreachable!("only adds are listed") };
+            let columns = self.history.columns();
+            let value = &columns.values()[columns.argument()[*position] as usize];
             let id = self.id(value, ids) as usize;
-            let acknowledged = self.elements[id].acknowledged.map(|at| self.operation(at).complete);
+            let acknowledged = self.elements[id].acknowledged.map(|at| self.complete(at));
+            let (status, complete) = (columns.status()[*position], self.complete(*position));
             let element = &mut self.elements[id];
             element.adds += 1;
-            match operation.outcome {
-                Outcome::Fail(_) => element.failed = element.failed.or(Some(*position)),
+            match status {
+                Status::Fail => element.failed = element.failed.or(Some(*position)),
                 _ => element.add = element.add.or(Some(*position)),
             }
-            if operation.outcome.is_ok() && acknowledged.is_none_or(|complete| operation.complete < complete)
-            {
+            if status.is_ok() && acknowledged.is_none_or(|first| complete < first) {
                 element.acknowledged = Some(*position);
             }
         }
@@ -274,14 +294,14 @@ impl<'h> Accounts<'h> {
         ids: &mut FxHashMap<&'h Value, u32>,
         budget: Budget<'_>,
     ) -> Result<Vec<Vec<u32>>, Doubt> {
-        let mut seen: Vec<Vec<u32>> = Vec::with_capacity(reads.len());
+        let mut all: Vec<Vec<u32>> = Vec::with_capacity(reads.len());
         let mut room = budget.bytes / size_of::<u32>();
         // The place of the last read that saw each element, plus one.
         let mut stamps: Vec<u32> = Vec::new();
         for position in reads {
-            let operation = self.operation(*position);
-            let Some(items) = operation.read().and_then(Value::elements) else {
-                self.not_a_set(operation);
+            let value = seen(self.history.columns(), *position);
+            let Some(items) = value.elements() else {
+                self.not_a_set(*position, value);
                 continue;
             };
             room = room.checked_sub(items.len()).ok_or_else(|| spent(self.key, "memory", "--memory"))?;
@@ -292,19 +312,20 @@ impl<'h> Accounts<'h> {
             let numbers: Vec<u32> = items.iter().map(|item| self.id(item, ids)).collect();
             stamps.resize(self.elements.len(), 0);
             for id in &numbers {
-                self.see(*id as usize, *position, operation.complete, stamps[*id as usize] == stamp);
+                self.see(*id as usize, *position, stamps[*id as usize] == stamp);
                 stamps[*id as usize] = stamp;
             }
             self.last_size = numbers.len();
-            seen.push(numbers);
+            all.push(numbers);
             self.reads.push(*position);
         }
-        Ok(seen)
+        Ok(all)
     }
 
-    fn see(&mut self, id: usize, position: usize, complete: Position, again: bool) {
-        let first = self.elements[id].first_seen.map(|at| self.operation(at).complete);
-        let last = self.elements[id].last_seen.map(|at| self.operation(at).complete);
+    fn see(&mut self, id: usize, position: usize, again: bool) {
+        let complete = self.complete(position);
+        let first = self.elements[id].first_seen.map(|at| self.complete(at));
+        let last = self.elements[id].last_seen.map(|at| self.complete(at));
         let element = &mut self.elements[id];
         if again {
             element.twice = element.twice.or(Some(position));
@@ -317,29 +338,24 @@ impl<'h> Accounts<'h> {
         }
     }
 
-    fn not_a_set(&mut self, read: &Operation) {
-        if let Some(value) = read.read() {
-            self.doubts.push(Doubt {
-                reason: format!(
-                    "{} read {value} of key {} at {}: that is no set",
-                    who(read),
-                    self.key,
-                    read.completed
-                ),
-                hint: Some("judge this history with another checker".into()),
-            });
-        }
+    fn not_a_set(&mut self, position: usize, value: &Value) {
+        let read = self.operation(position);
+        let (who, key) = (who(&read), self.key);
+        self.doubts.push(Doubt {
+            reason: format!("{who} read {value} of key {key} at {}: that is no set", read.completed),
+            hint: Some("judge this history with another checker".into()),
+        });
     }
 
     /// What makes it certain that the element was in the set from then on: its first acknowledgement or the end of the first read that saw it.
     fn known(&self, element: &Element<'_>) -> Option<usize> {
         let candidates = [element.acknowledged, element.first_seen];
-        candidates.into_iter().flatten().min_by_key(|position| self.operation(*position).complete)
+        candidates.into_iter().flatten().min_by_key(|position| self.complete(*position))
     }
 
     /// The place of the first read that began after a position.
     fn first_read_after(&self, position: Position) -> usize {
-        self.reads.partition_point(|read| self.operation(*read).invoke < position)
+        self.reads.partition_point(|read| self.invoke(*read) < position)
     }
 
     /// Walks once through all reads with a cursor an element: whatever lies between two sightings is a miss.
@@ -348,7 +364,7 @@ impl<'h> Accounts<'h> {
             .elements
             .iter()
             .map(|element| match self.known(element) {
-                Some(known) => self.first_read_after(self.operation(known).complete),
+                Some(known) => self.first_read_after(self.complete(known)),
                 None => self.reads.len(),
             })
             .collect();
@@ -374,8 +390,8 @@ impl<'h> Accounts<'h> {
 
     /// The first read that began when the element was known and every read that ever saw it was over.
     fn lost_by(&self, element: &Element<'_>) -> Option<usize> {
-        let known = self.operation(self.known(element)?).complete;
-        let seen = element.last_seen.map_or(0, |at| self.operation(at).complete);
+        let known = self.complete(self.known(element)?);
+        let seen = element.last_seen.map_or(0, |at| self.complete(at));
         self.reads.get(self.first_read_after(known.max(seen))).copied()
     }
 
@@ -383,7 +399,7 @@ impl<'h> Accounts<'h> {
     fn unexpected_in(&self, element: &Element<'_>) -> Option<usize> {
         let seen = element.first_seen?;
         match element.add {
-            Some(add) if !self.operation(seen).precedes(self.operation(add)) => None,
+            Some(add) if self.complete(seen) >= self.invoke(add) => None,
             _ => Some(seen),
         }
     }
@@ -415,12 +431,12 @@ impl<'h> Accounts<'h> {
             sums.recovered += usize::from(seen && element.acknowledged.is_none());
             if let Some(read) = self.lost_by(element) {
                 let last = element.last_seen.or_else(|| self.known(element));
-                let last = last.map_or(Time(0), |at| self.operation(at).completed);
-                sums.lost_after(self.operation(read).invoked.since(last));
+                let last = last.map_or(Time(0), |at| self.completed(at));
+                sums.lost_after(self.invoked(read).since(last));
                 found[Kind::Lost as usize].push((element, read));
             } else if let Some((first, last)) = element.missed {
-                let known = self.known(element).map_or(Time(0), |at| self.operation(at).completed);
-                sums.stale_for(self.operation(self.reads[last]).invoked.since(known));
+                let known = self.known(element).map_or(Time(0), |at| self.completed(at));
+                sums.stale_for(self.invoked(self.reads[last]).since(known));
                 found[Kind::Stale as usize].push((element, self.reads[first]));
             } else if element.acknowledged.is_some() && !seen {
                 sums.never_read += 1;
@@ -448,7 +464,7 @@ impl<'h> Accounts<'h> {
             Kind::Unexpected => vec![self.tell_unexpected(element, read)],
             Kind::Duplicated => {
                 let operation = self.operation(read);
-                vec![format!("{} read {} twice at {}.", who(operation), element.value, operation.completed)]
+                vec![format!("{} read {} twice at {}.", who(&operation), element.value, operation.completed)]
             }
         };
         if found.len() > 1 {

@@ -18,10 +18,11 @@ use schism_checker::{
 };
 use schism_history::apart::{Ways, apart};
 use schism_history::{
-    Call, CallKind, Event, History, Outcome, Process, Ret, Time, Value, What, export, jsonl,
+    Call, CallKind, Event, Format, History, Keys, Outcome, Process, Ret, Time, Value, What, export, jsonl,
 };
 
 const UNLIMITED: usize = usize::MAX;
+const OURS: (Format, Keys) = (Format::Jsonl, Keys::One);
 
 /// A text in a file without a name, and how long it is.
 fn file(write: impl FnOnce(&mut BufWriter<File>)) -> (File, usize) {
@@ -42,7 +43,8 @@ fn in_parts(judge: &dyn Checker, file: &File, memory: usize) -> (Concluded, usiz
     let mut input = file.try_clone().unwrap();
     input.rewind().unwrap();
     let (taken, count) = counting::most_bytes(|| {
-        let apart = apart(BufReader::with_capacity(1 << 16, input), ways, &mut tempfile::tempfile).unwrap();
+        let apart =
+            apart(BufReader::with_capacity(1 << 16, input), OURS, ways, &mut tempfile::tempfile).unwrap();
         let count = apart.each(most, ways, &mut tempfile::tempfile, &mut |part| {
             let cut = (!part.whole).then_some((part.key.as_ref(), part.operations));
             let places = Some(&part.places[..]);
@@ -183,10 +185,53 @@ fn a_key_too_large_is_not_known() {
     }
 }
 
+/// A log, read by nobody: every call brings a value.
+fn log(operations: u32) -> (File, usize) {
+    file(|out| {
+        for at in 0..operations {
+            let (process, call) = (Process(0), Call::Append { key: 1.into(), value: i64::from(at).into() });
+            let invoke = What::Invoke { process, node: None, call: call.clone() };
+            for (index, what) in [invoke, What::Complete { process, call, outcome: Outcome::Ok(Ret::Done) }]
+                .into_iter()
+                .enumerate()
+            {
+                let index = 2 * at + index as u32;
+                jsonl::write_event(out, index, &Event { time: Time(index.into()), what }).unwrap();
+            }
+        }
+    })
+}
+
+/// What a part is said to take is about what it takes, the growing of lists included: more, and keys count as too large that
+/// are not; less, and memory is not kept to.
+fn bytes_are_about_right() {
+    let mut random = Pcg64::seed_from_u64(4);
+    let mut next = || random.next_u64();
+    let texts = [
+        ("registers, every value once", synthetic::history(&Mix::unique(50_000, 20), &mut next)),
+        ("registers of five values", synthetic::history(&Mix::cas(50_000, 20), &mut next)),
+    ];
+    let texts = texts.map(|(name, history)| (name, file(|out| export::jsonl(out, &history).unwrap())));
+    for (name, (text, _)) in
+        texts.into_iter().chain([("a queue", queues(50_000, 1, &[])), ("a log", log(50_000))])
+    {
+        let mut input = text.try_clone().unwrap();
+        input.rewind().unwrap();
+        let ways = Ways { parts: 1, buffer: 512, salt: 0 };
+        let mut taken = apart(BufReader::new(input), OURS, ways, &mut tempfile::tempfile).unwrap();
+        let (said, around) = (taken.parts[0].bytes as usize, taken.around);
+        let (takes, read) = counting::most_bytes(|| taken.parts[0].history(&around, u64::MAX).unwrap());
+        let lines = 2 * read.history.len();
+        println!("{name}: {} bytes a line, said to be {}", takes / lines, said / lines);
+        assert!(takes <= said && said <= 3 * takes, "{name}: {takes} bytes, said to be {said}");
+    }
+}
+
 /// One after the other: what one allocates would count for the next.
 #[test]
 fn judged_in_parts() {
     parts_say_what_the_whole_says_in_the_memory_allowed();
     whole_reads_are_counted();
     a_key_too_large_is_not_known();
+    bytes_are_about_right();
 }

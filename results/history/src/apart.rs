@@ -1,4 +1,4 @@
-//! A run's text, taken apart by key into files: for histories larger than memory.
+//! A history's text, ours or a peer's, taken apart by key into files: for histories larger than memory.
 //!
 //! One pass hands every line to the file of its key's part, and no more is kept in memory than a buffer for each file and
 //! what processes have open. Each part then reads back as a history of its own: the operations of its keys at the positions
@@ -6,7 +6,7 @@
 //! is taken apart again; one of a single key cannot be, and is read as far as wanted.
 //!
 //! What contradicts itself is found as in the whole ([`crate::Builder`]), in the pass or when its part is read: the lines of
-//! a process's call all go to the same part.
+//! a process's call all go to the same part. What a peer recorded is written into the parts in our form.
 
 use std::hash::{Hash, Hasher};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
@@ -14,10 +14,14 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
 use rustc_hash::{FxHashMap, FxHasher};
 
 use crate::builder::Builder;
-use crate::event::{Process, What};
+use crate::call::{Call, CallKind, Outcome};
+use crate::event::{Event, Process, Time, What};
+use crate::format::{Format, told};
 use crate::history::{Contradiction, History};
-use crate::jsonl::ReadError;
+use crate::jepsen::{self, Keys, Taker};
+use crate::jepsen_log;
 use crate::jsonl::line::{self, End, Line, OfProcess};
+use crate::jsonl::{self, ReadError};
 use crate::value::Key;
 
 /// What a part is written to and read from: a file.
@@ -109,17 +113,51 @@ pub struct Ways {
     pub salt: u64,
 }
 
-/// Takes a text of our form ([`jsonl`](crate::jsonl)) apart. `file` makes a new empty file.
+/// Takes a text apart. `file` makes a new empty file.
 ///
 /// # Errors
-/// As [`jsonl::read`](crate::jsonl::read), but for what only a part's history shows; and when a file cannot be made or written.
+/// As [`read_any`](crate::read_any), but for what only a part's history shows; when a file cannot be made or written; and for the
+/// binary form, which is no text and can be mapped.
 pub fn apart<F: Store>(
     mut input: impl BufRead,
+    (format, keys): (Format, Keys),
     ways: Ways,
     file: &mut dyn FnMut() -> io::Result<F>,
 ) -> Result<Apart<F>, ReadError> {
+    let (format, start) = told(&mut input, format)?;
+    let input = (&start[..]).chain(input);
+    match format {
+        Format::Jsonl => of_ours(input, Hands::new(ways, false, file)),
+        Format::Binary => {
+            Err(ReadError::Binary { offset: 0, problem: "the binary form is not taken apart".into() })
+        }
+        _ => of_a_peer(input, (format, keys), Hands::new(ways, true, file)),
+    }
+}
+
+/// Takes a text of a peer's form apart.
+fn of_a_peer<F: Store>(
+    input: impl BufRead,
+    (format, keys): (Format, Keys),
+    hands: Hands<'_, F>,
+) -> Result<Apart<F>, ReadError> {
+    let mut to = Imported { around: Builder::default(), hands, open: FxHashMap::default(), operations: 0 };
+    let cut = match format {
+        Format::JepsenEdn => jepsen::hand_on_edn(input, keys, &mut to)?,
+        Format::PorcupineKv => jepsen::hand_on_edn(input, Keys::One, &mut to)?,
+        Format::JepsenJson => jepsen::hand_on_json(input, keys, &mut to)?,
+        Format::JepsenLog => jepsen_log::hand_on(input, keys, &mut to)?,
+        Format::Auto => None,
+        Format::Jsonl | Format::Binary => unreachable!("they are no peer's"),
+    };
+    let Imported { around, hands, operations, .. } = to;
+    let parts = hands.parts().map_err(|source| ReadError::Io { line: 0, source })?;
+    Ok(Apart { parts, around: around.finish(), operations, cut })
+}
+
+/// Takes a text of our form apart.
+fn of_ours<F: Store>(mut input: impl BufRead, mut hands: Hands<'_, F>) -> Result<Apart<F>, ReadError> {
     let mut around = Builder::default();
-    let mut hands = Hands::new(ways, file);
     let mut buffer = Vec::new();
     let (mut line, mut operations) = (1, 0);
     let cut = loop {
@@ -153,6 +191,74 @@ pub fn apart<F: Store>(
     Ok(Apart { parts, around: around.finish(), operations, cut })
 }
 
+/// What a peer recorded, handed out in our form.
+struct Imported<'f, F: Store> {
+    around: Builder,
+    hands: Hands<'f, F>,
+    /// What each process has open.
+    open: FxHashMap<Process, Call>,
+    operations: u32,
+}
+
+impl<F: Store> Imported<'_, F> {
+    /// Hands an event out; `line` is that of the peer's text.
+    fn hand(&mut self, line: usize, told: &OfProcess, event: &Event) -> Result<(), ReadError> {
+        let index = self.around.events();
+        self.around.pass(told.time).map_err(|source| ReadError::Contradiction { line, source })?;
+        let place = if told.edge == End::Invoked { self.operations } else { NONE };
+        self.operations += u32::from(told.edge == End::Invoked);
+        let mut text = Vec::new();
+        let handed = jsonl::write_event(&mut text, index, event)
+            .and_then(|()| self.hands.hand(told, (place, index as usize + 1), &text));
+        handed.map(drop).map_err(|source| ReadError::Io { line, source })
+    }
+}
+
+impl<F: Store> Taker for Imported<'_, F> {
+    fn open(&mut self, process: Process) -> Option<(CallKind, &Key)> {
+        self.open.get(&process).map(|call| (call.kind(), call.key()))
+    }
+
+    fn open_call(&mut self, process: Process) -> Option<Call> {
+        self.open.get(&process).cloned()
+    }
+
+    fn invoke(
+        &mut self,
+        line: usize,
+        time: Time,
+        process: Process,
+        node: Option<&str>,
+        call: Call,
+    ) -> Result<(), ReadError> {
+        if let Some(open) = self.open.get(&process) {
+            let (call, open) = (call.to_string(), open.to_string());
+            let source = Contradiction::StillOpen { process, call, open };
+            return Err(ReadError::Contradiction { line, source });
+        }
+        let told = OfProcess { time, process, edge: End::Invoked, key: call.key().clone() };
+        self.open.insert(process, call.clone());
+        let what = What::Invoke { process, node: node.map(String::from), call };
+        self.hand(line, &told, &Event { time, what })
+    }
+
+    fn complete(
+        &mut self,
+        line: usize,
+        time: Time,
+        process: Process,
+        outcome: Outcome,
+    ) -> Result<(), ReadError> {
+        let Some(call) = self.open.remove(&process) else {
+            let source = Contradiction::NeverInvoked { process, call: "a call".into() };
+            return Err(ReadError::Contradiction { line, source });
+        };
+        let edge = if matches!(outcome, Outcome::Info(_)) { End::Lost } else { End::Ended };
+        let told = OfProcess { time, process, edge, key: call.key().clone() };
+        self.hand(line, &told, &Event { time, what: What::Complete { process, call, outcome } })
+    }
+}
+
 /// No place: the line is no invocation.
 const NONE: u32 = u32::MAX;
 
@@ -171,6 +277,8 @@ fn retired(text: &[u8], line: usize, process: Process) -> ReadError {
 /// Hands lines out to parts.
 struct Hands<'f, F: Store> {
     ways: Ways,
+    /// Whether a process may come back after an info, or it is known that none does.
+    lenient: bool,
     file: &'f mut dyn FnMut() -> io::Result<F>,
     parts: Vec<Option<Part<BufWriter<F>>>>,
     /// Where the call of each process is that has one open.
@@ -179,9 +287,9 @@ struct Hands<'f, F: Store> {
 }
 
 impl<'f, F: Store> Hands<'f, F> {
-    fn new(ways: Ways, file: &'f mut dyn FnMut() -> io::Result<F>) -> Self {
+    fn new(ways: Ways, lenient: bool, file: &'f mut dyn FnMut() -> io::Result<F>) -> Self {
         let parts = (0..ways.parts.max(1)).map(|_| None).collect();
-        Hands { ways, file, parts, open: FxHashMap::default(), retired: Retired::default() }
+        Hands { ways, lenient, file, parts, open: FxHashMap::default(), retired: Retired::default() }
     }
 
     /// Hands a line out; `place` is that of the operation it begins, and beside it stands its number. False if a retired
@@ -199,7 +307,7 @@ impl<'f, F: Store> Hands<'f, F> {
                 self.open.remove(&told.process);
             }
             End::Lost => {
-                if self.open.remove(&told.process).is_some() {
+                if self.open.remove(&told.process).is_some() && !self.lenient {
                     self.retired.put(told.process);
                 }
             }
@@ -278,14 +386,17 @@ fn hash(key: &Key, salt: u64) -> u64 {
     bits ^ bits >> 33
 }
 
-/// About the most that a line adds to a history in memory: columns that grow, a value with its number, and what is longer
-/// than that, text or the elements of a list.
+/// What [`bytes`] says of a plain line.
+const LINE: usize = 60;
+
+/// About the most that a line adds to a history in memory: half an operation in columns, half a value with its number while
+/// the list of values grows, and what is longer than that, text or the elements of a list.
 fn bytes(line: &[u8]) -> u64 {
     const PLAIN: usize = 160;
     /// Between fields, and in texts now and then.
     const COMMAS: usize = 9;
     let commas = line.iter().filter(|byte| **byte == b',').count();
-    (120 + 24 * commas.saturating_sub(COMMAS) + 2 * line.len().saturating_sub(PLAIN)) as u64
+    (LINE + 24 * commas.saturating_sub(COMMAS) + 2 * line.len().saturating_sub(PLAIN)) as u64
 }
 
 impl<F: Store> Part<F> {
@@ -298,7 +409,7 @@ impl<F: Store> Part<F> {
         ways: Ways,
         file: &mut dyn FnMut() -> io::Result<F>,
     ) -> Result<Vec<Part<F>>, ReadError> {
-        let mut hands = Hands::new(ways, file);
+        let mut hands = Hands::new(ways, true, file);
         self.each(|place, line, text| {
             let read = Line::of(text, line)?;
             let told = read.of_process().expect("only lines of processes are put into parts");
@@ -313,8 +424,12 @@ impl<F: Store> Part<F> {
     /// # Errors
     /// At a line that contradicts an earlier one, and when the file cannot be read.
     pub fn history(&mut self, around: &History, most: u64) -> Result<PartHistory, ReadError> {
-        let mut builder = Builder::default();
-        let (mut places, mut taken) = (Vec::new(), 0);
+        // Who comes back where none may was found when the whole was taken apart.
+        let mut builder = Builder::lenient();
+        let fit = usize::try_from(most).unwrap_or(usize::MAX) / (2 * LINE);
+        let room = fit.min(self.operations as usize);
+        builder.reserve(room);
+        let (mut places, mut taken) = (Vec::with_capacity(room), 0);
         let whole = self.each(|place, line, text| {
             taken += bytes(text);
             if taken > most {

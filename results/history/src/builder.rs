@@ -173,6 +173,16 @@ impl Builder {
         Ok(())
     }
 
+    /// Makes room for so many operations more, so that none is left unused.
+    pub(crate) fn reserve(&mut self, operations: usize) {
+        self.operations.reserve(operations);
+    }
+
+    /// How many events there were.
+    pub(crate) fn events(&self) -> Position {
+        self.history.events
+    }
+
     /// Passes over all events before this position.
     pub(crate) fn go_to(&mut self, position: Position) {
         self.history.events = position;

@@ -312,6 +312,19 @@ impl Default for Growing {
 }
 
 impl Growing {
+    /// Makes room for so many operations more.
+    pub(crate) fn reserve(&mut self, operations: usize) {
+        let columns = &mut self.columns;
+        let Columns { process, node, key, argument, answer, invoke, complete, .. } = columns;
+        for column in [process, node, key, argument, answer, invoke, complete] {
+            column.own().reserve_exact(operations);
+        }
+        columns.kind.reserve_exact(operations);
+        columns.status.reserve_exact(operations);
+        columns.invoked.own().reserve_exact(operations);
+        columns.ended.own().reserve_exact(operations);
+    }
+
     /// Appends an operation that has not ended.
     pub(crate) fn invoke(
         &mut self,

@@ -102,35 +102,42 @@ fn json_object(inside: &[u8]) -> bool {
 /// When the text is no history of that form, with the line; with [`Format::Auto`], also when it is of no known form. An
 /// empty text is an empty history.
 pub fn read_any(mut input: impl BufRead, format: Format, keys: Keys) -> Result<Recorded, ReadError> {
-    if format != Format::Auto {
-        return read_as(input, format, keys);
-    }
-    let mut start = Vec::new();
-    let source = |source: io::Error| ReadError::Io { line: 1, source };
-    (&mut input).take(SNIFFED).read_to_end(&mut start).map_err(source)?;
-    let start = start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&start);
-    let format = match Format::sniff(start) {
-        Some(format) => format,
-        None if start.trim_ascii().is_empty() && start.len() < SNIFFED as usize => {
-            return Ok(Recorded { history: History::default(), cut: None });
-        }
-        None => {
-            let words: Vec<_> = Format::ALL[1..].iter().map(|format| format.word()).collect();
-            let problem = format!("begins like none of {}: name its form", words.join(", "));
-            return Err(ReadError::Line { line: 1, problem });
-        }
-    };
-    read_as(start.chain(input), format, keys)
-}
-
-fn read_as(input: impl BufRead, format: Format, keys: Keys) -> Result<Recorded, ReadError> {
+    let (format, start) = told(&mut input, format)?;
+    let input = (&start[..]).chain(input);
     match format {
-        Format::Auto | Format::Jsonl => jsonl::read(input),
+        Format::Auto => Ok(Recorded { history: History::default(), cut: None }),
+        Format::Jsonl => jsonl::read(input),
         Format::Binary => binary::read(input),
         Format::JepsenEdn => jepsen::read_edn(input, keys),
         Format::JepsenJson => jepsen::read_json(input, keys),
         Format::JepsenLog => jepsen_log::read(input, keys),
         Format::PorcupineKv => porcupine_kv::read(input),
+    }
+}
+
+/// The form of a text if it is not named, and what was read of it to know that. [`Format::Auto`] stays only for an empty text.
+///
+/// # Errors
+/// When it is of no known form.
+pub(crate) fn told(input: &mut impl BufRead, format: Format) -> Result<(Format, Vec<u8>), ReadError> {
+    let mut start = Vec::new();
+    if format != Format::Auto {
+        return Ok((format, start));
+    }
+    let source = |source: io::Error| ReadError::Io { line: 1, source };
+    input.take(SNIFFED).read_to_end(&mut start).map_err(source)?;
+    let is_all = start.len() < SNIFFED as usize;
+    if start.starts_with(BYTE_ORDER_MARK) {
+        start.drain(..BYTE_ORDER_MARK.len());
+    }
+    match Format::sniff(&start) {
+        Some(format) => Ok((format, start)),
+        None if is_all && start.trim_ascii().is_empty() => Ok((Format::Auto, start)),
+        None => {
+            let words: Vec<_> = Format::ALL[1..].iter().map(|format| format.word()).collect();
+            let problem = format!("begins like none of {}: name its form", words.join(", "));
+            Err(ReadError::Line { line: 1, problem })
+        }
     }
 }
 

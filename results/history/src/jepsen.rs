@@ -61,9 +61,44 @@ pub fn read_json(input: impl BufRead, keys: Keys) -> Result<Recorded, ReadError>
     read(Reader::json(input), keys, false)
 }
 
+/// Hands a history written in EDN on, operation by operation. Answers the line of an end within one.
+///
+/// # Errors
+/// As [`read_edn`], and those of the taker.
+pub(crate) fn hand_on_edn(
+    input: impl BufRead,
+    keys: Keys,
+    to: &mut impl Taker,
+) -> Result<Option<usize>, ReadError> {
+    hand_on(Reader::new(input), keys, true, to)
+}
+
+/// The same of a history written in JSON.
+///
+/// # Errors
+/// As [`hand_on_edn`].
+pub(crate) fn hand_on_json(
+    input: impl BufRead,
+    keys: Keys,
+    to: &mut impl Taker,
+) -> Result<Option<usize>, ReadError> {
+    hand_on(Reader::json(input), keys, false, to)
+}
+
+fn read<R: BufRead>(reader: Reader<R>, keys: Keys, short: bool) -> Result<Recorded, ReadError> {
+    let mut builder = Builder::lenient();
+    let cut = hand_on(reader, keys, short, &mut builder)?;
+    Ok(Recorded { history: builder.finish(), cut })
+}
+
 /// `short` says whether plain operations are read the short way.
-fn read<R: BufRead>(mut reader: Reader<R>, keys: Keys, short: bool) -> Result<Recorded, ReadError> {
-    let mut operations = Operations::new(keys);
+fn hand_on<R: BufRead>(
+    mut reader: Reader<R>,
+    keys: Keys,
+    short: bool,
+    to: &mut impl Taker,
+) -> Result<Option<usize>, ReadError> {
+    let mut operations = Operations::new(keys, to);
     let result = reader.enter().and_then(|close| {
         loop {
             reader.skip_space()?;
@@ -102,9 +137,9 @@ fn read<R: BufRead>(mut reader: Reader<R>, keys: Keys, short: bool) -> Result<Re
         Ok(Ok(()))
     });
     match result {
-        Ok(Ok(())) => Ok(operations.finish(None)),
+        Ok(Ok(())) => Ok(None),
         Ok(Err(error)) => Err(error),
-        Err(EdnError::Cut { line }) => Ok(operations.finish(Some(line))),
+        Err(EdnError::Cut { line }) => Ok(Some(line)),
         Err(error) => Err(error.into()),
     }
 }
@@ -182,26 +217,93 @@ pub(crate) fn word(name: &str, form: Form) -> Result<Arc<str>, String> {
     }
 }
 
-/// Collects operations in the order of the file.
-pub(crate) struct Operations {
-    builder: Builder,
+/// Who takes operations, their ends in the order of the file. Times do not go back. The line is that of the file, one-based,
+/// for errors.
+pub(crate) trait Taker {
+    /// What a process has open: the kind of call, and its key.
+    fn open(&mut self, process: Process) -> Option<(CallKind, &Key)>;
+
+    /// The same, whole.
+    fn open_call(&mut self, process: Process) -> Option<Call>;
+
+    /// Takes an invocation.
+    ///
+    /// # Errors
+    /// When it contradicts what came before, or the taker cannot keep it.
+    fn invoke(
+        &mut self,
+        line: usize,
+        time: Time,
+        process: Process,
+        node: Option<&str>,
+        call: Call,
+    ) -> Result<(), ReadError>;
+
+    /// Takes the end of what a process has open.
+    ///
+    /// # Errors
+    /// As [`Taker::invoke`].
+    fn complete(
+        &mut self,
+        line: usize,
+        time: Time,
+        process: Process,
+        outcome: Outcome,
+    ) -> Result<(), ReadError>;
+}
+
+impl Taker for Builder {
+    fn open(&mut self, process: Process) -> Option<(CallKind, &Key)> {
+        let at = Builder::open(self, process)?;
+        let columns = self.columns();
+        Some((columns.kind[at], &columns.keys[columns.key[at] as usize]))
+    }
+
+    fn open_call(&mut self, process: Process) -> Option<Call> {
+        let at = Builder::open(self, process)?;
+        Some(self.columns().call(at))
+    }
+
+    fn invoke(
+        &mut self,
+        line: usize,
+        time: Time,
+        process: Process,
+        node: Option<&str>,
+        call: Call,
+    ) -> Result<(), ReadError> {
+        let taken = Builder::invoke(self, time, process, node, &call);
+        taken.map_err(|source| ReadError::Contradiction { line, source })
+    }
+
+    fn complete(
+        &mut self,
+        line: usize,
+        time: Time,
+        process: Process,
+        outcome: Outcome,
+    ) -> Result<(), ReadError> {
+        let taken = Builder::complete(self, time, process, None, &outcome);
+        taken.map_err(|source| ReadError::Contradiction { line, source })
+    }
+}
+
+/// Hands operations on in the order of the file.
+pub(crate) struct Operations<'t, T> {
+    to: &'t mut T,
     keys: Keys,
     before: Time,
     events: u64,
 }
 
-impl Operations {
-    pub(crate) fn new(keys: Keys) -> Self {
-        Operations { builder: Builder::lenient(), keys, before: Time(0), events: 0 }
+impl<'t, T: Taker> Operations<'t, T> {
+    pub(crate) fn new(keys: Keys, to: &'t mut T) -> Self {
+        Operations { to, keys, before: Time(0), events: 0 }
     }
 
     /// Whether there was any operation of a client.
     pub(crate) fn is_empty(&self) -> bool {
         self.events == 0
-    }
-
-    pub(crate) fn finish(self, cut: Option<usize>) -> Recorded {
-        Recorded { history: self.builder.finish(), cut }
     }
 
     fn take(&mut self, line: usize, form: Form) -> Result<(), ReadError> {
@@ -243,7 +345,7 @@ impl Operations {
                 _ => None,
             };
             let call = invoked(fields, self.keys).map_err(wrong)?;
-            return self.builder.invoke(time, process, node.as_deref(), &call).map_err(contradiction);
+            return self.to.invoke(line, time, process, node.as_deref(), call);
         }
         let outcome = match &**kind {
             "ok" => None,
@@ -252,10 +354,9 @@ impl Operations {
             other => return Err(wrong(format!(":type :{other} is not one of invoke, ok, fail, info"))),
         };
         let f = fields.f.as_deref().unwrap_or("a call").to_string();
-        let Some(at) = self.builder.open(process) else {
+        let Some(call) = self.to.open_call(process) else {
             return Err(contradiction(Contradiction::NeverInvoked { process, call: f }));
         };
-        let call = self.builder.columns().call(at);
         if fields.f.as_deref().is_some_and(|f| kind_of(f) != Some(call.kind())) {
             return Err(contradiction(Contradiction::OtherCall { process, call: f, open: call.to_string() }));
         }
@@ -263,35 +364,33 @@ impl Operations {
             Some(outcome) => outcome,
             None => Outcome::Ok(answer(fields, self.keys, &call).map_err(wrong)?),
         };
-        self.builder.complete(time, process, None, &outcome).map_err(contradiction)
+        self.to.complete(line, time, process, outcome)
     }
 
     /// Takes an operation, unless there is something about it that wants a closer look.
     fn take_plain(&mut self, line: usize, plain: Plain<'_>) -> Result<bool, ReadError> {
-        let contradiction = |source| ReadError::Contradiction { line, source };
         let Plain { kind, f, process, value, error, node, time, .. } = plain;
         if kind == Kind::Invoke {
             let Some(call) = invoked_plainly(f, value, self.keys) else { return Ok(false) };
             let time = self.time(time);
-            self.builder.invoke(time, process, node, &call).map_err(contradiction)?;
+            self.to.invoke(line, time, process, node, call)?;
             return Ok(true);
         }
-        let Some(at) = self.builder.open(process) else { return Ok(false) };
-        let columns = self.builder.columns();
-        if columns.kind[at] != f {
+        let Some((open, key)) = self.to.open(process) else { return Ok(false) };
+        if open != f {
             return Ok(false);
         }
         let why = || error.unwrap_or_default().to_string();
         let outcome = match kind {
             Kind::Fail => Outcome::Fail(why()),
             Kind::Info => Outcome::Info(why()),
-            _ => match answered_plainly(f, value, self.keys, &columns.keys[columns.key[at] as usize]) {
+            _ => match answered_plainly(f, value, self.keys, key) {
                 Some(ret) => Outcome::Ok(ret),
                 None => return Ok(false),
             },
         };
         let time = self.time(time);
-        self.builder.complete(time, process, None, &outcome).map_err(contradiction)?;
+        self.to.complete(line, time, process, outcome)?;
         Ok(true)
     }
 }

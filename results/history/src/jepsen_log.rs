@@ -13,8 +13,9 @@
 
 use std::io::BufRead;
 
+use crate::builder::Builder;
 use crate::edn::{EdnError, Form, Reader};
-use crate::jepsen::{Fields, Keys, Operations, garbled, word};
+use crate::jepsen::{Fields, Keys, Operations, Taker, garbled, word};
 use crate::jsonl::{ReadError, Recorded};
 
 /// What every line of an operation holds, just before its process.
@@ -28,8 +29,22 @@ const LEVELS: [&[u8]; 5] = [b"INFO", b"WARN", b"ERROR", b"DEBUG", b"TRACE"];
 /// # Errors
 /// At the first line that is neither an operation nor of another logger, or that contradicts an earlier one; and when
 /// there is no operation at all.
-pub fn read(mut input: impl BufRead, keys: Keys) -> Result<Recorded, ReadError> {
-    let mut operations = Operations::new(keys);
+pub fn read(input: impl BufRead, keys: Keys) -> Result<Recorded, ReadError> {
+    let mut builder = Builder::lenient();
+    let cut = hand_on(input, keys, &mut builder)?;
+    Ok(Recorded { history: builder.finish(), cut })
+}
+
+/// Hands a history on, operation by operation. Answers the number of a last line that is cut off.
+///
+/// # Errors
+/// As [`read`], and those of the taker.
+pub(crate) fn hand_on(
+    mut input: impl BufRead,
+    keys: Keys,
+    to: &mut impl Taker,
+) -> Result<Option<usize>, ReadError> {
+    let mut operations = Operations::new(keys, to);
     let mut buffer = Vec::new();
     for line in 1.. {
         buffer.clear();
@@ -41,14 +56,14 @@ pub fn read(mut input: impl BufRead, keys: Keys) -> Result<Recorded, ReadError> 
             break;
         }
         if buffer.pop() != Some(b'\n') {
-            return Ok(operations.finish(Some(line)));
+            return Ok(Some(line));
         }
         if let Some(text) = operation(&buffer).map_err(|problem| garbled(line, problem))? {
             let fields = fields(text, line)?;
             operations.take_fields(line, fields)?;
         }
     }
-    Ok(operations.finish(None))
+    Ok(None)
 }
 
 /// The part of a line that says an operation; `None` for what other loggers say.

@@ -10,9 +10,9 @@ impl Accounts<'_> {
         let Some(known) = self.known(element) else { return String::new() };
         let operation = self.operation(known);
         if element.acknowledged == Some(known) {
-            format!("{} of {} was acknowledged at {}.", operation.call, who(operation), operation.completed)
+            format!("{} of {} was acknowledged at {}.", operation.call, who(&operation), operation.completed)
         } else {
-            format!("{} was read by {} at {}.", element.value, who(operation), operation.completed)
+            format!("{} was read by {} at {}.", element.value, who(&operation), operation.completed)
         }
     }
 
@@ -21,12 +21,13 @@ impl Accounts<'_> {
         let last = match element.last_seen {
             Some(at) => {
                 let seen = self.operation(at);
-                format!("It was last read by {}, until {}.", who(seen), seen.completed)
+                format!("It was last read by {}, until {}.", who(&seen), seen.completed)
             }
             None => "No read ever saw it.".into(),
         };
         let later = self.reads.len() - self.reads.partition_point(|other| *other <= read);
-        let missing = format!("{} began a read at {} and did not find it", who(operation), operation.invoked);
+        let missing =
+            format!("{} began a read at {} and did not find it", who(&operation), operation.invoked);
         vec![
             self.tell_known(element),
             last,
@@ -44,20 +45,20 @@ impl Accounts<'_> {
             self.tell_known(element),
             format!(
                 "{} began a read at {}, after that, and did not find it.",
-                who(operation),
+                who(&operation),
                 operation.invoked
             ),
         ];
         if let Some(at) = element.last_seen {
             let seen = self.operation(at);
-            sentences.push(format!("{} did find it at {}.", who(seen), seen.completed));
+            sentences.push(format!("{} did find it at {}.", who(&seen), seen.completed));
         }
         sentences
     }
 
     pub(super) fn tell_unexpected(&self, element: &Element<'_>, read: usize) -> String {
         let operation = self.operation(read);
-        let what = format!("{} read {} at {}", who(operation), element.value, operation.completed);
+        let what = format!("{} read {} at {}", who(&operation), element.value, operation.completed);
         match (element.add, element.failed) {
             (Some(add), _) => {
                 format!("{what}, but nobody tried to add it before {}.", self.operation(add).invoked)
@@ -68,7 +69,7 @@ impl Accounts<'_> {
                     Outcome::Fail(why) if !why.is_empty() => format!(" ({why})"),
                     _ => String::new(),
                 };
-                format!("{what}, but its only add, by {}, had failed{why}.", who(failed))
+                format!("{what}, but its only add, by {}, had failed{why}.", who(&failed))
             }
             (None, None) => format!("{what}, but nobody ever added it."),
         }

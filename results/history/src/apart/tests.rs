@@ -6,9 +6,11 @@ use super::*;
 use crate::call::{Call, Outcome, Ret};
 use crate::event::{Event, Time};
 use crate::jsonl;
+use crate::read_any;
 use crate::value::Value;
 
 const WAYS: Ways = Ways { parts: 4, buffer: 64, salt: 1 };
+const OURS: (Format, Keys) = (Format::Jsonl, Keys::One);
 
 fn in_memory() -> io::Result<Cursor<Vec<u8>>> {
     Ok(Cursor::default())
@@ -59,7 +61,7 @@ fn run() -> Vec<Event> {
 fn the_parts_are_the_whole() {
     let events = run();
     let whole = History::from_events(events.clone()).unwrap();
-    let mut taken = apart(&text(events)[..], WAYS, &mut in_memory).unwrap();
+    let mut taken = apart(&text(events)[..], OURS, WAYS, &mut in_memory).unwrap();
     assert_eq!(taken.around, whole.with([]));
     assert_eq!((taken.operations as usize, taken.cut), (whole.len(), None));
     assert!(taken.parts.len() > 1, "keys are spread");
@@ -67,6 +69,11 @@ fn the_parts_are_the_whole() {
     let ways = Ways { salt: 2, ..WAYS };
     let again = taken.parts.pop().unwrap().apart(ways, &mut in_memory).unwrap();
     taken.parts.extend(again);
+    are(&whole, &mut taken);
+}
+
+/// Holds parts against the whole.
+fn are(whole: &History, taken: &mut Apart<Cursor<Vec<u8>>>) {
     let mut found = vec![0; whole.len()];
     for part in &mut taken.parts {
         let read = part.history(&taken.around, u64::MAX).unwrap();
@@ -90,13 +97,81 @@ fn the_parts_are_the_whole() {
 /// A part is read as far as asked, and says so; its bytes are more than it takes.
 #[test]
 fn a_part_is_read_as_far_as_memory_goes() {
-    let mut taken = apart(&text(run())[..], Ways { parts: 1, ..WAYS }, &mut in_memory).unwrap();
+    let mut taken = apart(&text(run())[..], OURS, Ways { parts: 1, ..WAYS }, &mut in_memory).unwrap();
     let part = &mut taken.parts[0];
     let (all, most) = (part.operations as usize, part.bytes);
     let half = part.history(&taken.around, most / 2).unwrap();
     assert!(!half.whole && half.history.len() < all && half.history.len() > all / 4);
     assert!(part.history(&taken.around, most).unwrap().whole);
     assert!(!part.history(&taken.around, most - 1).unwrap().whole);
+}
+
+/// The same in a peer's words: thirty processes on nine keys, who come back after an info, and now and then something that is
+/// no client's.
+fn peers(format: Format) -> String {
+    let mut text = String::new();
+    for number in 0..1_200u32 {
+        let (process, round) = (number % 30, number / 60);
+        let (key, value) = ((process + round) % 9, 100 * round + process);
+        let (f, kind) = match (process % 3, number / 30 % 2, number % 11) {
+            (1, 0, _) => ("read", "invoke"),
+            (1, _, 0) => ("read", "info"),
+            (1, _, _) => ("read", "ok"),
+            (_, 0, _) => ("write", "invoke"),
+            (_, _, 0) => ("write", "info"),
+            (_, _, 1) => ("write", "fail"),
+            (_, _, _) => ("write", "ok"),
+        };
+        text += &match format {
+            Format::JepsenLog => format!("INFO  jepsen.util - {process}\t:{kind}\t:{f}\t[{key} {value}]\n"),
+            Format::PorcupineKv => {
+                format!(
+                    "{{:process {process}, :type :{kind}, :f :{f}, :key \"{key}\", :value \"{value}\"}}\n"
+                )
+            }
+            Format::JepsenJson => {
+                let open = if number == 0 { "[" } else { "," };
+                format!(
+                    r#"{open}{{"process":{process},"type":"{kind}","f":"{f}","value":[{key},{value}],"time":{number}}}"#
+                )
+            }
+            _ => format!(
+                "{{:process {process}, :type :{kind}, :f :{f}, :value [:k{key} {value}], :node \"n1\", :time {number}}}\n\
+                 {{:process :nemesis, :type :info, :f :start, :value nil}}\n"
+            ),
+        };
+    }
+    text + if format == Format::JepsenJson { "]" } else { "" }
+}
+
+#[test]
+fn what_a_peer_recorded_is_taken_apart_as_well() {
+    for format in [Format::JepsenEdn, Format::JepsenJson, Format::JepsenLog, Format::PorcupineKv] {
+        let text = peers(format);
+        let whole = read_any(text.as_bytes(), Format::Auto, Keys::Tuple).unwrap();
+        let auto = (Format::Auto, Keys::Tuple);
+        let mut taken = apart(text.as_bytes(), auto, WAYS, &mut in_memory).unwrap();
+        assert_eq!(whole.history.len(), 600);
+        assert_eq!((taken.operations, taken.cut), (600, None));
+        assert!(taken.parts.len() > 1, "keys are spread");
+        assert_eq!(taken.around, whole.history.with([]));
+        are(&whole.history, &mut taken);
+        // Cut anywhere, or with a byte too much, the same is said of it.
+        for at in (0..text.len()).step_by(7_993) {
+            for other in [text[..at].to_string(), format!("{}]{}", &text[..at], &text[at..])] {
+                let whole = read_any(other.as_bytes(), format, Keys::Tuple);
+                let taken = apart(other.as_bytes(), (format, Keys::Tuple), WAYS, &mut in_memory);
+                match (whole, taken) {
+                    (Ok(whole), Ok(taken)) => {
+                        let operations = whole.history.len();
+                        assert_eq!((taken.operations as usize, taken.cut), (operations, whole.cut));
+                    }
+                    (Err(whole), Err(taken)) => assert_eq!(taken.to_string(), whole.to_string()),
+                    (whole, taken) => panic!("{format:?} {at}: {whole:?}, {taken:?}"),
+                }
+            }
+        }
+    }
 }
 
 /// What the whole is refused for, the parts are refused for.
@@ -126,7 +201,7 @@ fn contradictions_are_found_wherever_they_are() {
         let whole = jsonl::read(text.as_bytes()).expect_err(&text).to_string();
         for parts in [1, 64] {
             let found =
-                apart(text.as_bytes(), Ways { parts, ..WAYS }, &mut in_memory).and_then(|mut taken| {
+                apart(text.as_bytes(), OURS, Ways { parts, ..WAYS }, &mut in_memory).and_then(|mut taken| {
                     let around = taken.around;
                     taken.parts.iter_mut().try_for_each(|part| part.history(&around, u64::MAX).map(|_| ()))
                 });
@@ -140,7 +215,7 @@ fn a_last_line_that_is_cut_off_is_told() {
     let mut text = text(run());
     text.truncate(text.len() - 3);
     let whole = jsonl::read(&text[..]).unwrap();
-    let taken = apart(&text[..], WAYS, &mut in_memory).unwrap();
+    let taken = apart(&text[..], OURS, WAYS, &mut in_memory).unwrap();
     assert_eq!((taken.cut, taken.operations as usize), (whole.cut, whole.history.len()));
     assert!(taken.cut.is_some());
 }
