@@ -15,6 +15,7 @@ pub mod settings;
 pub mod sharded;
 pub mod simulation;
 mod tree;
+pub mod turn;
 pub mod version;
 
 pub use family::{FAMILIES, Family, named};

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::{Setting, Settings};
+use crate::turn::Turn;
 
 /// A node of the cluster, counted from 0; people see `n1`, `n2`, ….
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -284,8 +285,18 @@ pub trait Protocol: Sized + Send + 'static {
     /// A node starts, for the first time or after a crash.
     fn start(config: Config, recovered: Recovered<Self>, clock: Clock) -> Self;
 
-    /// Something happens; what follows is appended to `output`.
-    fn handle(&mut self, clock: Clock, input: Input<Self::Message>, output: &mut Output<Self>);
+    /// The turn at hand.
+    fn turn(&mut self) -> &mut Turn<Self>;
+
+    /// Something happens: takes it, and leaves what follows with the turn.
+    fn step(&mut self, input: Input<Self::Message>);
+
+    /// Something happens; what follows is appended to `output`. This is what a driver calls.
+    fn handle(&mut self, clock: Clock, input: Input<Self::Message>, output: &mut Output<Self>) {
+        self.turn().begin(clock);
+        self.step(input);
+        self.turn().end(output);
+    }
 
     /// What it says of itself.
     fn status(&self) -> Status;

@@ -53,9 +53,10 @@ use schism_history::CallKind;
 pub use message::{Contents, Message, Stamp, Write};
 pub use vector::Vector;
 
-use crate::protocol::{Bug, Clock, Config, DiskWrite, Input, NodeId, Output, Protocol, Recovered, Status};
+use crate::protocol::{Bug, Clock, Config, Input, NodeId, Protocol, Recovered, Status};
 use crate::random::Random;
 use crate::settings::Setting;
+use crate::turn::Turn;
 use bugs::Bugs;
 use serving::Waiting;
 use settings::Mode;
@@ -87,12 +88,8 @@ pub struct Causal {
     /// What each other node shows, as it said last.
     known: BTreeMap<NodeId, Vector>,
     share_due: Duration,
-    /// Records written since the last snapshot.
-    written: u64,
 
-    // Of the input at hand.
-    clock: Clock,
-    output: Output<Causal>,
+    turn: Turn<Causal>,
 }
 
 impl Protocol for Causal {
@@ -121,10 +118,8 @@ impl Protocol for Causal {
             waiting: Vec::new(),
             known: BTreeMap::new(),
             share_due: Duration::ZERO,
-            written: 0,
             nodes: config.nodes,
-            clock,
-            output: Output::default(),
+            turn: Turn::new(clock),
         };
         if let Some(contents) = recovered.snapshot {
             node.shown = contents.shown;
@@ -137,8 +132,11 @@ impl Protocol for Causal {
         node
     }
 
-    fn handle(&mut self, clock: Clock, input: Input<Message>, output: &mut Output<Self>) {
-        self.clock = clock;
+    fn turn(&mut self) -> &mut Turn<Self> {
+        &mut self.turn
+    }
+
+    fn step(&mut self, input: Input<Message>) {
         match input {
             Input::Tick => {
                 self.share();
@@ -150,12 +148,9 @@ impl Protocol for Causal {
             }
             Input::Request { ticket, request } => self.request(ticket, request),
         }
-        if self.written >= self.snapshot_every {
+        if self.turn.appended() >= self.snapshot_every {
             self.save();
         }
-        output.disk.append(&mut self.output.disk);
-        output.send.append(&mut self.output.send);
-        output.reply.append(&mut self.output.reply);
     }
 
     fn status(&self) -> Status {
@@ -178,18 +173,13 @@ impl Causal {
         others.into_iter()
     }
 
-    fn now(&self) -> Duration {
-        self.clock.monotonic
-    }
-
     /// Writes everything that is on disk anew, in one step.
     fn save(&mut self) {
-        self.written = 0;
         let contents = Contents {
             shown: self.shown.clone(),
             keys: self.keys.values().cloned().collect(),
             log: self.log.values().cloned().collect(),
         };
-        self.output.disk.push(DiskWrite::Snapshot(contents));
+        self.turn.snapshot(contents);
     }
 }

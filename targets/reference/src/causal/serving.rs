@@ -31,18 +31,20 @@ impl Causal {
     pub(super) fn request(&mut self, ticket: Ticket, request: Request) {
         let Request { key, operation, session, seen } = request;
         let does = match operation {
-            _ if session.is_some() => return self.refuse(ticket, "this store keeps no sessions of its own"),
+            _ if session.is_some() => {
+                return self.turn.refuse(ticket, "this store keeps no sessions of its own");
+            }
             Operation::Read => Does::Read,
             Operation::Write(value) => Does::Write(value),
-            _ => return self.refuse(ticket, "a store that asks nobody has only reads and writes"),
+            _ => return self.turn.refuse(ticket, "a store that asks nobody has only reads and writes"),
         };
         let Some(mut seen) = Vector::parse(&seen.unwrap_or_default()) else {
-            return self.refuse(ticket, "this is no context of this store");
+            return self.turn.refuse(ticket, "this is no context of this store");
         };
         if self.bugs.context_dropped && !self.shown.covers(&seen) {
             seen = Vector::default();
         }
-        let ends = self.now() + PATIENCE;
+        let ends = self.turn.now() + PATIENCE;
         self.waiting.push(Waiting { ticket, key, does, seen, ends });
         self.serve();
     }
@@ -56,7 +58,7 @@ impl Causal {
                 Does::Read => self.read(&key, seen),
                 Does::Write(value) => (None, self.write(key, value, seen)),
             };
-            self.output.reply.push((ticket, Response::Seen { value, seen: seen.to_string() }));
+            self.turn.reply(ticket, Response::Seen { value, seen: seen.to_string() });
         }
     }
 
@@ -79,7 +81,7 @@ impl Causal {
         };
         let name = write.name();
         self.show(write.clone());
-        self.others().for_each(|node| self.output.send.push((node, Message::Writes(vec![write.clone()]))));
+        self.turn.send_all(self.others(), &Message::Writes(vec![write]));
         self.having_seen(seen, name)
     }
 
@@ -94,13 +96,9 @@ impl Causal {
     }
 
     pub(super) fn refuse_late(&mut self) {
-        let now = self.now();
+        let now = self.turn.now();
         for late in self.waiting.extract_if(.., |waiting| now >= waiting.ends).collect::<Vec<_>>() {
-            self.refuse(late.ticket, "this node is behind what the session has seen");
+            self.turn.refuse(late.ticket, "this node is behind what the session has seen");
         }
-    }
-
-    fn refuse(&mut self, ticket: Ticket, reason: &str) {
-        self.output.reply.push((ticket, Response::Refused { reason: reason.into(), leader: None }));
     }
 }

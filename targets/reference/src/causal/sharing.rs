@@ -15,15 +15,15 @@ const AT_A_TIME: usize = 32;
 
 impl Causal {
     pub(super) fn share(&mut self) {
-        if self.now() < self.share_due {
+        if self.turn.now() < self.share_due {
             return;
         }
-        self.share_due = self.now() + SHARE;
+        self.share_due = self.turn.now() + SHARE;
         let others: Vec<NodeId> = self.others().collect();
         let asked = self.random.choose(&others).copied();
         for node in others {
             let message = Message::Shown { shown: self.shown.clone(), asks: Some(node) == asked };
-            self.output.send.push((node, message));
+            self.turn.send(node, message);
         }
         self.forget_what_all_have();
     }
@@ -34,7 +34,7 @@ impl Causal {
             let missing = self.log.values().filter(|write| write.number > shown.of(write.stamp.node));
             let missing: Vec<Write> = missing.take(AT_A_TIME).cloned().collect();
             if !missing.is_empty() {
-                self.output.send.push((from, Message::Writes(missing)));
+                self.turn.send(from, Message::Writes(missing));
             }
         }
         self.known.insert(from, shown);
@@ -45,7 +45,7 @@ impl Causal {
         self.take(writes);
         // Only if it got further: a doubled message is no reason to ask twice.
         if is_cut_short && self.shown.total() > before {
-            self.output.send.push((from, Message::Shown { shown: self.shown.clone(), asks: true }));
+            self.turn.send(from, Message::Shown { shown: self.shown.clone(), asks: true });
         }
     }
 

@@ -2,7 +2,6 @@
 
 use super::Causal;
 use super::message::Write;
-use crate::protocol::DiskWrite;
 
 impl Causal {
     /// Takes writes of other nodes, and shows what can be shown by now.
@@ -31,8 +30,7 @@ impl Causal {
         if !self.bugs.stamps_not_advanced {
             self.clock_time = self.clock_time.max(write.stamp.time);
         }
-        self.written += 1;
-        self.output.disk.push(DiskWrite::Append(write.clone()));
+        self.turn.append(write.clone());
         self.place(write);
     }
 

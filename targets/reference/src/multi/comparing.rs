@@ -15,10 +15,10 @@ const COMPARE: Duration = Duration::from_millis(400);
 
 impl Multi {
     pub(super) fn compare(&mut self) {
-        if !self.mode.anti_entropy || self.now() < self.compare_due || self.outboxes.is_empty() {
+        if !self.mode.anti_entropy || self.turn.now() < self.compare_due || self.outboxes.is_empty() {
             return;
         }
-        self.compare_due = self.now() + self.random.time(COMPARE / 2, COMPARE);
+        self.compare_due = self.turn.now() + self.random.time(COMPARE / 2, COMPARE);
         // One after the other, so that it is known when a node has compared with all.
         self.compared += 1;
         let peer = self.outboxes.keys().nth(self.compared % self.outboxes.len()).copied();

@@ -63,9 +63,10 @@ pub use object::Object;
 
 use schism_history::CallKind;
 
-use crate::protocol::{Bug, Clock, Config, DiskWrite, Input, NodeId, Output, Protocol, Recovered, Status};
+use crate::protocol::{Bug, Clock, Config, Input, NodeId, Protocol, Recovered, Status};
 use crate::random::Random;
 use crate::settings::{Setting, Settings};
+use crate::turn::Turn;
 use bugs::Bugs;
 use settings::Mode;
 use shelf::Shelf;
@@ -88,8 +89,6 @@ pub struct Multi {
     // In memory.
     /// The latest counter of any stamp that was heard of.
     latest: u64,
-    /// Records written since the last snapshot.
-    written: u64,
     next_number: u64,
     /// What each other node is not known to have.
     outboxes: BTreeMap<NodeId, Outbox>,
@@ -98,9 +97,7 @@ pub struct Multi {
     compare_due: Duration,
     compared: usize,
 
-    // Of the input at hand.
-    clock: Clock,
-    output: Output<Multi>,
+    turn: Turn<Multi>,
 }
 
 impl Protocol for Multi {
@@ -129,15 +126,13 @@ impl Protocol for Multi {
             life: 0,
             shelf: Shelf::default(),
             latest: 0,
-            written: 0,
             next_number: 0,
             outboxes: others.map(|node| (node, Outbox::default())).collect(),
             on_the_way: VecDeque::new(),
             compare_due: Duration::ZERO,
             compared: 0,
             nodes: config.nodes,
-            clock,
-            output: Output::default(),
+            turn: Turn::new(clock),
         };
         if let Some(Contents { life, objects }) = recovered.snapshot {
             node.life = life;
@@ -147,14 +142,17 @@ impl Protocol for Multi {
         }
         recovered.records.into_iter().for_each(|record| node.redo(record));
         node.life += 1;
-        node.write(Record::Life(node.life));
+        node.turn.append(Record::Life(node.life));
         node.next_number = node.life << 32;
         node.random = Random::new(config.seed ^ node.life << 32, u64::from(config.id.0));
         node
     }
 
-    fn handle(&mut self, clock: Clock, input: Input<Message>, output: &mut Output<Self>) {
-        self.clock = clock;
+    fn turn(&mut self) -> &mut Turn<Self> {
+        &mut self.turn
+    }
+
+    fn step(&mut self, input: Input<Message>) {
         match input {
             Input::Tick => self.compare(),
             Input::Message { from, message } => self.receive(from, message),
@@ -162,12 +160,9 @@ impl Protocol for Multi {
         }
         self.ship();
         self.let_out();
-        if self.written >= self.snapshot_every {
+        if self.turn.appended() >= self.snapshot_every {
             self.save();
         }
-        output.disk.append(&mut self.output.disk);
-        output.send.append(&mut self.output.send);
-        output.reply.append(&mut self.output.reply);
     }
 
     fn status(&self) -> Status {
@@ -218,9 +213,9 @@ impl Multi {
         }
         if self.bugs.deletes_forgotten && self.shelf.get(&key).is_some_and(Object::is_deleted) {
             self.shelf.forget(&key);
-            return self.write(Record::Forget { key });
+            return self.turn.append(Record::Forget { key });
         }
-        self.write(Record::Join { key, delta });
+        self.turn.append(Record::Join { key, delta });
     }
 
     /// Joins something in memory. True if anything changes.
@@ -231,25 +226,15 @@ impl Multi {
         self.shelf.join(key, delta, &self.bugs)
     }
 
-    fn now(&self) -> Duration {
-        self.clock.monotonic
-    }
-
     fn number(&mut self) -> u64 {
         self.next_number += 1;
         self.next_number
     }
 
-    fn write(&mut self, record: Record) {
-        self.written += 1;
-        self.output.disk.push(DiskWrite::Append(record));
-    }
-
     /// Writes everything that is on disk anew, in one step.
     fn save(&mut self) {
-        self.written = 0;
         let objects = self.shelf.objects().map(|(key, object)| (key.clone(), object.clone())).collect();
-        self.output.disk.push(DiskWrite::Snapshot(Contents { life: self.life, objects }));
+        self.turn.snapshot(Contents { life: self.life, objects });
     }
 }
 

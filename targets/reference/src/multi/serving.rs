@@ -21,7 +21,7 @@ impl Multi {
                 Resolution::Merge => self.by_merging(key, operation),
             }
         };
-        self.output.reply.push((ticket, response));
+        self.turn.reply(ticket, response);
     }
 
     /// The last write wins. What changes a part of a value writes the whole anew, and is lost with it.
@@ -55,7 +55,7 @@ impl Multi {
 
     /// The stamp of a write that is taken now.
     fn stamp(&mut self) -> Stamp {
-        let wall = self.clock.wall.as_micros() as u64;
+        let wall = self.turn.clock.wall.as_micros() as u64;
         let counter = match self.mode.stamps {
             _ if self.bugs.skewed_stamps => wall,
             Stamps::Wall => wall,

@@ -47,7 +47,7 @@ impl Outbox {
 impl Multi {
     /// Sends what is due.
     pub(super) fn ship(&mut self) {
-        let now = self.now();
+        let now = self.turn.now();
         let peers: Vec<NodeId> = self.outboxes.keys().copied().collect();
         for peer in peers {
             let again = now + AGAIN + 2 * self.delay_to(peer);
@@ -94,18 +94,18 @@ impl Multi {
     pub(super) fn send(&mut self, to: NodeId, message: Message) {
         let delay = self.delay_to(to);
         if delay.is_zero() {
-            self.output.send.push((to, message));
+            self.turn.send(to, message);
         } else {
-            self.on_the_way.push_back((self.now() + delay, to, message));
+            self.on_the_way.push_back((self.turn.now() + delay, to, message));
         }
     }
 
     /// Lets out what was held back for long enough.
     pub(super) fn let_out(&mut self) {
-        while self.on_the_way.front().is_some_and(|(due, ..)| *due <= self.now())
+        while self.on_the_way.front().is_some_and(|(due, ..)| *due <= self.turn.now())
             && let Some((_, to, message)) = self.on_the_way.pop_front()
         {
-            self.output.send.push((to, message));
+            self.turn.send(to, message);
         }
     }
 }

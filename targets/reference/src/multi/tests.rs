@@ -5,7 +5,7 @@ use std::time::Duration;
 use schism_history::Value;
 
 use super::*;
-use crate::protocol::{Operation, Request, Response, Ticket};
+use crate::protocol::{Operation, Output, Request, Response, Ticket};
 
 struct Hand {
     node: Multi,

@@ -52,13 +52,13 @@ pub(super) struct Follower {
 impl Primary {
     /// From now on, for a while, this node votes for nobody else.
     pub(super) fn keep_lease(&mut self) {
-        self.lease_kept = self.now() + LEASE_KEPT;
+        self.lease_kept = self.turn.now() + LEASE_KEPT;
         self.stand_due = self.lease_kept + self.random.time(Duration::ZERO, LEASE_KEPT);
     }
 
     /// The clock that leases are measured by.
     pub(super) fn lease_clock(&self) -> Duration {
-        if self.bugs.lease_on_wall_clock { self.clock.wall } else { self.clock.monotonic }
+        if self.bugs.lease_on_wall_clock { self.turn.clock.wall } else { self.turn.clock.monotonic }
     }
 
     /// Whether nobody else can lead now.
@@ -75,10 +75,10 @@ impl Primary {
     pub(super) fn stand(&mut self) {
         self.promise_to(self.promise.epoch + 1, Some(self.id));
         self.role = Role::Candidate { votes: BTreeSet::new() };
-        self.stand_due = self.now() + self.random.time(LEASE_KEPT / 2, 2 * LEASE_KEPT);
+        self.stand_due = self.turn.now() + self.random.time(LEASE_KEPT / 2, 2 * LEASE_KEPT);
         let (epoch, last) = (self.promise.epoch, self.log.last());
         for peer in self.peers.clone() {
-            self.send(peer, Message::Vote { epoch, last });
+            self.turn.send(peer, Message::Vote { epoch, last });
         }
         self.on_voted(self.id, epoch);
     }
@@ -87,7 +87,7 @@ impl Primary {
     pub(super) fn promise_to(&mut self, epoch: u64, vote: Option<NodeId>) {
         self.step_down();
         self.promise = Promise { epoch, vote };
-        self.write(Record::Promise(self.promise));
+        self.turn.append(Record::Promise(self.promise));
     }
 
     /// Leads no more, and knows no leader.
@@ -107,16 +107,16 @@ impl Primary {
     pub(super) fn on_vote(&mut self, from: NodeId, epoch: u64, last: Position) {
         let Promise { epoch: promised, vote } = self.promise;
         if epoch < promised {
-            return self.send(from, Message::Fenced { epoch: promised });
+            return self.turn.send(from, Message::Fenced { epoch: promised });
         }
-        let keeps_lease = self.now() < self.lease_kept || self.holds_lease();
+        let keeps_lease = self.turn.now() < self.lease_kept || self.holds_lease();
         let knows_less = last < self.log.last() && !self.bugs.votes_for_anyone;
         if epoch > promised && !keeps_lease && !knows_less {
             self.promise_to(epoch, Some(from));
-            self.stand_due = self.now() + self.random.time(LEASE_KEPT, 2 * LEASE_KEPT);
-            self.send(from, Message::Voted { epoch });
+            self.stand_due = self.turn.now() + self.random.time(LEASE_KEPT, 2 * LEASE_KEPT);
+            self.turn.send(from, Message::Voted { epoch });
         } else if epoch == promised && vote == Some(from) {
-            self.send(from, Message::Voted { epoch });
+            self.turn.send(from, Message::Voted { epoch });
         }
     }
 
@@ -140,13 +140,13 @@ impl Primary {
     fn lead(&mut self) {
         let entry = Entry { epoch: self.promise.epoch, request: None };
         self.log.push(entry.clone());
-        self.write(Record::Entry(entry));
+        self.turn.append(Record::Entry(entry));
         let first = self.log.last().index;
         let follower = Follower { next: first, matched: 0, needs_copy: false, asked: None, clock: None };
         self.role = Role::Leader(Leadership {
             first,
             followers: self.peers.iter().map(|peer| (*peer, follower.clone())).collect(),
-            next_sign: self.now(),
+            next_sign: self.turn.now(),
         });
         self.leader = Some(self.id);
         self.seen.clear();
@@ -154,7 +154,7 @@ impl Primary {
     }
 
     pub(super) fn lead_on(&mut self) {
-        let now = self.now();
+        let now = self.turn.now();
         if let Role::Leader(leadership) = &mut self.role
             && now >= leadership.next_sign
         {
@@ -166,7 +166,7 @@ impl Primary {
     /// Takes a node for the leader of an epoch. `false` if the epoch is over: its token is void.
     pub(super) fn follow(&mut self, leader: NodeId, epoch: u64) -> bool {
         if epoch < self.promise.epoch && !self.bugs.no_fencing {
-            self.send(leader, Message::Fenced { epoch: self.promise.epoch });
+            self.turn.send(leader, Message::Fenced { epoch: self.promise.epoch });
             return false;
         }
         if epoch > self.promise.epoch {

@@ -56,11 +56,10 @@ use std::time::Duration;
 
 pub use message::{Copy, Entry, Fits, Forward, Message, Position, Promise, Record, Stamp};
 
-use crate::protocol::{
-    Bug, Clock, Config, DiskWrite, Input, NodeId, Output, Protocol, Recovered, Response, Status, Ticket,
-};
+use crate::protocol::{Bug, Clock, Config, Input, NodeId, Protocol, Recovered, Status, Ticket};
 use crate::random::Random;
 use crate::settings::{Setting, Settings};
+use crate::turn::Turn;
 use bugs::Bugs;
 use failover::Role;
 use log::Log;
@@ -103,9 +102,7 @@ pub struct Primary {
     /// What was forwarded to this node in this epoch: a doubled message is not a second request.
     seen: BTreeSet<(NodeId, u64)>,
 
-    // Of the input at hand.
-    clock: Clock,
-    output: Output<Primary>,
+    turn: Turn<Primary>,
 }
 
 impl Protocol for Primary {
@@ -143,12 +140,11 @@ impl Protocol for Primary {
             forwarded: BTreeMap::new(),
             next_number: 0,
             seen: BTreeSet::new(),
-            clock,
-            output: Output::default(),
+            turn: Turn::new(clock),
         };
         node.recover(recovered);
         node.life += 1;
-        node.write(Record::Life(node.life));
+        node.turn.append(Record::Life(node.life));
         // Never the number of an earlier life.
         node.next_number = node.life << 32;
         // Every life draws its own times to stand.
@@ -157,17 +153,17 @@ impl Protocol for Primary {
         node
     }
 
-    fn handle(&mut self, clock: Clock, input: Input<Message>, output: &mut Output<Self>) {
-        self.clock = clock;
+    fn turn(&mut self) -> &mut Turn<Self> {
+        &mut self.turn
+    }
+
+    fn step(&mut self, input: Input<Message>) {
         match input {
             Input::Tick => self.tick(),
             Input::Message { from, message } => self.receive(from, message),
             Input::Request { ticket, request } => self.request(ticket, request),
         }
         self.ship(false);
-        output.disk.append(&mut self.output.disk);
-        output.send.append(&mut self.output.send);
-        output.reply.append(&mut self.output.reply);
     }
 
     fn status(&self) -> Status {
@@ -207,7 +203,7 @@ impl Primary {
     fn tick(&mut self) {
         match self.role {
             Role::Leader(_) => self.lead_on(),
-            _ if self.now() >= self.stand_due => self.stand(),
+            _ if self.turn.now() >= self.stand_due => self.stand(),
             _ => {}
         }
         self.give_up_forwarded();
@@ -234,30 +230,14 @@ impl Primary {
         }
     }
 
-    fn now(&self) -> Duration {
-        self.clock.monotonic
-    }
-
     /// How many nodes, this one included, are more than half of all.
     fn majority(&self) -> usize {
         self.peers.len().div_ceil(2) + 1
     }
 
-    fn send(&mut self, to: NodeId, message: Message) {
-        self.output.send.push((to, message));
-    }
-
-    fn write(&mut self, record: Record) {
-        self.output.disk.push(DiskWrite::Append(record));
-    }
-
     /// Writes everything that is on disk anew, in one step.
     fn save(&mut self) {
         let copy = Copy { promise: self.promise, life: self.life, ..self.log.copy() };
-        self.output.disk.push(DiskWrite::Snapshot(copy));
-    }
-
-    fn reply(&mut self, ticket: Ticket, response: Response) {
-        self.output.reply.push((ticket, response));
+        self.turn.snapshot(copy);
     }
 }

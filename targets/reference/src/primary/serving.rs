@@ -30,7 +30,7 @@ impl Primary {
         match self.mode.reads {
             Reads::Any if request.operation == Operation::Read => self.read_here(ticket, &request.key),
             Reads::Bounded { bound, forwards } if request.operation == Operation::Read => {
-                let lag = self.fresh_at.map(|at| self.now().saturating_sub(at));
+                let lag = self.fresh_at.map(|at| self.turn.now().saturating_sub(at));
                 if lag.is_some_and(|lag| lag <= bound) || self.bugs.bound_unchecked {
                     self.read_here(ticket, &request.key);
                 } else if forwards || matches!(self.role, Role::Leader(_)) {
@@ -45,7 +45,7 @@ impl Primary {
 
     fn read_here(&mut self, ticket: Ticket, key: &str) {
         let value = self.log.keys().read(key);
-        self.reply(ticket, Response::Value(value));
+        self.turn.reply(ticket, Response::Value(value));
     }
 
     fn forward_to_leader(&mut self, ticket: Ticket, request: Request) {
@@ -53,9 +53,9 @@ impl Primary {
             Some(leader) if leader == self.id => self.take(Whose::Client(ticket), request),
             Some(leader) => {
                 self.next_number += 1;
-                self.forwarded.insert(self.next_number, (ticket, self.now() + PATIENCE));
+                self.forwarded.insert(self.next_number, (ticket, self.turn.now() + PATIENCE));
                 let (epoch, number) = (self.promise.epoch, self.next_number);
-                self.send(leader, Message::Forward(Forward { epoch, number, request }));
+                self.turn.send(leader, Message::Forward(Forward { epoch, number, request }));
             }
             None => self.refuse(Whose::Client(ticket), "no leader is known"),
         }
@@ -73,7 +73,7 @@ impl Primary {
         let entry = Entry { epoch: self.promise.epoch, request: Some(request) };
         self.log.push(entry.clone());
         self.waiting.insert(self.log.last().index, whose);
-        self.write(Record::Entry(entry));
+        self.turn.append(Record::Entry(entry));
         self.count_disks();
     }
 
@@ -116,19 +116,19 @@ impl Primary {
 
     pub(super) fn on_forwarded(&mut self, number: u64, response: Response) {
         if let Some((ticket, _)) = self.forwarded.remove(&number) {
-            self.reply(ticket, response);
+            self.turn.reply(ticket, response);
         }
     }
 
     pub(super) fn answer(&mut self, whose: Whose, response: Response) {
         match whose {
-            Whose::Client(ticket) => self.reply(ticket, response),
-            Whose::Peer { node, number } => self.send(node, Message::Forwarded { number, response }),
+            Whose::Client(ticket) => self.turn.reply(ticket, response),
+            Whose::Peer { node, number } => self.turn.send(node, Message::Forwarded { number, response }),
         }
     }
 
     pub(super) fn give_up_forwarded(&mut self) {
-        let now = self.now();
+        let now = self.turn.now();
         let old: Vec<u64> =
             self.forwarded.iter().filter(|(_, (_, due))| now >= *due).map(|(number, _)| *number).collect();
         for number in old {

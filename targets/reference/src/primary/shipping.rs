@@ -36,7 +36,7 @@ impl Primary {
                     Message::Replace { epoch, at, copy: self.log.copy() }
                 }
             };
-            self.output.send.push((*peer, message));
+            self.turn.send(*peer, message);
         }
     }
 
@@ -69,8 +69,8 @@ impl Primary {
     }
 
     fn answer_leader(&mut self, leader: NodeId, epoch: u64, at: Duration, last: u64, fits: Fits) {
-        let clock = Stamp { life: self.life, at: self.now() };
-        self.send(leader, Message::Shipped { epoch, at, clock, last, fits });
+        let clock = Stamp { life: self.life, at: self.turn.now() };
+        self.turn.send(leader, Message::Shipped { epoch, at, clock, last, fits });
     }
 
     /// Puts entries where they belong. Two logs with the same epoch at an index are alike up to there, since only the one
@@ -85,7 +85,7 @@ impl Primary {
         for (index, entry) in (previous.index + 1..).zip(entries) {
             if index > self.log.last().index {
                 self.log.push(entry.clone());
-                self.write(Record::Entry(entry));
+                self.turn.append(Record::Entry(entry));
             } else if index > self.matched
                 && self.log.position(index).map(|position| position.epoch) != Some(entry.epoch)
             {

@@ -14,14 +14,14 @@ const COMPARE: Duration = Duration::from_millis(400);
 
 impl Quorum {
     pub(super) fn compare(&mut self) {
-        if !self.mode.anti_entropy || self.now() < self.compare_due {
+        if !self.mode.anti_entropy || self.turn.now() < self.compare_due {
             return;
         }
-        self.compare_due = self.now() + self.random.time(COMPARE / 2, 2 * COMPARE);
+        self.compare_due = self.turn.now() + self.random.time(COMPARE / 2, 2 * COMPARE);
         let others: Vec<NodeId> = self.others().collect();
         if let Some(other) = self.random.choose(&others).copied() {
             let hashes = self.hashes(other);
-            self.send(other, Message::Branches { hashes });
+            self.turn.send(other, Message::Branches { hashes });
         }
     }
 
@@ -38,14 +38,14 @@ impl Quorum {
         let branches = tree::differing(&self.hashes(from), hashes);
         if !branches.is_empty() {
             let versions = self.shelf.leaves(&branches, |key| self.is_shared(key, from));
-            self.send(from, Message::Leaves { versions, branches });
+            self.turn.send(from, Message::Leaves { versions, branches });
         }
     }
 
     pub(super) fn on_leaves(&mut self, from: NodeId, versions: Vec<(String, Version)>, branches: &[usize]) {
         if !branches.is_empty() {
             let versions = self.shelf.leaves(branches, |key| self.is_shared(key, from));
-            self.send(from, Message::Leaves { versions, branches: Vec::new() });
+            self.turn.send(from, Message::Leaves { versions, branches: Vec::new() });
         }
         for (key, version) in versions {
             self.keep(key, version);

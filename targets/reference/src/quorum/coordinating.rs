@@ -45,21 +45,21 @@ enum Then {
 impl Quorum {
     pub(super) fn request(&mut self, ticket: Ticket, Request { key, operation, session, .. }: Request) {
         let then = match operation {
-            _ if session.is_some() => return self.refuse(ticket, "this store keeps no sessions"),
+            _ if session.is_some() => return self.turn.refuse(ticket, "this store keeps no sessions"),
             Operation::Read => Then::Read,
             Operation::Write(value) => Then::Write(value),
             _ => {
-                return self.refuse(ticket, "a store without a leader has only reads and writes");
+                return self.turn.refuse(ticket, "a store without a leader has only reads and writes");
             }
         };
         let number = self.number();
-        let ends = self.now() + PATIENCE;
+        let ends = self.turn.now() + PATIENCE;
         let coordination =
             Coordination { ticket, key, stage: Stage::asking(then.clone()), again: Duration::ZERO, ends };
         self.open.insert(number, coordination);
         match then {
             Then::Write(value) if self.mode.wall_stamps || self.bugs.wall_stamps => {
-                let counter = self.clock.wall.as_micros() as u64;
+                let counter = self.turn.clock.wall.as_micros() as u64;
                 self.put(number, counter, value);
             }
             _ => self.push(number),
@@ -68,7 +68,7 @@ impl Quorum {
 
     /// Sends to whoever has not answered yet; to itself without a message.
     fn push(&mut self, number: u64) {
-        let again = self.now() + AGAIN;
+        let again = self.turn.now() + AGAIN;
         let Some(open) = self.open.get_mut(&number) else { return };
         open.again = again;
         let (key, stage) = (open.key.clone(), open.stage.clone());
@@ -91,7 +91,7 @@ impl Quorum {
                 let version = self.shelf.get(&key).cloned();
                 self.on_told(home, number, version);
             } else if !told.contains_key(&home) {
-                self.send(home, Message::Ask { number, key: key.clone() });
+                self.turn.send(home, Message::Ask { number, key: key.clone() });
             }
         }
     }
@@ -102,7 +102,7 @@ impl Quorum {
             if home == self.id {
                 self.keep(key, version);
             } else if !stored.contains(&home) {
-                self.send(home, Message::Put { number, key, version });
+                self.turn.send(home, Message::Put { number, key, version });
             }
         }
     }
@@ -122,7 +122,7 @@ impl Quorum {
             if stand_in == self.id {
                 self.keep_for(home, key, version);
             } else if !stored.contains(&stand_in) {
-                self.send(stand_in, Message::KeepFor { number, home, key, version });
+                self.turn.send(stand_in, Message::KeepFor { number, home, key, version });
             }
         }
         let keeps_here = stand_ins.values().any(|stand_in| *stand_in == self.id);
@@ -151,7 +151,7 @@ impl Quorum {
                 let is_behind = version.is_none_or(|version| version.stamp < newest.stamp);
                 let newest = newest.clone();
                 if told.insert(from) && is_behind {
-                    self.send(from, Message::Repair { key, version: newest });
+                    self.turn.send(from, Message::Repair { key, version: newest });
                 }
             }
             Stage::Putting { .. } => {}
@@ -185,24 +185,21 @@ impl Quorum {
         let Some(Coordination { ticket, key, stage, .. }) = self.open.get_mut(&number) else { return };
         let (ticket, key) = (*ticket, key.clone());
         *stage = Stage::Repairing { newest: newest.clone(), told: told.keys().copied().collect() };
-        self.reply(ticket, Response::Value(newest.value.clone()));
+        self.turn.reply(ticket, Response::Value(newest.value.clone()));
         if !self.mode.read_repair {
             self.open.remove(&number);
             return;
         }
         if self.bugs.repair_overwrites {
             let others = self.homes(&key).into_iter().filter(|home| *home != self.id);
-            let repair =
-                others.map(|home| (home, Message::Repair { key: key.clone(), version: newest.clone() }));
-            self.output.send.extend(repair.collect::<Vec<_>>());
-            return;
+            return self.turn.send_all(others, &Message::Repair { key, version: newest });
         }
         for (node, version) in told {
             let is_behind = version.as_ref().is_none_or(|version| version.stamp < newest.stamp);
             if is_behind && *node == self.id {
                 self.keep(key.clone(), newest.clone());
             } else if is_behind {
-                self.send(*node, Message::Repair { key: key.clone(), version: newest.clone() });
+                self.turn.send(*node, Message::Repair { key: key.clone(), version: newest.clone() });
             }
         }
     }
@@ -235,13 +232,13 @@ impl Quorum {
 
     fn end(&mut self, number: u64, response: Response) {
         if let Some(Coordination { ticket, .. }) = self.open.remove(&number) {
-            self.reply(ticket, response);
+            self.turn.reply(ticket, response);
         }
     }
 
     /// Sends again what is not answered, and gives up what takes too long.
     pub(super) fn drive(&mut self) {
-        let now = self.now();
+        let now = self.turn.now();
         let due: Vec<u64> =
             self.open.iter().filter(|(_, open)| now >= open.again.min(open.ends)).map(|(n, _)| *n).collect();
         for number in due {
@@ -263,10 +260,6 @@ impl Quorum {
                 }
             }
         }
-    }
-
-    fn refuse(&mut self, ticket: Ticket, reason: &str) {
-        self.reply(ticket, Response::Refused { reason: reason.into(), leader: None });
     }
 }
 

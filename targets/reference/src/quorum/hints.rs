@@ -38,20 +38,20 @@ impl Quorum {
         let place = (home, key.clone());
         if self.hints.get(&place).is_none_or(|kept| kept.stamp < version.stamp) {
             self.hints.insert(place, version.clone());
-            self.write(Record::Hint { home, key, version });
+            self.turn.append(Record::Hint { home, key, version });
         }
     }
 
     /// Hands over what is kept for homes that are back.
     pub(super) fn hand_over(&mut self) {
-        if self.now() < self.hand_over_due {
+        if self.turn.now() < self.hand_over_due {
             return;
         }
-        self.hand_over_due = self.now() + HAND_OVER;
+        self.hand_over_due = self.turn.now() + HAND_OVER;
         let back = self.hints.iter().filter(|((home, _), _)| !self.is_gone(*home)).take(AT_A_TIME);
         let back: Vec<_> = back.map(|((home, key), version)| (*home, key.clone(), version.clone())).collect();
         for (home, key, version) in back {
-            self.send(home, Message::HandOver { key, version });
+            self.turn.send(home, Message::HandOver { key, version });
         }
     }
 
@@ -60,7 +60,7 @@ impl Quorum {
         // Something later may have been kept since.
         if self.hints.get(&place).is_some_and(|kept| kept.stamp == stamp) {
             self.hints.remove(&place);
-            self.write(Record::HandedOver { home, key: place.1 });
+            self.turn.append(Record::HandedOver { home, key: place.1 });
         }
     }
 }

@@ -52,12 +52,11 @@ use std::time::Duration;
 
 pub use message::{Contents, Message, Record};
 
-use crate::protocol::{
-    Bug, Clock, Config, DiskWrite, Input, NodeId, Output, Protocol, Recovered, Response, Status, Ticket,
-};
+use crate::protocol::{Bug, Clock, Config, Input, NodeId, Protocol, Recovered, Status};
 use crate::random::Random;
 use crate::settings::{Setting, Settings};
 use crate::tree;
+use crate::turn::Turn;
 use crate::version::Version;
 use bugs::Bugs;
 use coordinating::Coordination;
@@ -88,8 +87,6 @@ pub struct Quorum {
     hints: BTreeMap<(NodeId, String), Version>,
 
     // In memory.
-    /// Records written since the last snapshot.
-    written: u64,
     next_number: u64,
     /// Requests this node coordinates, by the number of the question.
     open: BTreeMap<u64, Coordination>,
@@ -98,9 +95,7 @@ pub struct Quorum {
     compare_due: Duration,
     hand_over_due: Duration,
 
-    // Of the input at hand.
-    clock: Clock,
-    output: Output<Quorum>,
+    turn: Turn<Quorum>,
 }
 
 impl Protocol for Quorum {
@@ -127,7 +122,6 @@ impl Protocol for Quorum {
             life: 0,
             shelf: Shelf::default(),
             hints: BTreeMap::new(),
-            written: 0,
             next_number: 0,
             open: BTreeMap::new(),
             heard: config.nodes.iter().map(|node| (*node, clock.monotonic)).collect(),
@@ -135,8 +129,7 @@ impl Protocol for Quorum {
             compare_due: Duration::ZERO,
             hand_over_due: Duration::ZERO,
             nodes: config.nodes,
-            clock,
-            output: Output::default(),
+            turn: Turn::new(clock),
         };
         if let Some(contents) = recovered.snapshot {
             node.life = contents.life;
@@ -151,25 +144,25 @@ impl Protocol for Quorum {
             node.redo(record);
         }
         node.life += 1;
-        node.write(Record::Life(node.life));
+        node.turn.append(Record::Life(node.life));
         node.next_number = node.life << 32;
         node.random = Random::new(config.seed ^ node.life << 32, u64::from(config.id.0));
         node
     }
 
-    fn handle(&mut self, clock: Clock, input: Input<Message>, output: &mut Output<Self>) {
-        self.clock = clock;
+    fn turn(&mut self) -> &mut Turn<Self> {
+        &mut self.turn
+    }
+
+    fn step(&mut self, input: Input<Message>) {
         match input {
             Input::Tick => self.tick(),
             Input::Message { from, message } => self.receive(from, message),
             Input::Request { ticket, request } => self.request(ticket, request),
         }
-        if self.written >= self.snapshot_every {
+        if self.turn.appended() >= self.snapshot_every {
             self.save();
         }
-        output.disk.append(&mut self.output.disk);
-        output.send.append(&mut self.output.send);
-        output.reply.append(&mut self.output.reply);
     }
 
     fn status(&self) -> Status {
@@ -188,7 +181,7 @@ impl Protocol for Quorum {
 
 impl Quorum {
     fn redo(&mut self, record: Record) {
-        let now = self.now();
+        let now = self.turn.now();
         match record {
             Record::Life(life) => self.life = life,
             Record::Put { key, version } => self.shelf.put(key, version, now),
@@ -203,44 +196,44 @@ impl Quorum {
     }
 
     fn tick(&mut self) {
-        let now = self.now();
+        let now = self.turn.now();
         if now >= self.sign_due {
             self.sign_due = now + SIGN;
-            self.others().for_each(|node| self.output.send.push((node, Message::Alive)));
+            self.turn.send_all(self.others(), &Message::Alive);
         }
         self.drive();
         self.hand_over();
         self.compare();
         for key in self.shelf.forgettable(now, self.mode.grace) {
             self.shelf.forget(&key);
-            self.write(Record::Forget { key });
+            self.turn.append(Record::Forget { key });
         }
     }
 
     fn receive(&mut self, from: NodeId, message: Message) {
-        self.heard.insert(from, self.now());
+        self.heard.insert(from, self.turn.now());
         match message {
             Message::Alive => {}
             Message::Ask { number, key } => {
                 let version = self.shelf.get(&key).cloned();
-                self.send(from, Message::Told { number, version });
+                self.turn.send(from, Message::Told { number, version });
             }
             Message::Told { number, version } => self.on_told(from, number, version),
             Message::Put { number, key, version } => {
                 self.keep(key, version);
-                self.send(from, Message::Stored { number });
+                self.turn.send(from, Message::Stored { number });
             }
             Message::Stored { number } => self.on_stored(from, number),
             Message::Repair { key, version } if self.bugs.repair_overwrites => self.overwrite(key, version),
             Message::Repair { key, version } => self.keep(key, version),
             Message::KeepFor { number, home, key, version } => {
                 self.keep_for(home, key, version);
-                self.send(from, Message::Stored { number });
+                self.turn.send(from, Message::Stored { number });
             }
             Message::HandOver { key, version } => {
                 let stamp = version.stamp;
                 self.keep(key.clone(), version);
-                self.send(from, Message::TakenOver { key, stamp });
+                self.turn.send(from, Message::TakenOver { key, stamp });
             }
             Message::TakenOver { key, stamp } => self.on_taken_over(from, key, stamp),
             Message::Branches { hashes } => self.on_branches(from, &hashes),
@@ -258,10 +251,10 @@ impl Quorum {
     fn overwrite(&mut self, key: String, version: Version) {
         if version.is_tombstone() && self.bugs.tombstones_forgotten {
             self.shelf.forget(&key);
-            return self.write(Record::Forget { key });
+            return self.turn.append(Record::Forget { key });
         }
-        self.shelf.put(key.clone(), version.clone(), self.now());
-        self.write(Record::Put { key, version });
+        self.shelf.put(key.clone(), version.clone(), self.turn.now());
+        self.turn.append(Record::Put { key, version });
     }
 
     /// The homes of a key, in the order of the ring.
@@ -282,11 +275,8 @@ impl Quorum {
     }
 
     fn is_gone(&self, node: NodeId) -> bool {
-        node != self.id && self.heard.get(&node).is_none_or(|heard| self.now().saturating_sub(*heard) > GONE)
-    }
-
-    fn now(&self) -> Duration {
-        self.clock.monotonic
+        node != self.id
+            && self.heard.get(&node).is_none_or(|heard| self.turn.now().saturating_sub(*heard) > GONE)
     }
 
     fn number(&mut self) -> u64 {
@@ -294,24 +284,10 @@ impl Quorum {
         self.next_number
     }
 
-    fn send(&mut self, to: NodeId, message: Message) {
-        self.output.send.push((to, message));
-    }
-
-    fn write(&mut self, record: Record) {
-        self.written += 1;
-        self.output.disk.push(DiskWrite::Append(record));
-    }
-
     /// Writes everything that is on disk anew, in one step.
     fn save(&mut self) {
-        self.written = 0;
         let hints = self.hints.iter().map(|((home, key), version)| (*home, key.clone(), version.clone()));
         let contents = Contents { life: self.life, versions: self.shelf.versions(), hints: hints.collect() };
-        self.output.disk.push(DiskWrite::Snapshot(contents));
-    }
-
-    fn reply(&mut self, ticket: Ticket, response: Response) {
-        self.output.reply.push((ticket, response));
+        self.turn.snapshot(contents);
     }
 }

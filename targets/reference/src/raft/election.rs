@@ -46,11 +46,11 @@ pub(super) struct Leader {
 impl Raft {
     /// Draws the next time to want to be elected.
     pub(super) fn put_off_election(&mut self) {
-        self.election_due = self.now() + self.random.time(ELECTION, 2 * ELECTION);
+        self.election_due = self.turn.now() + self.random.time(ELECTION, 2 * ELECTION);
     }
 
     fn hears_leader(&self) -> bool {
-        let lately = |heard: Duration| self.now() < heard + ELECTION;
+        let lately = |heard: Duration| self.turn.now() < heard + ELECTION;
         matches!(self.role, Role::Leader(_)) || self.heard_leader.is_some_and(lately)
     }
 
@@ -75,7 +75,7 @@ impl Raft {
         self.bugs.always(hard.term > self.hard.term || self.hard.vote.is_none(), "two votes in one term");
         self.hard = hard;
         if !self.bugs.vote_not_persisted {
-            self.write(Record::HardState(hard));
+            self.turn.append(Record::HardState(hard));
         }
     }
 
@@ -91,7 +91,7 @@ impl Raft {
         let granted = term > self.hard.term && self.is_up_to_date(last) && !self.hears_leader();
         // A refusal says the term, so that a node that is behind catches up with it.
         let term = if granted { term } else { self.hard.term };
-        self.send(from, Message::PreVoteReply { term, granted });
+        self.turn.send(from, Message::PreVoteReply { term, granted });
     }
 
     pub(super) fn on_pre_vote_reply(&mut self, from: NodeId, term: Term, is_granted: bool) {
@@ -135,7 +135,7 @@ impl Raft {
             }
             self.put_off_election();
         }
-        self.send(from, Message::VoteReply { term: self.hard.term, granted });
+        self.turn.send(from, Message::VoteReply { term: self.hard.term, granted });
     }
 
     pub(super) fn on_vote_reply(&mut self, from: NodeId, term: Term, is_granted: bool) {
@@ -160,7 +160,7 @@ impl Raft {
     }
 
     fn lead(&mut self) {
-        let now = self.now();
+        let now = self.turn.now();
         let next = self.log.last().index + 1;
         let peers = self.peers.iter().map(|peer| (*peer, Progress::new(next, now))).collect();
         self.leader = Some(self.id);
@@ -188,7 +188,7 @@ impl Raft {
         if self.bugs.unconfirmed_leader_reads || self.bugs.lease_trusts_clock {
             return;
         }
-        let now = self.now();
+        let now = self.turn.now();
         let Role::Leader(leader) = &self.role else { return };
         let heard = leader.peers.values().filter(|peer| now < peer.heard + 2 * ELECTION).count();
         if heard + 1 < self.majority() {

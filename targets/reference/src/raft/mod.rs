@@ -57,10 +57,10 @@ pub use sessions::Sessions;
 pub use store::Store;
 
 use crate::protocol::{
-    Bug, Clock, Config, DiskWrite, Input, NodeId, Output, Protocol, Recovered, Request, Response, Status,
-    Ticket,
+    Bug, Clock, Config, Input, NodeId, Protocol, Recovered, Request, Response, Status, Ticket,
 };
 use crate::random::Random;
+use crate::turn::Turn;
 use bugs::Bugs;
 use election::Role;
 
@@ -107,9 +107,7 @@ pub struct Raft {
     cached_wall: Duration,
     cached_ticks: u32,
 
-    // Of the input at hand.
-    clock: Clock,
-    output: Output<Raft>,
+    turn: Turn<Raft>,
 }
 
 impl Protocol for Raft {
@@ -145,21 +143,23 @@ impl Protocol for Raft {
             next_sequence: 1,
             cached_wall: clock.wall,
             cached_ticks: 0,
-            clock,
-            output: Output::default(),
+            turn: Turn::new(clock),
         };
         raft.recover(recovered);
         raft.incarnation += 1;
         // Durable with the first output, and so before anything is proposed in this life's name.
-        raft.write(Record::Incarnation(raft.incarnation));
+        raft.turn.append(Record::Incarnation(raft.incarnation));
         // Every life draws its own election timeouts.
         raft.random = Random::new(config.seed ^ raft.incarnation << 32, u64::from(config.id.0));
         raft.put_off_election();
         raft
     }
 
-    fn handle(&mut self, clock: Clock, input: Input<Message>, output: &mut Output<Self>) {
-        self.clock = clock;
+    fn turn(&mut self) -> &mut Turn<Self> {
+        &mut self.turn
+    }
+
+    fn step(&mut self, input: Input<Message>) {
         match input {
             Input::Tick => self.tick(),
             Input::Message { from, message } => self.receive(from, message),
@@ -167,9 +167,6 @@ impl Protocol for Raft {
         }
         self.begin_read_round();
         self.replicate();
-        output.disk.append(&mut self.output.disk);
-        output.send.append(&mut self.output.send);
-        output.reply.append(&mut self.output.reply);
     }
 
     fn status(&self) -> Status {
@@ -201,12 +198,12 @@ impl Raft {
         self.cached_ticks += 1;
         if self.cached_ticks >= reads::CLOCK_CACHED_TICKS {
             self.cached_ticks = 0;
-            self.cached_wall = self.clock.wall;
+            self.cached_wall = self.turn.clock.wall;
         }
         if matches!(self.role, Role::Leader(_)) {
             self.step_down_if_alone();
             self.heartbeat_if_due();
-        } else if self.now() >= self.election_due {
+        } else if self.turn.now() >= self.election_due {
             self.ask_whether_electable();
         }
         self.ask_again();
@@ -221,12 +218,12 @@ impl Raft {
             Message::VoteReply { term, granted } => self.on_vote_reply(from, term, granted),
             Message::Append { term, previous, entries, commit, round } => {
                 if let Some(result) = self.on_append(from, term, previous, entries, commit) {
-                    self.send(from, Message::AppendReply { term: self.hard.term, round, result });
+                    self.turn.send(from, Message::AppendReply { term: self.hard.term, round, result });
                 }
             }
             Message::Install { term, image, round } => {
                 if let Some(result) = self.on_install(from, term, image) {
-                    self.send(from, Message::AppendReply { term: self.hard.term, round, result });
+                    self.turn.send(from, Message::AppendReply { term: self.hard.term, round, result });
                 }
             }
             Message::AppendReply { term, round, result } => self.on_append_reply(from, term, round, result),
@@ -243,34 +240,16 @@ impl Raft {
         }
     }
 
-    fn now(&self) -> Duration {
-        self.clock.monotonic
-    }
-
     /// How many nodes, this one included, are more than half of all.
     fn majority(&self) -> usize {
         self.peers.len().div_ceil(2) + 1
     }
 
-    fn send(&mut self, to: NodeId, message: Message) {
-        self.output.send.push((to, message));
-    }
-
     fn send_all(&mut self, message: &Message) {
-        for peer in &self.peers {
-            self.output.send.push((*peer, message.clone()));
-        }
-    }
-
-    fn write(&mut self, record: Record) {
-        self.output.disk.push(DiskWrite::Append(record));
-    }
-
-    fn reply(&mut self, ticket: Ticket, response: Response) {
-        self.output.reply.push((ticket, response));
+        self.turn.send_all(self.peers.iter().copied(), message);
     }
 
     fn refuse(&mut self, ticket: Ticket, reason: &str) {
-        self.reply(ticket, Response::Refused { reason: reason.into(), leader: self.leader });
+        self.turn.reply(ticket, Response::Refused { reason: reason.into(), leader: self.leader });
     }
 }

@@ -33,7 +33,7 @@ impl Raft {
             return self.refuse(ticket, "too much is undecided");
         }
         let sequence = self.new_sequence();
-        let now = self.now();
+        let now = self.turn.now();
         self.proposals.insert(sequence, Waiting { ticket, request: request.into(), since: now, asked: now });
         self.propose(sequence);
     }
@@ -50,7 +50,7 @@ impl Raft {
     /// Passes a waiting proposal on to whoever leads.
     fn propose(&mut self, sequence: u64) {
         let Some(leader) = self.leader else { return };
-        let now = self.now();
+        let now = self.turn.now();
         let answered_below = self.proposals.keys().next().copied().unwrap_or(sequence);
         let origin = self.origin(sequence);
         let Some(waiting) = self.proposals.get_mut(&sequence) else { return };
@@ -59,7 +59,7 @@ impl Raft {
         if leader == self.id {
             self.accept(proposal);
         } else {
-            self.send(leader, Message::Propose(proposal));
+            self.turn.send(leader, Message::Propose(proposal));
         }
     }
 
@@ -80,7 +80,7 @@ impl Raft {
             && origin.incarnation == self.incarnation
             && let Some(waiting) = self.proposals.remove(&origin.sequence)
         {
-            self.reply(waiting.ticket, answer);
+            self.turn.reply(waiting.ticket, answer);
         }
     }
 
@@ -106,7 +106,7 @@ impl Raft {
 
     /// What was passed on a while ago may be lost on the way.
     pub(super) fn ask_again(&mut self) {
-        let (now, leads) = (self.now(), self.leader == Some(self.id));
+        let (now, leads) = (self.turn.now(), self.leader == Some(self.id));
         let is_due = |asked: Duration| now >= asked + RETRY;
         // What this node appended as the leader it still is stands in its log.
         let proposals = self.proposals.iter().filter(|(_, waiting)| is_due(waiting.asked) && !leads);
@@ -123,20 +123,20 @@ impl Raft {
     }
 
     pub(super) fn give_up_old(&mut self) {
-        let now = self.now();
+        let now = self.turn.now();
         let unknown = || Response::Unknown { reason: "no majority answered in time".into() };
         let is_old = |since: Duration| now >= since + PATIENCE;
         while let Some(entry) = self.proposals.first_entry()
             && is_old(entry.get().since)
         {
             let ticket = entry.remove().ticket;
-            self.reply(ticket, unknown());
+            self.turn.reply(ticket, unknown());
         }
         while let Some(entry) = self.reads.first_entry()
             && is_old(entry.get().since)
         {
             let ticket = entry.remove().ticket;
-            self.reply(ticket, unknown());
+            self.turn.reply(ticket, unknown());
         }
     }
 }

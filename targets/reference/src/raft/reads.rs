@@ -39,27 +39,27 @@ pub(super) struct Asked {
 impl Raft {
     pub(super) fn start_read(&mut self, ticket: Ticket, key: String) {
         if self.bugs.follower_reads {
-            return self.reply(ticket, Response::Value(self.store.read(&key)));
+            return self.turn.reply(ticket, Response::Value(self.store.read(&key)));
         }
         if self.leader.is_none() {
             return self.refuse(ticket, "no leader is known");
         }
         let sequence = self.new_sequence();
-        let now = self.now();
+        let now = self.turn.now();
         self.reads.insert(sequence, Waiting { ticket, key, since: now, asked: now, index: None });
         self.ask_read_index(sequence);
     }
 
     pub(super) fn ask_read_index(&mut self, sequence: u64) {
         let Some(leader) = self.leader else { return };
-        let now = self.now();
+        let now = self.turn.now();
         let read = self.origin(sequence);
         let Some(waiting) = self.reads.get_mut(&sequence) else { return };
         waiting.asked = now;
         if leader == self.id {
             self.on_read_index(read);
         } else {
-            self.send(leader, Message::ReadIndex(read));
+            self.turn.send(leader, Message::ReadIndex(read));
         }
     }
 
@@ -116,7 +116,7 @@ impl Raft {
         if read.node == self.id {
             self.on_read_index_reply(read, index);
         } else {
-            self.send(read.node, Message::ReadIndexReply { read, index });
+            self.turn.send(read.node, Message::ReadIndexReply { read, index });
         }
     }
 
@@ -137,7 +137,7 @@ impl Raft {
         for sequence in ready.map(|(sequence, _)| *sequence).collect::<Vec<_>>() {
             if let Some(waiting) = self.reads.remove(&sequence) {
                 let value = self.store.read(&waiting.key);
-                self.reply(waiting.ticket, Response::Value(value));
+                self.turn.reply(waiting.ticket, Response::Value(value));
             }
         }
     }

@@ -52,7 +52,7 @@ impl Raft {
     /// The leader's own append.
     pub(super) fn append(&mut self, entry: Entry) -> Index {
         let index = self.log.append(entry.clone());
-        self.write(Record::Entry { index, entry });
+        self.turn.append(Record::Entry { index, entry });
         self.advance_commit();
         index
     }
@@ -80,7 +80,7 @@ impl Raft {
 
     /// A new round: every follower is written to, with or without entries.
     pub(super) fn write_to_all(&mut self) {
-        let now = self.now();
+        let now = self.turn.now();
         let wall = self.cached_wall;
         let Role::Leader(leader) = &mut self.role else { return };
         leader.round += 1;
@@ -92,7 +92,7 @@ impl Raft {
     }
 
     pub(super) fn heartbeat_if_due(&mut self) {
-        let now = self.now();
+        let now = self.turn.now();
         let Role::Leader(leader) = &mut self.role else { return };
         if now < leader.heartbeat_due {
             return;
@@ -108,7 +108,7 @@ impl Raft {
     }
 
     fn write_to(&mut self, peer: NodeId) {
-        let now = self.now();
+        let now = self.turn.now();
         let term = self.hard.term;
         let base = self.log.base();
         let Role::Leader(leader) = &mut self.role else { return };
@@ -134,7 +134,7 @@ impl Raft {
             progress.in_flight += usize::from(!entries.is_empty());
             Message::Append { term, previous, entries, commit: self.commit, round }
         };
-        self.send(peer, message);
+        self.turn.send(peer, message);
     }
 
     /// Whether a message of this term comes from the leader to follow; follows it if so. `None`: say nothing.
@@ -150,7 +150,7 @@ impl Raft {
         if term > self.hard.term || !matches!(self.role, Role::Follower) {
             self.follow(term);
         }
-        self.heard_leader = Some(self.now());
+        self.heard_leader = Some(self.turn.now());
         self.put_off_election();
         if self.leader != Some(from) {
             self.leader = Some(from);
@@ -199,7 +199,7 @@ impl Raft {
         }
         self.bugs.always(!conflicts || index > self.commit, "a decided entry is replaced");
         if self.log.put(index, entry.clone()) {
-            self.write(Record::Entry { index, entry });
+            self.turn.append(Record::Entry { index, entry });
         }
     }
 
@@ -207,7 +207,7 @@ impl Raft {
         if term > self.hard.term {
             return self.follow(term);
         }
-        let now = self.now();
+        let now = self.turn.now();
         let last = self.log.last().index;
         let Role::Leader(leader) = &mut self.role else { return };
         let Some(progress) = leader.peers.get_mut(&from) else { return };

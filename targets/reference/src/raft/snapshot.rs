@@ -6,7 +6,7 @@
 
 use super::message::{AppendResult, Image, Position, Record, Snapshot, Term};
 use super::{Log, Raft};
-use crate::protocol::{DiskWrite, NodeId, Recovered};
+use crate::protocol::{NodeId, Recovered};
 
 impl Raft {
     /// What this node's state machine holds now. Linear in the store.
@@ -37,7 +37,7 @@ impl Raft {
             hard: self.hard,
             incarnation: self.incarnation,
         };
-        self.output.disk.push(DiskWrite::Snapshot(snapshot));
+        self.turn.snapshot(snapshot);
     }
 
     /// The leader sends its state in place of entries.

@@ -3,10 +3,12 @@
 use schism_history::Value;
 
 use super::*;
-use crate::protocol::{Bug, Config, DiskWrite, Operation};
+use crate::protocol::{Bug, Config, Operation};
+use crate::turn::Turn;
 
 struct Echo {
     inputs: Vec<&'static str>,
+    turn: Turn<Echo>,
 }
 
 impl Protocol for Echo {
@@ -17,19 +19,23 @@ impl Protocol for Echo {
     const TICK: Duration = Duration::from_millis(20);
     const BUGS: &'static [Bug] = &[];
 
-    fn start(_: Config, _: Recovered<Self>, _: Clock) -> Self {
-        Echo { inputs: Vec::new() }
+    fn start(_: Config, _: Recovered<Self>, clock: Clock) -> Self {
+        Echo { inputs: Vec::new(), turn: Turn::new(clock) }
     }
 
-    fn handle(&mut self, _: Clock, input: Input<String>, output: &mut Output<Self>) {
+    fn turn(&mut self) -> &mut Turn<Self> {
+        &mut self.turn
+    }
+
+    fn step(&mut self, input: Input<String>) {
         match input {
             Input::Tick => self.inputs.push("tick"),
             Input::Message { .. } => self.inputs.push("message"),
             Input::Request { ticket, request } => {
                 self.inputs.push("request");
-                output.disk.push(DiskWrite::Append(request));
-                output.reply.push((ticket, Response::Done));
-                output.send.push((NodeId(1), "done".into()));
+                self.turn.append(request);
+                self.turn.reply(ticket, Response::Done);
+                self.turn.send(NodeId(1), "done".into());
             }
         }
     }
@@ -51,7 +57,8 @@ impl Protocol for Echo {
 
 fn node(directory: &std::path::Path) -> Node<Echo> {
     let (disk, _) = Disk::open(directory, NodeId(0), Flaws::default()).unwrap();
-    let protocol = Echo { inputs: Vec::new() };
+    let zero = Clock { monotonic: Duration::ZERO, wall: Duration::ZERO };
+    let protocol = Echo { inputs: Vec::new(), turn: Turn::new(zero) };
     let status = Arc::new(RwLock::new(protocol.status()));
     Node {
         id: NodeId(0),

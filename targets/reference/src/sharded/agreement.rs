@@ -38,21 +38,22 @@ impl Kept {
 impl Sharded {
     pub(super) fn agree(&mut self, input: Input<raft::Message>) {
         let mut output: Output<Raft> = Output::default();
-        self.raft.handle(self.clock, input, &mut output);
+        self.raft.handle(self.turn.clock, input, &mut output);
         for write in output.disk {
             match write {
                 DiskWrite::Append(record) => {
                     self.kept.records.push(record.clone());
-                    self.record(Record::Agreement(record));
+                    self.turn.append(Record::Agreement(record));
                 }
                 DiskWrite::Snapshot(snapshot) => {
                     self.kept.replace(snapshot.clone());
-                    self.record(Record::AgreementSnapshot(snapshot));
+                    self.turn.append(Record::AgreementSnapshot(snapshot));
                 }
             }
         }
-        let send = output.send.into_iter().map(|(to, message)| (to, Message::Agreement(message)));
-        self.output.send.extend(send);
+        for (to, message) in output.send {
+            self.turn.send(to, Message::Agreement(message));
+        }
         if !output.reply.is_empty() {
             self.is_proposing = false;
         }
@@ -86,10 +87,10 @@ impl Sharded {
 
     /// Looks for a reason to change the configuration.
     pub(super) fn look(&mut self) {
-        if self.now() < self.look_due || self.is_proposing {
+        if self.turn.now() < self.look_due || self.is_proposing {
             return;
         }
-        self.look_due = self.now() + self.random.time(LOOK.0, LOOK.1);
+        self.look_due = self.turn.now() + self.random.time(LOOK.0, LOOK.1);
         // What is agreed may be further than where this node lives, if it lives there only in part.
         let current = self.configuration.clone();
         if self.agreed().is_some_and(|agreed| agreed != current) {
@@ -132,7 +133,7 @@ impl Sharded {
     /// What the node that leads the agreement sees to: members that are gone, members in turns, ranges that are full.
     fn leading(&mut self, current: &Configuration) -> Option<(Layout, Option<NodeId>)> {
         let mut layout = current.layout.clone();
-        let now = self.now();
+        let now = self.turn.now();
         let silent = |node: &NodeId| {
             let heard = self.heard.get(node).map_or(self.started, |heard| heard.at);
             *node != self.id && self.mode.failover.is_some_and(|limit| now.saturating_sub(heard) > limit)
@@ -171,7 +172,7 @@ impl Sharded {
         if self.mode.place != Place::Ranges {
             return None;
         }
-        let is_fresh = |at: Duration| self.now().saturating_sub(at) < HEARD_LATELY;
+        let is_fresh = |at: Duration| self.turn.now().saturating_sub(at) < HEARD_LATELY;
         let others =
             self.heard.values().filter(|heard| is_fresh(heard.at)).filter_map(|heard| heard.largest.clone());
         let (held, middle) = others.chain(self.largest()).max_by_key(|(held, _)| *held)?;

@@ -59,22 +59,24 @@ impl Sharded {
     pub(super) fn request(&mut self, ticket: Ticket, Request { key, operation, session, .. }: Request) {
         let register = Item { key: key.clone(), element: None };
         let does = match operation {
-            _ if session.is_some() => return self.refuse(ticket, "this store keeps no sessions"),
+            _ if session.is_some() => return self.turn.refuse(ticket, "this store keeps no sessions"),
             Operation::Read => Does::Scan { key },
             Operation::Write(value) => Does::Write { item: register.clone(), value },
             Operation::Add(element) => Does::Add { item: Item { key, element: Some([element]) } },
-            _ => return self.refuse(ticket, "this store has reads, writes, and sets that are added to"),
+            _ => return self.turn.refuse(ticket, "this store has reads, writes, and sets that are added to"),
         };
         if self.placement.group(&register).is_empty() {
             let region = self.placement.region_of_key(&register.key) + 1;
             let rule = format!("no node of region r{region} is a member, and its keys must not leave it");
-            return self.refuse(ticket, &rule);
+            return self.turn.refuse(ticket, &rule);
         }
         *self.asked.entry(self.placement.shard(&register)).or_default() += 1;
         let number = self.number();
         let stage = self.asking(&does);
-        self.open
-            .insert(number, Open { ticket, does, stage, again: self.now(), ends: self.now() + PATIENCE });
+        self.open.insert(
+            number,
+            Open { ticket, does, stage, again: self.turn.now(), ends: self.turn.now() + PATIENCE },
+        );
         self.begin(number);
     }
 
@@ -128,7 +130,7 @@ impl Sharded {
 
     /// Sends to whoever has not answered yet; to itself last.
     fn push(&mut self, number: u64) {
-        let (epoch, again) = (self.configuration.epoch, self.now() + AGAIN);
+        let (epoch, again) = (self.configuration.epoch, self.turn.now() + AGAIN);
         let Some(open) = self.open.get_mut(&number) else { return };
         open.again = again;
         let mut messages = Vec::new();
@@ -219,13 +221,13 @@ impl Sharded {
 
     fn end(&mut self, number: u64, response: Response) {
         if let Some(Open { ticket, .. }) = self.open.remove(&number) {
-            self.output.reply.push((ticket, response));
+            self.turn.reply(ticket, response);
         }
     }
 
     /// Sends again what is not answered, and gives up what takes too long.
     pub(super) fn drive(&mut self) {
-        let now = self.now();
+        let now = self.turn.now();
         let due = self.open.iter().filter(|(_, open)| now >= open.again.min(open.ends));
         for number in due.map(|(number, _)| *number).collect::<Vec<_>>() {
             match self.open.get(&number) {
@@ -241,10 +243,6 @@ impl Sharded {
                 }
             }
         }
-    }
-
-    fn refuse(&mut self, ticket: Ticket, reason: &str) {
-        self.output.reply.push((ticket, Response::Refused { reason: reason.into(), leader: None }));
     }
 }
 

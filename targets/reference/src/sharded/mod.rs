@@ -54,10 +54,11 @@ use schism_history::{CallKind, Value};
 pub use message::{Configuration, Contents, Message, Record};
 pub use placement::{Item, Layout};
 
-use crate::protocol::{Bug, Clock, Config, DiskWrite, Input, NodeId, Output, Protocol, Recovered, Status};
+use crate::protocol::{Bug, Clock, Config, Input, NodeId, Protocol, Recovered, Status};
 use crate::raft::Raft;
 use crate::random::Random;
 use crate::settings::{Setting, Settings};
+use crate::turn::Turn;
 use crate::version::Version;
 use agreement::Kept;
 use bugs::Bugs;
@@ -110,7 +111,6 @@ pub struct Sharded {
     open: BTreeMap<u64, Open>,
     heard: BTreeMap<NodeId, Heard>,
     next_number: u64,
-    written: u64,
     /// Names that came here from others.
     moved: u64,
     /// Requests by shard.
@@ -121,9 +121,7 @@ pub struct Sharded {
     pull_due: Duration,
     churn_due: Duration,
 
-    // Of the input at hand.
-    clock: Clock,
-    output: Output<Sharded>,
+    turn: Turn<Sharded>,
 }
 
 impl Protocol for Sharded {
@@ -169,7 +167,6 @@ impl Protocol for Sharded {
             open: BTreeMap::new(),
             heard: BTreeMap::new(),
             next_number: life << 32,
-            written: 0,
             moved: 0,
             asked: BTreeMap::new(),
             started: clock.monotonic,
@@ -179,26 +176,25 @@ impl Protocol for Sharded {
             churn_due: clock.monotonic + mode.churn.unwrap_or_default(),
             bugs,
             nodes: config.nodes,
-            clock,
-            output: Output::default(),
+            turn: Turn::new(clock),
         };
-        node.record(Record::Life(life));
+        node.turn.append(Record::Life(life));
         node
     }
 
-    fn handle(&mut self, clock: Clock, input: Input<Message>, output: &mut Output<Self>) {
-        self.clock = clock;
+    fn turn(&mut self) -> &mut Turn<Self> {
+        &mut self.turn
+    }
+
+    fn step(&mut self, input: Input<Message>) {
         match input {
             Input::Tick => self.tick(),
             Input::Message { from, message } => self.receive(from, message),
             Input::Request { ticket, request } => self.request(ticket, request),
         }
-        if self.written >= self.snapshot_every {
+        if self.turn.appended() >= self.snapshot_every {
             self.save();
         }
-        output.disk.append(&mut self.output.disk);
-        output.send.append(&mut self.output.send);
-        output.reply.append(&mut self.output.reply);
     }
 
     fn status(&self) -> Status {
@@ -212,16 +208,16 @@ impl Protocol for Sharded {
 impl Sharded {
     fn tick(&mut self) {
         self.agree(Input::Tick);
-        if self.now() >= self.sign_due {
-            self.sign_due = self.now() + SIGN;
+        if self.turn.now() >= self.sign_due {
+            self.sign_due = self.turn.now() + SIGN;
             let alive = Message::Alive {
                 epoch: self.configuration.epoch,
                 is_complete: self.complete == self.configuration.epoch,
                 holds: self.items.len() as u64,
                 largest: self.largest(),
             };
-            let others = self.nodes.iter().filter(|node| **node != self.id);
-            self.output.send.extend(others.map(|node| (*node, alive.clone())));
+            let others = self.nodes.iter().copied().filter(|node| *node != self.id);
+            self.turn.send_all(others, &alive);
         }
         self.pull();
         self.look();
@@ -232,7 +228,7 @@ impl Sharded {
         let current = self.configuration.epoch;
         match message {
             Message::Alive { epoch, is_complete, holds, largest } => {
-                self.heard.insert(from, Heard { at: self.now(), epoch, is_complete, holds, largest });
+                self.heard.insert(from, Heard { at: self.turn.now(), epoch, is_complete, holds, largest });
             }
             Message::Ask { number, epoch, part, from: first, to } => {
                 self.on_ask(from, number, epoch, part, Part { from: first, to });
@@ -256,7 +252,7 @@ impl Sharded {
     fn keep(&mut self, item: Item, version: Version) {
         if self.items.get(&item).is_none_or(|held| held.stamp < version.stamp) {
             self.items.insert(item.clone(), version.clone());
-            self.record(Record::Put { item, version });
+            self.turn.append(Record::Put { item, version });
         }
     }
 
@@ -327,10 +323,6 @@ impl Sharded {
         ])
     }
 
-    fn now(&self) -> Duration {
-        self.clock.monotonic
-    }
-
     fn number(&mut self) -> u64 {
         self.next_number += 1;
         self.next_number
@@ -341,17 +333,11 @@ impl Sharded {
         if to == self.id {
             return self.receive(to, message);
         }
-        self.output.send.push((to, message));
-    }
-
-    fn record(&mut self, record: Record) {
-        self.written += 1;
-        self.output.disk.push(DiskWrite::Append(record));
+        self.turn.send(to, message);
     }
 
     /// Writes everything that is on disk anew, in one step.
     fn save(&mut self) {
-        self.written = 0;
         let contents = Contents {
             life: self.life,
             items: self.items.iter().map(|(item, version)| (item.clone(), version.clone())).collect(),
@@ -360,7 +346,7 @@ impl Sharded {
             agreement_snapshot: self.kept.snapshot.clone(),
             agreement: self.kept.records.clone(),
         };
-        self.output.disk.push(DiskWrite::Snapshot(contents));
+        self.turn.snapshot(contents);
     }
 }
 

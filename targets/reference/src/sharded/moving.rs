@@ -26,7 +26,7 @@ impl Sharded {
         if !is_new && !has_settled {
             return;
         }
-        self.record(Record::Adopted(agreed.clone()));
+        self.turn.append(Record::Adopted(agreed.clone()));
         self.live_in(agreed);
         if is_new {
             self.pull_due = Duration::ZERO;
@@ -55,10 +55,10 @@ impl Sharded {
     /// Asks for what is its own.
     pub(super) fn pull(&mut self) {
         let is_member = self.configuration.layout.members.contains(&self.id);
-        if !is_member || self.complete == self.configuration.epoch || self.now() < self.pull_due {
+        if !is_member || self.complete == self.configuration.epoch || self.turn.now() < self.pull_due {
             return;
         }
-        self.pull_due = self.now() + AGAIN;
+        self.pull_due = self.turn.now() + AGAIN;
         let epoch = self.configuration.epoch;
         let members = self.configuration.previous.members.iter();
         for node in members.copied().filter(|node| !self.told.contains(node)).collect::<Vec<_>>() {
@@ -95,7 +95,7 @@ impl Sharded {
     fn complete_if_all_told(&mut self) {
         if self.before.groups().iter().all(|group| self.has_heard(group)) {
             self.complete = self.configuration.epoch;
-            self.record(Record::Complete(self.complete));
+            self.turn.append(Record::Complete(self.complete));
         }
     }
 
