@@ -36,6 +36,7 @@ use schism_engine::link::{Share, Wrong};
 use schism_engine::nemesis::{Nemesis, View};
 use schism_engine::plan;
 use schism_engine::random::Random;
+use schism_engine::strain::Strain;
 
 pub use footing::{FOOTINGS, Footing, undone_by};
 
@@ -151,6 +152,17 @@ pub fn disks(name: &str, settings: &Settings) -> Vec<DiskWrong> {
     changes(name, settings).into_iter().filter_map(wrong).collect()
 }
 
+/// Whether it holds processes, or has to look into them: their clocks, their limits, their threads.
+pub fn traces(name: &str, settings: &Settings) -> bool {
+    changes(name, settings).iter().any(|change| match change {
+        Change::Clock { .. } => true,
+        Change::Strain { strain, .. } => {
+            matches!(strain, Strain::Thread(_) | Strain::Memory(_) | Strain::Files(_))
+        }
+        _ => false,
+    })
+}
+
 /// Whether packets are sent by us that nobody else has sent, which takes a raw socket.
 pub fn sends_copies(name: &str) -> bool {
     name == duplicate::ENTRY.name
@@ -187,7 +199,7 @@ fn whole(settings: &Settings, name: &str, default: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use schism_engine::link::{Delay, Loss, Reorder, Spread};
+    use schism_engine::link::{Delay, Duplicate, Loss, Reorder, Spread};
 
     use super::*;
 
@@ -221,7 +233,18 @@ mod tests {
             ("loss", &[("burst", "4")], Wrong::Loss(Loss::Bursts(percent(10), 4)), "10 % lost, 4 at a time"),
             ("loss", &[("nth", "7")], Wrong::Loss(Loss::Every(7)), "one in 7 lost"),
             ("rate", &[("rate", "10mbit")], Wrong::Rate(10_000_000), "no more than 10mbit a second"),
-            ("duplicate", &[("share", "0.5%")], Wrong::Duplicate(Share::millionths(5000)), "0.5 % doubled"),
+            (
+                "duplicate",
+                &[("share", "0.5%")],
+                Wrong::Duplicate(Duplicate { share: Share::millionths(5000), by: ms(0) }),
+                "0.5 % doubled",
+            ),
+            (
+                "duplicate",
+                &[("by", "50ms")],
+                Wrong::Duplicate(Duplicate { share: percent(10), by: ms(50) }),
+                "10 % doubled, 50ms later",
+            ),
             ("reorder", &[], reorder(Reorder { share: percent(10), by: ms(20) }), "10 % held back by 20ms"),
             ("corrupt", &[], Wrong::Corrupt(percent(1)), "1 % changed"),
             ("corrupt", &[("checksum", "right")], Wrong::Evade(percent(1)), "1 % changed, unnoticed"),
@@ -238,6 +261,10 @@ mod tests {
             assert_eq!(shapes(name, &settings), [], "{name}");
             assert_eq!(disks(name, &settings), [], "{name}");
         }
+        let set = |name: &str, value: &str| [(name.to_owned(), value.to_owned())].into();
+        assert!(traces("clock", &[].into()) && traces("files", &[].into()) && traces("memory", &[].into()));
+        assert!(traces("pause", &set("thread", "wal")) && !traces("pause", &[].into()));
+        assert!(!traces("kill", &set("storm", "1s")) && !traces("disconnect", &[].into()));
         let lost = DiskWrong::Lose(schism_engine::disk::Loss::All);
         assert_eq!(disks("reboot", &[("who".into(), "leader".into())].into()), [lost]);
     }

@@ -97,13 +97,13 @@ impl Nemesis for Links {
 
 #[cfg(test)]
 mod tests {
-    use schism_engine::link::Share;
+    use schism_engine::link::Duplicate;
 
     use super::*;
 
     fn struck(settings: &[(&str, &str)], nodes: usize) -> Option<Fault> {
         let settings = settings.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let wrong = Wrong::Duplicate(Share::ALL);
+        let wrong = Wrong::Duplicate(Duplicate::ALL);
         let mut nemesis = Links::boxed("test", &settings, (wrong, "all twice".into()));
         nemesis.choose(&View { nodes, leader: Some(Node(1)) }, &mut Random::of(1, "links"))
     }

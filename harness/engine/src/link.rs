@@ -101,6 +101,20 @@ impl Loss {
     }
 }
 
+/// Some packets arrive twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Duplicate {
+    /// Which part.
+    pub share: Share,
+    /// How much later the copy comes.
+    pub by: Duration,
+}
+
+impl Duplicate {
+    /// All of them, at once: what has to work for any to work.
+    pub const ALL: Duplicate = Duplicate { share: Share::ALL, by: Duration::ZERO };
+}
+
 /// Some packets are held back while later ones overtake them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Reorder {
@@ -133,7 +147,7 @@ pub enum Wrong {
     /// Some are lost.
     Loss(Loss),
     /// Some arrive twice.
-    Duplicate(Share),
+    Duplicate(Duplicate),
     /// Some are overtaken.
     Reorder(Reorder),
     /// A bit of some is wrong, and their checksum is right: the application gets it.
@@ -160,7 +174,7 @@ pub struct Link {
     /// Which are lost.
     pub loss: Option<Loss>,
     /// How many arrive twice.
-    pub duplicate: Share,
+    pub duplicate: Duplicate,
     /// How many are overtaken.
     pub reorder: Reorder,
     /// How many arrive changed with a checksum that is right.
@@ -186,7 +200,7 @@ impl Link {
                     self.loss = Some(loss);
                 }
             }
-            Wrong::Duplicate(share) => self.duplicate = self.duplicate.max(share),
+            Wrong::Duplicate(duplicate) => self.duplicate = self.duplicate.max(duplicate),
             Wrong::Reorder(reorder) => self.reorder = self.reorder.max(reorder),
             Wrong::Evade(share) => self.evade = self.evade.max(share),
             Wrong::Corrupt(share) => self.corrupt = self.corrupt.max(share),
@@ -285,7 +299,10 @@ mod tests {
             [Wrong::Flap(Flap { down: ms(1), up: ms(1) }), Wrong::Flap(Flap { down: ms(2), up: ms(1) })],
             [late(10), late(100)],
             [Wrong::Loss(Loss::Random(Share::percent(1))), Wrong::Loss(Loss::Every(10))],
-            [Wrong::Duplicate(Share::percent(1)), Wrong::Duplicate(Share::percent(2))],
+            [
+                Wrong::Duplicate(Duplicate { share: Share::percent(1), by: ms(9) }),
+                Wrong::Duplicate(Duplicate { share: Share::percent(2), by: ms(1) }),
+            ],
             [
                 Wrong::Reorder(Reorder { share: Share::percent(1), by: ms(9) }),
                 Wrong::Reorder(Reorder { share: Share::percent(2), by: ms(1) }),

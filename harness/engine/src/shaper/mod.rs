@@ -42,9 +42,12 @@ pub enum Fate {
     Lost,
     /// It goes on its way.
     Passed {
-        /// A second copy follows it.
-        twice: bool,
         /// It is changed before.
+        changed: Option<Change>,
+    },
+    /// It is on its way already, and a copy follows it.
+    Copied {
+        /// How it was changed, and so is the copy.
         changed: Option<Change>,
     },
 }
@@ -60,7 +63,7 @@ pub struct Change {
 
 impl Fate {
     /// It goes on its way as it is.
-    pub const UNTOUCHED: Fate = Fate::Passed { twice: false, changed: None };
+    pub const UNTOUCHED: Fate = Fate::Passed { changed: None };
 }
 
 /// One direction of a link.
@@ -75,6 +78,17 @@ struct Line {
     busy: Duration,
     /// When the last packet arrives that is not to be overtaken.
     last: Duration,
+}
+
+/// What is decided about a packet when it comes.
+struct Decision {
+    /// When its time comes.
+    due: Duration,
+    fate: Fate,
+    /// How much later a copy comes, if one does.
+    copied: Option<Duration>,
+    /// Whether a delay was part of that.
+    delayed: bool,
 }
 
 /// A packet that is on its way. Ordered by when it is due, then by when it came.
@@ -96,7 +110,7 @@ pub struct Shaper<T> {
     number: u64,
 }
 
-impl<T> Shaper<T> {
+impl<T: Clone> Shaper<T> {
     /// With all links well.
     pub fn new(seed: u64) -> Self {
         Shaper { seed, lines: BTreeMap::new(), held: BinaryHeap::new(), number: 0 }
@@ -125,14 +139,23 @@ impl<T> Shaper<T> {
     /// Takes a packet in. What is to become of it comes out of [`Shaper::due`] when its time has come, which may be at once.
     /// The ticket is asked for with whether its source will need the packet's bytes.
     pub fn arrive(&mut self, now: Duration, packet: &Packet, ticket: impl FnOnce(bool) -> T) {
-        let (due, fate, delayed) = match self.lines.get_mut(&packet.pair) {
+        let Decision { due, fate, copied, delayed } = match self.lines.get_mut(&packet.pair) {
             Some(line) => line.decide(now, packet),
-            None => (now, Fate::UNTOUCHED, false),
+            None => Decision { due: now, fate: Fate::UNTOUCHED, copied: None, delayed: false },
         };
-        let ticket = ticket(!matches!(fate, Fate::Lost | Fate::UNTOUCHED));
+        let ticket = ticket(copied.is_some() || !matches!(fate, Fate::Lost | Fate::UNTOUCHED));
+        if let (Some(by), Fate::Passed { changed }) = (copied, fate) {
+            self.hold(due, now, packet.pair, delayed, fate, ticket.clone());
+            self.hold(due + by, now, packet.pair, false, Fate::Copied { changed }, ticket);
+        } else {
+            self.hold(due, now, packet.pair, delayed, fate, ticket);
+        }
+    }
+
+    fn hold(&mut self, due: Duration, arrived: Duration, pair: Pair, delayed: bool, fate: Fate, ticket: T) {
         self.number += 1;
-        let (number, pair) = (self.number, packet.pair);
-        self.held.push(Reverse(Held { due, number, pair, arrived: now, delayed, fate, ticket }));
+        let number = self.number;
+        self.held.push(Reverse(Held { due, number, pair, arrived, delayed, fate, ticket }));
     }
 
     /// The next packet whose time has come, and what becomes of it.
@@ -144,6 +167,10 @@ impl<T> Shaper<T> {
         if let Some(line) = self.lines.get_mut(&one.pair) {
             if line.link.cut.is_some() && one.fate != Fate::Lost {
                 line.traffic.cut += 1;
+                // Of a copy there is nothing that its source would have to lose.
+                if matches!(one.fate, Fate::Copied { .. }) {
+                    return self.due(now);
+                }
                 one.fate = Fate::Lost;
             } else if one.delayed {
                 line.traffic.delayed += 1;
@@ -184,15 +211,15 @@ impl Line {
         self.link = link;
     }
 
-    /// When a packet that comes now is due, what becomes of it then, and whether a delay was part of that.
-    fn decide(&mut self, now: Duration, packet: &Packet) -> (Duration, Fate, bool) {
+    fn decide(&mut self, now: Duration, packet: &Packet) -> Decision {
+        let lost = Decision { due: now, fate: Fate::Lost, copied: None, delayed: false };
         self.traffic.seen += 1;
         if self.loses(now, packet) {
-            return (now, Fate::Lost, false);
+            return lost;
         }
         let Some(passed) = self.pass_narrow(now, packet.length) else {
             self.traffic.overflowed += 1;
-            return (now, Fate::Lost, false);
+            return lost;
         };
         let mut due = passed + delay(&self.link.delay, &mut self.random);
         if self.happens(self.link.reorder.share) {
@@ -202,10 +229,11 @@ impl Line {
             due = due.max(self.last);
             self.last = due;
         }
-        let twice = self.happens(self.link.duplicate);
+        let twice = self.happens(self.link.duplicate.share);
         self.traffic.duplicated += u64::from(twice);
         let changed = (packet.payload > 0).then(|| self.change(packet.payload)).flatten();
-        (due, Fate::Passed { twice, changed }, !self.link.delay.mean.is_zero())
+        let (fate, copied) = (Fate::Passed { changed }, twice.then_some(self.link.duplicate.by));
+        Decision { due, fate, copied, delayed: !self.link.delay.mean.is_zero() }
     }
 
     /// Everything for which a packet is lost but a lack of room.

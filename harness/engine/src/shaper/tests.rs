@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cluster::{Endpoint, Node};
-use crate::link::{Cut, Delay, Flap, Loss, Reorder, Share, Spread, Wrong};
+use crate::link::{Cut, Delay, Duplicate, Flap, Loss, Reorder, Share, Spread, Wrong};
 
 const PAIR: Pair = (Endpoint::Node(Node(0)), Endpoint::Node(Node(1)));
 const OTHER: Pair = (Endpoint::Node(Node(1)), Endpoint::Node(Node(0)));
@@ -127,28 +127,52 @@ fn losses_are_counted_and_nothing_else_is_lost() {
 #[test]
 fn doubles_and_changes_are_as_many_as_asked() {
     let share = Share::percent(10);
-    let mut shaper = shaper(&[Wrong::Duplicate(share), Wrong::Evade(share), Wrong::Corrupt(share)]);
+    let doubling = Wrong::Duplicate(Duplicate { share, by: ms(0) });
+    let mut shaper = shaper(&[doubling, Wrong::Evade(share), Wrong::Corrupt(share)]);
     let out = sent(&mut shaper, 10_000, 100, ms(1));
-    let fates = |wanted: &dyn Fn(bool, Option<Change>) -> bool| {
-        let has = |fate: &Fate| matches!(*fate, Fate::Passed { twice, changed } if wanted(twice, changed));
+    let fates = |wanted: &dyn Fn(Change) -> bool| {
+        let has = |fate: &Fate| matches!(*fate, Fate::Passed { changed: Some(change) } if wanted(change));
         out.iter().filter(|(.., fate)| has(fate)).count() as u64
     };
-    let doubled = fates(&|twice, _| twice);
-    let evading = fates(&|_, changed| changed.is_some_and(|change| change.evading));
-    let noticed = fates(&|_, changed| changed.is_some_and(|change| !change.evading));
-    let outside = fates(&|_, changed| changed.is_some_and(|change| change.bit >= 60 * 8));
+    let doubled = out.iter().filter(|(.., fate)| matches!(fate, Fate::Copied { .. })).count() as u64;
+    let evading = fates(&|change| change.evading);
+    let noticed = fates(&|change| !change.evading);
+    let outside = fates(&|change| change.bit >= 60 * 8);
     assert_eq!(outside, 0, "only the payload is changed");
     let counted = traffic(&shaper);
     assert_eq!((doubled, evading, noticed), (counted.duplicated, counted.evaded, counted.corrupted));
     assert!([doubled, evading, noticed].iter().all(|count| (850..1150).contains(count)), "{counted:?}");
     let later = ms(20_000);
     shaper.arrive(later, &Packet { payload: 0, ..packet(40) }, |_| 0);
-    assert!(matches!(shaper.due(later), Some((0, Fate::Passed { changed: None, .. }))), "nothing to change");
+    assert!(matches!(shaper.due(later), Some((0, Fate::Passed { changed: None }))), "nothing to change");
+}
+
+/// A copy is the same packet, so much later, and not part of what is held back; where the link is cut meanwhile, it is lost alone.
+#[test]
+fn a_copy_comes_as_late_as_asked() {
+    let doubling = Wrong::Duplicate(Duplicate { share: Share::ALL, by: ms(30) });
+    let mut shaper = shaper(&[doubling, Wrong::Evade(Share::ALL)]);
+    let out = sent(&mut shaper, 2, 100, ms(10));
+    let [
+        (0, first, Fate::Passed { changed }),
+        (1, ..),
+        (0, second, Fate::Copied { changed: again }),
+        (1, third, _),
+    ] = out[..]
+    else {
+        panic!("{out:?}")
+    };
+    assert_eq!((second - first, third - first, changed), (ms(30), ms(40), again));
+    let now = ms(100);
+    shaper.arrive(now, &packet(100), |_| 7);
+    assert!(matches!(shaper.due(now), Some((7, Fate::Passed { .. }))));
+    shaper.desire(now, &links(&[doubling, Wrong::Cut(Cut::Drop)]));
+    assert_eq!((shaper.due(now + ms(30)), traffic(&shaper).cut), (None, 1));
 }
 
 #[test]
 fn only_the_bytes_of_doubled_and_changed_packets_are_kept() {
-    for (wrong, wanted) in [(Wrong::Duplicate(Share::ALL), true), (Wrong::Rate(1_000), false)] {
+    for (wrong, wanted) in [(Wrong::Duplicate(Duplicate::ALL), true), (Wrong::Rate(1_000), false)] {
         let mut asked = None;
         shaper(&[wrong]).arrive(ms(0), &packet(100), |bytes| {
             asked = Some(bytes);
@@ -201,7 +225,7 @@ fn everything_together_is_a_function_of_the_seed() {
     let all = [
         Wrong::Delay(Delay { mean: ms(5), jitter: ms(2), spread: Spread::Pareto }),
         Wrong::Loss(Loss::Bursts(Share::percent(5), 3)),
-        Wrong::Duplicate(Share::percent(3)),
+        Wrong::Duplicate(Duplicate { share: Share::percent(3), by: ms(2) }),
         Wrong::Reorder(Reorder { share: Share::percent(5), by: ms(3) }),
         Wrong::Evade(Share::percent(1)),
         Wrong::Corrupt(Share::percent(1)),

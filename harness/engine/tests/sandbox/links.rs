@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use schism_engine::backend::sandbox::{Options, Sandbox, enter};
 use schism_engine::backend::{Backend, ShapedBy};
 use schism_engine::cluster::{Change, Endpoint, Pair};
-use schism_engine::link::{Cut, Delay, Flap, Loss, Reorder, Share, Traffic, Wrong};
+use schism_engine::link::{Cut, Delay, Duplicate, Flap, Loss, Reorder, Share, Traffic, Wrong};
 
 use crate::stage::{LONG, Stage, cut, folder, node, options, until};
 
@@ -146,7 +146,7 @@ fn lost() {
 
 fn doubled() {
     let mut stage = Stage::new(2);
-    stage.apply(&[there(Wrong::Duplicate(Share::ALL))]);
+    stage.apply(&[there(Wrong::Duplicate(Duplicate::ALL))]);
     let [arrived, different, ..] = flood(&mut stage, FEW / 2, 64);
     assert_eq!((arrived, different), (FEW, FEW / 2));
     assert_eq!(traffic(&mut stage, THERE()).duplicated, FEW / 2);
@@ -223,7 +223,7 @@ fn by_traffic_control() {
         let options = Options { shaped_by, shapes: vec![wrong], ..options(2, &folder()) };
         Sandbox::create(&fabric, &options).err().map(|error| error.to_string())
     };
-    let told = refused(Wrong::Duplicate(Share::ALL)).expect("nothing counts them");
+    let told = refused(Wrong::Duplicate(Duplicate::ALL)).expect("nothing counts them");
     assert!(told.contains("doubled packets") && told.contains("tc, by htb"), "{told}");
     let has_netem = refused(late).is_none();
     let mut stage =
@@ -367,7 +367,7 @@ fn everything() {
     let all = [
         Wrong::Delay(Delay { mean: ms(2), jitter: ms(1), ..Delay::default() }),
         Wrong::Loss(Loss::Bursts(share, 2)),
-        Wrong::Duplicate(share),
+        Wrong::Duplicate(Duplicate { share, by: ms(5) }),
         Wrong::Reorder(Reorder { share, by: ms(3) }),
         Wrong::Corrupt(share),
         Wrong::Rate(10_000_000),

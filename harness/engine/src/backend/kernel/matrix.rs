@@ -256,7 +256,7 @@ mod tests {
     use crate::backend::sandbox::links::loopback;
     use crate::backend::sandbox::probe::{Found, in_child, works};
     use crate::cluster::{Endpoint, Node};
-    use crate::link::{Delay, Flap, Loss, Reorder, Share, Wrong};
+    use crate::link::{Delay, Duplicate, Flap, Loss, Reorder, Share, Wrong};
 
     const PAIR: Pair = (Endpoint::Node(Node(0)), Endpoint::Node(Node(1)));
     const HOUR: Duration = Duration::from_secs(3600);
@@ -271,7 +271,7 @@ mod tests {
     const LOSSY: &[Wrong] = &[
         Wrong::Loss(Loss::Random(Share::ALL)),
         Wrong::Mtu(20),
-        Wrong::Duplicate(Share::ALL),
+        Wrong::Duplicate(Duplicate::ALL),
         Wrong::Evade(Share::ALL),
         Wrong::Corrupt(Share::ALL),
     ];

@@ -22,7 +22,7 @@ use super::system::check;
 use super::treatment::Treatment;
 use crate::backend::BackendError;
 use crate::cluster::Pair;
-use crate::link::{Link, Share, Traffic};
+use crate::link::{Link, Traffic};
 use crate::shaper::{Fate, Packet, Shaper};
 
 /// How many packets are looked at before those that are due go out.
@@ -61,6 +61,7 @@ struct Work {
 }
 
 /// How a packet is found again in the kernel, and its bytes where they are needed.
+#[derive(Clone)]
 struct Ticket {
     id: u32,
     bytes: Option<(Vec<u8>, Layout)>,
@@ -114,7 +115,7 @@ impl Shaping {
     /// Makes exactly these links as bad as this. When it returns, the next packet meets it, and of links that are well again
     /// none waits any more.
     pub(super) fn apply(&mut self, links: &BTreeMap<Pair, Link>) -> Result<(), BackendError> {
-        if links.values().any(|link| link.duplicate > Share::default()) {
+        if links.values().any(|link| !link.duplicate.share.is_never()) {
             self.shared.may_copy()?;
         }
         let chosen: BTreeSet<Pair> =
@@ -219,28 +220,33 @@ impl Work {
     /// Lets go, or loses, all whose time has come.
     fn let_go(&mut self) -> io::Result<()> {
         while let Some((Ticket { id, mut bytes }, fate)) = self.shaper.due(now()) {
-            let Fate::Passed { twice, changed } = fate else {
+            let (Fate::Passed { changed } | Fate::Copied { changed }) = fate else {
                 self.queue.decide(id, false, None)?;
                 continue;
             };
             if let (Some(change), Some((bytes, layout))) = (changed, &mut bytes) {
                 flip(bytes, layout, change.bit, change.evading);
             }
-            let contents = bytes.as_ref().filter(|_| changed.is_some()).map(|(bytes, _)| &bytes[..]);
-            self.queue.decide(id, true, contents)?;
-            if let (true, Some((bytes, layout))) = (twice, &bytes) {
-                // The copy comes second: the original must be on its way.
-                self.queue.flush()?;
-                // Without it, no link that doubles packets was accepted.
-                let Ok(sender) = &self.sender else { continue };
-                match queue::send(sender, bytes, layout.destination) {
-                    // A full buffer loses a copy as a full wire would.
-                    Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS)) => {}
-                    sent => sent?,
-                }
+            if let Fate::Copied { .. } = fate {
+                self.send_copy(bytes)?;
+            } else {
+                let contents = bytes.as_ref().filter(|_| changed.is_some()).map(|(bytes, _)| &bytes[..]);
+                self.queue.decide(id, true, contents)?;
             }
         }
         self.queue.flush()
+    }
+
+    fn send_copy(&mut self, packet: Option<(Vec<u8>, Layout)>) -> io::Result<()> {
+        // The copy comes second: the original must be on its way.
+        self.queue.flush()?;
+        // Without it, no link that doubles packets was accepted.
+        let (Ok(sender), Some((bytes, layout))) = (&self.sender, packet) else { return Ok(()) };
+        match queue::send(sender, &bytes, layout.destination) {
+            // A full buffer loses a copy as a full wire would.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS)) => Ok(()),
+            sent => sent,
+        }
     }
 }
 

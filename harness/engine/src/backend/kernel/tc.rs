@@ -329,7 +329,7 @@ fn lack(link: &Link, netem: bool) -> Option<&'static str> {
     let never = [
         (!ports.is_empty(), "closed ports"),
         (flap.is_some(), "flapping"),
-        (!duplicate.is_never(), "doubled packets"),
+        (!duplicate.share.is_never(), "doubled packets"),
         (!reorder.share.is_never(), "overtaken packets"),
         (!evade.is_never() || !corrupt.is_never(), "changed packets"),
         (mtu.is_some(), "a longest packet"),
