@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use schism_checker::{Budget, Checker, Doubt, Enough, Evidence, Judgement};
+use schism_checker::{Budget, Checker, Doubt, Enough, Evidence, Judgement, Recovery};
 use schism_engine::plan::{EvidencePlan, Plan};
 use schism_engine::workload::Workload;
 use schism_history::History;
@@ -34,6 +34,9 @@ pub fn judges(plan: &Plan, workload: Workload) -> Vec<Box<dyn Checker>> {
     };
     let mut judges = workload.checkers;
     judges.push(Box::new(evidence));
+    if let Some(within) = plan.check.recover_within {
+        judges.push(Box::new(Recovery { within }));
+    }
     judges
 }
 

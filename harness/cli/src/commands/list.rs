@@ -106,6 +106,10 @@ const CHECKERS: &[(&str, &str)] = &[
     ("chat", "nobody sees a reply without its message"),
     ("catalog", "a customer sees no price older than one it saw"),
     ("cart", "what was put into a cart is in it at the checkout"),
+    (
+        "recovery",
+        "every node serves again soon after faults are over, where a plan says how soon (check.recover-within)",
+    ),
     ("evidence", "enough happened, every fault bit, the run came to its end: a pass is earned"),
 ];
 

@@ -128,6 +128,9 @@ impl Check<'_> {
         ] {
             self.time(path, time);
         }
+        if let Some(within) = plan.check.recover_within {
+            self.time("check.recover-within", within);
+        }
     }
 
     /// Whether a time is longer than nothing and shorter than anybody waits.

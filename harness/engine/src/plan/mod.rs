@@ -149,13 +149,15 @@ pub enum Schedule {
     Mix,
 }
 
-/// What judging may cost.
+/// What judging may cost, and what is judged besides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CheckPlan {
     /// Time for each judge.
     pub time: Duration,
     /// Bytes of memory for each judge, beyond the history itself.
     pub memory_bytes: u64,
+    /// How soon after the end of all faults every node has to serve again, if that is judged.
+    pub recover_within: Option<Duration>,
 }
 
 /// How many calls must have been ok for a pass to count, of every kind that the workload makes. Zero asks for nothing.
@@ -281,7 +283,7 @@ impl EvidencePlan {
 
 impl Default for CheckPlan {
     fn default() -> Self {
-        CheckPlan { time: Duration::from_secs(60), memory_bytes: 2 << 30 }
+        CheckPlan { time: Duration::from_secs(60), memory_bytes: 2 << 30, recover_within: None }
     }
 }
 

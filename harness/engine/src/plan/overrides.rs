@@ -64,6 +64,8 @@ pub enum Assignment {
     CheckTime(Duration),
     /// [`CheckPlan::memory_bytes`](super::CheckPlan::memory_bytes)
     CheckMemory(u64),
+    /// [`CheckPlan::recover_within`](super::CheckPlan::recover_within)
+    CheckRecoverWithin(Duration),
     /// A number of [`EvidencePlan`], by its key.
     Evidence(String, usize),
 }
@@ -121,6 +123,7 @@ impl Plan {
             }
             Assignment::CheckTime(time) => self.check.time = *time,
             Assignment::CheckMemory(bytes) => self.check.memory_bytes = *bytes,
+            Assignment::CheckRecoverWithin(within) => self.check.recover_within = Some(*within),
             Assignment::Evidence(key, count) => {
                 if let Some(field) = self.evidence.field(key) {
                     *field = *count;
@@ -154,7 +157,8 @@ pub fn assignment(text: &str) -> Result<Assignment, Complaint> {
         ("workload", _) => Ok(Assignment::Workload(key.into(), value.into())),
         ("check", "time") => duration(value).map(Assignment::CheckTime),
         ("check", "memory") => size(value).map(Assignment::CheckMemory),
-        ("check", _) => Err(unknown("key", key, ["time", "memory"])),
+        ("check", "recover-within") => duration(value).map(Assignment::CheckRecoverWithin),
+        ("check", _) => Err(unknown("key", key, ["time", "memory", "recover-within"])),
         ("evidence", _) if EvidencePlan::KEYS.contains(&key) => match value.parse() {
             Ok(count) => Ok(Assignment::Evidence(key.into(), count)),
             Err(_) => Err(Complaint::new(format!("`{key}` must be a whole number, not `{value}`"))),

@@ -411,7 +411,14 @@ impl Reader<'_> {
             match key.get_ref().as_ref() {
                 "time" => self.value(at, value, time, &mut plan.time),
                 "memory" => self.value(at, value, memory, &mut plan.memory_bytes),
-                other => self.mistake(key.span(), unknown("key", other, ["time", "memory"])),
+                "recover-within" => {
+                    let mut within = Duration::ZERO;
+                    self.value(at, value, time, &mut within);
+                    plan.recover_within = Some(within);
+                }
+                other => {
+                    self.mistake(key.span(), unknown("key", other, ["time", "memory", "recover-within"]));
+                }
             }
         }
     }

@@ -172,7 +172,7 @@ fn good() -> Plan {
             },
         ],
         broken_max: BrokenMax::Nodes(1),
-        check: CheckPlan { time: Duration::from_secs(120), memory_bytes: 512 << 20 },
+        check: CheckPlan { time: Duration::from_secs(120), memory_bytes: 512 << 20, recover_within: None },
         evidence: EvidencePlan { ok_min: 100, ok_during_min: 0, ..EvidencePlan::default() },
         expect: Some(Verdict::Invalid),
     }
@@ -302,6 +302,8 @@ fn any(random: &mut Random) -> Plan {
     plan.timeout = random.duration(Duration::from_nanos(1), Duration::from_secs(9));
     plan.time_limit = Duration::from_secs(60 + random.below(1_000));
     plan.check.memory_bytes = (1 << 20) + random.below(1 << 40);
+    let within = random.duration(Duration::from_nanos(1), Duration::from_secs(60));
+    plan.check.recover_within = random.chance(0.5).then_some(within);
     plan.expect = *random.pick(&[None, Some(Verdict::Valid), Some(Verdict::Invalid), Some(Verdict::Unknown)]);
     plan.evidence.ok_after_min = random.index(1_000);
     plan.target.settings.insert("note".into(), any_text(random));

@@ -76,6 +76,9 @@ fn sections(plan: &Plan, text: &mut String) {
     text.push_str("\n[check]\n");
     line(text, "time", &quoted(&duration_text(plan.check.time)));
     line(text, "memory", &quoted(&size_text(plan.check.memory_bytes)));
+    if let Some(within) = plan.check.recover_within {
+        line(text, "recover-within", &quoted(&duration_text(within)));
+    }
 
     text.push_str("\n[evidence]\n");
     let mut evidence = plan.evidence;
