@@ -337,6 +337,7 @@ demos! {
     demo_no_checksum "no-checksum"
     demo_suffix_not_truncated "suffix-not-truncated"
     demo_retry_applied_twice "retry-applied-twice"
+    demo_backoff_kept "backoff-kept"
     demo_snapshot_drops_sessions "snapshot-drops-sessions"
     demo_vote_not_persisted "vote-not-persisted"
     demo_commit_old_term "commit-old-term"

@@ -20,10 +20,17 @@ use crate::http::{Answer, Connection, Method, NoAnswer};
 const CLIENT_PORT: u16 = 8080;
 /// Where a node listens for the others.
 const PEER_PORT: u16 = 8081;
-/// The setting that all families have.
+/// One of the settings that all families have.
 const SNAPSHOT_EVERY: Setting = Setting {
     name: "snapshot-every",
     about: "records between two snapshots of a node's state; 1000 by default",
+};
+
+/// The other one.
+const LINKS: Setting = Setting {
+    name: "links",
+    about: "what nodes say to one another by: tcp, the default, or udp for whatever fits into a packet, so that it may come in \
+            any order, twice, or not at all",
 };
 
 /// A family of bundled stores as a target.
@@ -36,7 +43,7 @@ impl Bundled {
     /// The target of a family.
     pub fn new(family: &'static Family) -> Self {
         let own = family.settings.iter().map(|setting| Setting { name: setting.name, about: setting.about });
-        Bundled { family, settings: own.chain([SNAPSHOT_EVERY]).collect() }
+        Bundled { family, settings: own.chain([LINKS, SNAPSHOT_EVERY]).collect() }
     }
 }
 
@@ -66,6 +73,7 @@ impl Target for Bundled {
             Some(Allowed::Words(words)) => Values::words(words),
             Some(Allowed::Whole(low, high)) => Values::Whole(low, high),
             Some(Allowed::Switch) => Values::Switch,
+            None if setting == LINKS.name => Values::words(&["tcp", "udp"]),
             None => Values::Any,
         }
     }
@@ -89,6 +97,7 @@ impl Target for Bundled {
             data: node.data.clone(),
             cluster: "schism".into(),
             seed: choices.seed,
+            datagrams: choices.settings.get(LINKS.name).is_some_and(|how| how == "udp"),
             snapshot_every: snapshot_every.unwrap_or(Config::SNAPSHOT_EVERY),
             settings: own_settings(choices),
             bugs: choices.bugs.iter().cloned().collect(),
@@ -114,9 +123,12 @@ impl Target for Bundled {
     }
 }
 
-/// What the family itself is told: all settings but the one that all families have.
+/// What the family itself is told: all settings but those that all families have.
 fn own_settings(choices: &Choices) -> Settings {
-    let own = choices.settings.iter().filter(|(name, _)| *name != SNAPSHOT_EVERY.name);
+    let own = choices
+        .settings
+        .iter()
+        .filter(|(name, _)| ![LINKS.name, SNAPSHOT_EVERY.name].contains(&name.as_str()));
     Settings::of(&own.map(|(name, value)| (name.as_str(), value.as_str())).collect::<Vec<_>>())
 }
 

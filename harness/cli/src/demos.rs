@@ -96,6 +96,7 @@ pub const ALL: &[Demo] = &[
     real!("raft", "no-checksum"),
     real!("raft", "suffix-not-truncated"),
     real!("raft", "retry-applied-twice"),
+    real!("raft", "backoff-kept"),
     Demo {
         name: "snapshot-drops-sessions",
         family: "raft",
@@ -199,7 +200,7 @@ pub const ALL: &[Demo] = &[
     moving("reads-not-recorded", "far", NOT_SEEN),
     moving("last-dependency-only", "far", NOT_SEEN),
     real!("causal", "context-dropped-on-move"),
-    moving("gaps-skipped", "far", NOT_SEEN),
+    real!("causal", "gaps-skipped"),
     real!("causal", "stamps-not-advanced"),
     churning("moved-from-one", "partitions", UNTRIED),
     churning("epoch-unchecked", "partitions", NOT_SEEN),

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 
 use super::disk::NO_CHECKSUM;
 use super::error::NodeError;
+use super::peers::BACKOFF_KEPT;
 use crate::protocol::{ACK_BEFORE_FSYNC, Bug, Config, NodeId, Protocol};
 use crate::settings::Settings;
 
 /// The form of the command line, for help and for mistakes.
 pub const USAGE: &str = "\
 --id n1 --client IP:PORT --peers n1=IP:PORT,n2=IP:PORT,… --data DIR [--cluster NAME] [--seed N]
-[--snapshot-every N] [--set KEY=VALUE]… [--bug NAME]…
+[--links tcp|udp] [--snapshot-every N] [--set KEY=VALUE]… [--bug NAME]…
 
   --id NODE        which of the nodes this is: n1, n2, …
   --client ADDR    where it answers clients, over HTTP
@@ -20,12 +21,23 @@ pub const USAGE: &str = "\
   --data DIR       its data directory, made if it is not there; only one process at a time may use it
   --cluster NAME   nodes only listen to nodes of the same cluster [default: schism]
   --seed N         where its randomness comes from [default: 0]
+  --links HOW      what nodes say to one another by: tcp, or udp for whatever fits into a packet [default: tcp]
   --snapshot-every N   after how many applied entries a snapshot takes the place of the log [default: 1000]
   --set KEY=VALUE  a setting of the family; may be given several times
   --bug NAME       plants a known bug; may be given several times";
 
-const FLAGS: [&str; 9] =
-    ["--id", "--client", "--peers", "--data", "--cluster", "--seed", "--snapshot-every", "--set", "--bug"];
+const FLAGS: [&str; 10] = [
+    "--id",
+    "--client",
+    "--peers",
+    "--data",
+    "--cluster",
+    "--seed",
+    "--links",
+    "--snapshot-every",
+    "--set",
+    "--bug",
+];
 
 /// What a node is told when it is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +54,8 @@ pub struct Arguments {
     pub cluster: String,
     /// Where its randomness comes from.
     pub seed: u64,
+    /// Whether what fits into a packet goes by UDP.
+    pub datagrams: bool,
     /// After how many applied entries a snapshot takes the place of the log.
     pub snapshot_every: u64,
     /// What the family is told.
@@ -89,6 +103,11 @@ impl Arguments {
             data: take("--data")?.into(),
             cluster: take("--cluster").unwrap_or_else(|_| "schism".into()),
             seed: number("--seed", take("--seed"), 0)?,
+            datagrams: match take("--links").as_deref() {
+                Ok("udp") => true,
+                Ok("tcp") | Err(_) => false,
+                Ok(other) => return Err(wrong(format!("--links {other:?} is neither tcp nor udp"))),
+            },
             snapshot_every: number("--snapshot-every", take("--snapshot-every"), Config::SNAPSHOT_EVERY)?,
             settings,
             bugs,
@@ -111,6 +130,8 @@ impl Arguments {
             self.cluster.clone(),
             "--seed".into(),
             self.seed.to_string(),
+            "--links".into(),
+            if self.datagrams { "udp" } else { "tcp" }.into(),
             "--snapshot-every".into(),
             self.snapshot_every.to_string(),
         ];
@@ -162,7 +183,7 @@ impl Arguments {
 
 /// All bugs a real node of this protocol can be planted with: its own, and those of the runtime below it.
 pub fn bugs<P: Protocol>() -> impl Iterator<Item = &'static Bug> {
-    const BELOW: [&Bug; 2] = [&ACK_BEFORE_FSYNC, &NO_CHECKSUM];
+    const BELOW: [&Bug; 3] = [&ACK_BEFORE_FSYNC, &NO_CHECKSUM, &BACKOFF_KEPT];
     P::BUGS.iter().filter(|bug| BELOW.iter().all(|below| below.name != bug.name)).chain(BELOW)
 }
 
@@ -219,7 +240,7 @@ mod tests {
     #[test]
     fn round_trip() {
         let line = "--id n2 --client 127.0.0.2:8001 --peers n1=127.0.0.1:7001,n2=127.0.0.2:7001 --data /d \
-                    --seed=7 --bug b --bug a --set w=2 --set=r=3";
+                    --seed=7 --links udp --bug b --bug a --set w=2 --set=r=3";
         let arguments = parse(line).unwrap();
         assert_eq!(arguments.id, NodeId(1));
         assert_eq!(arguments.peers[&NodeId(0)], "127.0.0.1:7001".parse().unwrap());
@@ -239,6 +260,7 @@ mod tests {
             ("--peers n1:127.0.0.1:2", "n1=IP:PORT"),
             ("--peers n1=127.0.0.1:2,n1=127.0.0.1:3", "twice"),
             ("--seed x", "whole number"),
+            ("--links x", "neither tcp nor udp"),
             ("--set w", "KEY=VALUE"),
             ("--set w=1 --set w=2", "twice"),
             ("--data", "needs a value"),

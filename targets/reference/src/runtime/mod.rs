@@ -1,4 +1,5 @@
-//! What gives a protocol the real world: a data directory ([`disk`]), TCP links to the other nodes ([`peers`]), HTTP for
+//! What gives a protocol the real world: a data directory ([`disk`]), TCP links to the other nodes ([`peers`]) and,
+//! if it is asked for, UDP for what is short ([`datagrams`]), HTTP for
 //! clients ([`http`]), and a clock. [`run`] is a whole node.
 //!
 //! ```text
@@ -11,6 +12,7 @@
 //! whatever waits, so that many requests share one fsync; nothing leaves before that fsync has returned.
 
 pub mod arguments;
+pub mod datagrams;
 pub mod disk;
 pub mod error;
 pub mod http;

@@ -5,6 +5,7 @@
 //! missed (the process was stopped, the disk was slow) are not made up for, since the protocol sees the clock anyway.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -14,11 +15,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
 use super::arguments::Arguments;
+use super::datagrams::{self, Datagrams};
 use super::disk::{Cut, Disk, Flaws, NO_CHECKSUM};
 use super::error::NodeError;
 use super::http::{self, Front};
 use super::logging;
-use super::peers::{self, Identity, Links};
+use super::peers::{self, BACKOFF_KEPT, BackoffKept, Identity, Links};
 use crate::protocol::{
     ACK_BEFORE_FSYNC, Clock, Input, NodeId, Output, Protocol, Recovered, Request, Response, Status, Ticket,
 };
@@ -82,7 +84,7 @@ pub fn run_until<P: Protocol>(arguments: Arguments, stop: &AtomicBool) -> Result
     let recovered = Recovered { snapshot: found.snapshot, records: found.records };
     let protocol = P::start(config, recovered, clock(started));
     let (arrivals, waiting) = sync_channel(MAX_WAITING);
-    let links = Links::new(arguments.peers.keys().copied().filter(|&peer| peer != id));
+    let links = links(&arguments, &listeners)?;
     let status = Arc::new(RwLock::new(protocol.status()));
     let network = Network::start::<P>(&arguments, listeners, arrivals, links.clone(), status.clone())?;
     let mut node = Node {
@@ -102,6 +104,18 @@ pub fn run_until<P: Protocol>(arguments: Arguments, stop: &AtomicBool) -> Result
     node.disk.close()?;
     logging::line(id, "stopped");
     Ok(())
+}
+
+fn links(arguments: &Arguments, listeners: &Listeners) -> Result<Links, NodeError> {
+    let links = Links::new(arguments.peers.keys().copied().filter(|&peer| peer != arguments.id));
+    let Some(socket) = &listeners.datagrams else { return Ok(links) };
+    let socket = socket.try_clone().map_err(|error| NodeError::Network(format!("cannot start: {error}")))?;
+    Ok(links.with_datagrams(Datagrams::new(socket, &identity(arguments), &arguments.peers)))
+}
+
+fn identity(arguments: &Arguments) -> Identity {
+    let (node, cluster) = (arguments.id, arguments.cluster.clone());
+    Identity { node, cluster, ip: arguments.peers[&node].ip() }
 }
 
 fn clock(started: Instant) -> Clock {
@@ -212,6 +226,7 @@ impl<P: Protocol> Node<P> {
 struct Listeners {
     clients: std::net::TcpListener,
     nodes: std::net::TcpListener,
+    datagrams: Option<std::net::UdpSocket>,
 }
 
 impl Listeners {
@@ -224,8 +239,18 @@ impl Listeners {
         Ok(Listeners {
             clients: bind("clients", arguments.client)?,
             nodes: bind("nodes", arguments.peers[&arguments.id])?,
+            datagrams: arguments
+                .datagrams
+                .then(|| bind_datagrams(arguments.peers[&arguments.id]))
+                .transpose()?,
         })
     }
+}
+
+fn bind_datagrams(address: SocketAddr) -> Result<std::net::UdpSocket, NodeError> {
+    std::net::UdpSocket::bind(address)
+        .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
+        .map_err(|source| NodeError::Listen { whom: "nodes' datagrams", address, source })
 }
 
 /// The thread that owns all sockets.
@@ -245,21 +270,25 @@ impl Network {
         let failed = |error: std::io::Error| NodeError::Network(format!("cannot start: {error}"));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let ip = arguments.peers[&arguments.id].ip();
-        let me = Identity { node: arguments.id, cluster: arguments.cluster.clone(), ip };
+        let me = identity(arguments);
+        let flaw = arguments.bugs.contains(BACKOFF_KEPT.name).then_some(BackoffKept);
         let others = arguments.peers.clone();
         let everything = async move {
             let clients = tokio::net::TcpListener::from_std(listeners.clients)?;
             let nodes = tokio::net::TcpListener::from_std(listeners.nodes)?;
             for (&peer, &address) in others.iter().filter(|(peer, _)| **peer != me.node) {
-                tokio::spawn(peers::keep_up(me.clone(), peer, address, links.clone()));
+                tokio::spawn(peers::keep_up(me.clone(), peer, address, links.clone(), flaw));
             }
             let messages = arrivals.clone();
             let deliver = move |from, message| {
                 // A full queue means an overloaded node: a lost message is what protocols are made for.
                 let _ = messages.try_send(Arrival::Message { from, message });
             };
-            let known = others.keys().copied().collect();
+            let known: Vec<NodeId> = others.keys().copied().collect();
+            if let Some(socket) = listeners.datagrams {
+                let (socket, deliver) = (tokio::net::UdpSocket::from_std(socket)?, deliver.clone());
+                tokio::spawn(datagrams::receive::<P::Message, _>(me.clone(), known.clone(), socket, deliver));
+            }
             tokio::spawn(peers::listen::<P::Message, _>(me, known, nodes, deliver));
             let submit = move |request, reply| match arrivals.try_send(Arrival::Request { request, reply }) {
                 Ok(()) => true,

@@ -22,10 +22,22 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::{interval, timeout};
+use tokio::time::{sleep_until, timeout};
 
+use super::datagrams::Datagrams;
 use super::logging;
-use crate::protocol::NodeId;
+use crate::protocol::{Bug, NodeId};
+
+/// Planted here: how long a node waits between two attempts to reach another.
+pub const BACKOFF_KEPT: Bug = Bug {
+    name: "backoff-kept",
+    about: "twice as long between attempts to reach another node after each of them, and no less once it was reached: each cut \
+            takes longer to get over",
+};
+
+/// [`BACKOFF_KEPT`] is planted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackoffKept;
 
 /// How often a listener answers.
 pub const ECHO_EVERY: Duration = Duration::from_millis(100);
@@ -35,6 +47,8 @@ pub const IDLE: Duration = Duration::from_millis(150);
 pub const SILENCE: Duration = Duration::from_millis(800);
 /// How often a new attempt to connect begins.
 pub const ATTEMPT_EVERY: Duration = Duration::from_millis(200);
+/// How long it is at most between two attempts when `backoff-kept` is planted.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
 /// How long one attempt may take, and a listener may hear nothing.
 pub const PATIENCE: Duration = Duration::from_secs(3);
 /// The longest message in bytes.
@@ -64,12 +78,20 @@ struct Hello {
 #[derive(Clone)]
 pub struct Links {
     queues: Arc<BTreeMap<NodeId, Queue>>,
+    datagrams: Option<Arc<Datagrams>>,
 }
 
 impl Links {
     /// Queues for these peers. Nothing is sent until [`keep_up`] runs.
     pub fn new(peers: impl IntoIterator<Item = NodeId>) -> Self {
-        Links { queues: Arc::new(peers.into_iter().map(|peer| (peer, Queue::default())).collect()) }
+        let queues = peers.into_iter().map(|peer| (peer, Queue::default())).collect();
+        Links { queues: Arc::new(queues), datagrams: None }
+    }
+
+    /// The same, but what is short enough goes as datagrams.
+    #[must_use]
+    pub fn with_datagrams(self, datagrams: Datagrams) -> Self {
+        Links { datagrams: Some(Arc::new(datagrams)), ..self }
     }
 
     /// Queues a message. It may never arrive.
@@ -80,7 +102,10 @@ impl Links {
         let queue = self.queues.get(&to).ok_or("that is no peer")?;
         let payload = serde_json::to_vec(message).map_err(|error| error.to_string())?;
         let too_long = || format!("{} bytes are over the {MAX_MESSAGE} allowed", payload.len());
-        queue.push(frame(&payload).ok_or_else(too_long)?);
+        let frame = frame(&payload).ok_or_else(too_long)?;
+        if !self.datagrams.as_ref().is_some_and(|datagrams| datagrams.send(to, &frame)) {
+            queue.push(frame);
+        }
         Ok(())
     }
 }
@@ -150,11 +175,26 @@ pub struct Identity {
     pub ip: IpAddr,
 }
 
+impl Identity {
+    /// The frame that begins what we say to a peer.
+    pub(super) fn greets(&self, to: NodeId) -> Vec<u8> {
+        let hello = Hello { schism: 1, cluster: self.cluster.clone(), from: self.node, to };
+        serde_json::to_vec(&hello).ok().and_then(|payload| frame(&payload)).unwrap_or_default()
+    }
+}
+
 /// Keeps one connection to `peer` at `address` up, for ever, and sends what is queued for it.
-pub async fn keep_up(me: Identity, peer: NodeId, address: SocketAddr, links: Links) {
+pub async fn keep_up(
+    me: Identity,
+    peer: NodeId,
+    address: SocketAddr,
+    links: Links,
+    flaw: Option<BackoffKept>,
+) {
     let Some(queue) = links.queues.get(&peer) else { return };
+    let mut pace = Pace { every: ATTEMPT_EVERY, flaw };
     loop {
-        let stream = connect(&me, peer, address).await;
+        let stream = connect(&me, peer, address, &mut pace).await;
         logging::line(me.node, format_args!("link to {peer} up"));
         let why = talk(stream, queue).await;
         logging::line(me.node, format_args!("link to {peer} down: {why}"));
@@ -162,16 +202,15 @@ pub async fn keep_up(me: Identity, peer: NodeId, address: SocketAddr, links: Lin
 }
 
 /// Attempts side by side until one is welcomed.
-async fn connect(me: &Identity, peer: NodeId, address: SocketAddr) -> TcpStream {
+async fn connect(me: &Identity, peer: NodeId, address: SocketAddr, pace: &mut Pace) -> TcpStream {
     let mut attempts = JoinSet::new();
-    let mut next = interval(ATTEMPT_EVERY);
-    next.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut next = tokio::time::Instant::now() + pace.first();
     loop {
         tokio::select! {
             // Bounded by itself: each attempt is over after its patience.
-            _ = next.tick() => {
-                let hello = Hello { schism: 1, cluster: me.cluster.clone(), from: me.node, to: peer };
-                attempts.spawn(timeout(PATIENCE, attempt(me.ip, address, hello)));
+            () = sleep_until(next) => {
+                attempts.spawn(timeout(PATIENCE, attempt(me.ip, address, me.greets(peer))));
+                next = tokio::time::Instant::now() + pace.step();
             }
             Some(done) = attempts.join_next() => {
                 if let Ok(Ok(Ok(stream))) = done {
@@ -182,7 +221,29 @@ async fn connect(me: &Identity, peer: NodeId, address: SocketAddr) -> TcpStream 
     }
 }
 
-async fn attempt(from: IpAddr, address: SocketAddr, hello: Hello) -> std::io::Result<TcpStream> {
+/// How often a new attempt begins.
+struct Pace {
+    every: Duration,
+    flaw: Option<BackoffKept>,
+}
+
+impl Pace {
+    /// How long until the first attempt.
+    fn first(&mut self) -> Duration {
+        if self.flaw.is_some() { self.step() } else { Duration::ZERO }
+    }
+
+    /// How long until the next one.
+    fn step(&mut self) -> Duration {
+        let every = self.every;
+        if let Some(BackoffKept) = self.flaw {
+            self.every = (every * 2).min(BACKOFF_MAX);
+        }
+        every
+    }
+}
+
+async fn attempt(from: IpAddr, address: SocketAddr, hello: Vec<u8>) -> std::io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     if from.is_ipv4() == address.is_ipv4() && !from.is_unspecified() {
         socket.bind(SocketAddr::new(from, 0))?;
@@ -191,7 +252,6 @@ async fn attempt(from: IpAddr, address: SocketAddr, hello: Hello) -> std::io::Re
     stream.set_nodelay(true)?;
     // Closing drops what the kernel still holds: it would be old when it arrived.
     stream.set_zero_linger()?;
-    let hello = serde_json::to_vec(&hello).ok().and_then(|payload| frame(&payload)).unwrap_or_default();
     stream.write_all(&hello).await?;
     stream.read_u8().await?;
     Ok(stream)
@@ -298,7 +358,7 @@ async fn hear_out<M: DeserializeOwned>(
 }
 
 /// Who is greeting us, if it is one of our cluster who means us.
-fn greeting(me: &Identity, peers: &[NodeId], payload: &[u8]) -> Result<NodeId, String> {
+pub(super) fn greeting(me: &Identity, peers: &[NodeId], payload: &[u8]) -> Result<NodeId, String> {
     let hello: Hello =
         serde_json::from_slice(payload).map_err(|error| format!("it greets like no node: {error}"))?;
     if hello.schism != 1 {
@@ -320,7 +380,7 @@ fn greeting(me: &Identity, peers: &[NodeId], payload: &[u8]) -> Result<NodeId, S
 }
 
 /// `None` if it is too long.
-fn frame(payload: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn frame(payload: &[u8]) -> Option<Vec<u8>> {
     let length = u32::try_from(payload.len()).ok().filter(|_| payload.len() <= MAX_MESSAGE)?;
     let mut frame = Vec::with_capacity(HEADER + payload.len());
     frame.extend(length.to_le_bytes());
@@ -338,15 +398,20 @@ fn checksum(length: u32, payload: &[u8]) -> u32 {
 
 /// Bytes as they arrive, taken apart into frames.
 #[derive(Default)]
-struct Frames {
+pub(super) struct Frames {
     bytes: Vec<u8>,
     at: usize,
     limit: usize,
 }
 
 impl Frames {
+    /// All that there is of them.
+    pub(super) fn of(bytes: Vec<u8>, limit: usize) -> Self {
+        Frames { bytes, at: 0, limit }
+    }
+
     /// The next whole frame's payload, if it has arrived.
-    fn next(&mut self) -> Result<Option<Vec<u8>>, String> {
+    pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, String> {
         let rest = &self.bytes[self.at..];
         if let Some(header) = rest.get(..HEADER) {
             let length = u32::from_le_bytes(header[..4].try_into().expect("four bytes"));

@@ -45,7 +45,7 @@ async fn until(what: &str, mut done: impl FnMut() -> bool) {
 /// Links of node 1 to node 0 at this address.
 fn links_to(address: SocketAddr) -> Links {
     let links = Links::new([NodeId(0)]);
-    tokio::spawn(keep_up(me(1), NodeId(0), address, links.clone()));
+    tokio::spawn(keep_up(me(1), NodeId(0), address, links.clone(), None));
     links
 }
 

@@ -51,6 +51,7 @@ impl Cluster {
             data: directory.path().join(format!("n{}", n + 1)),
             cluster: "test".into(),
             seed: 1,
+            datagrams: false,
             snapshot_every: Config::SNAPSHOT_EVERY,
             settings: Settings::default(),
             bugs: bugs.iter().map(|&bug| bug.into()).collect(),
