@@ -62,6 +62,15 @@ pub trait Backend: Send {
     /// When the system does not tell.
     fn observe(&mut self) -> Result<Observation, BackendError>;
 
+    /// Does what is due by itself: what a fault in force does again and again and nobody else would. To be called several times
+    /// a second.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    fn tend(&mut self) -> Result<(), BackendError> {
+        Ok(())
+    }
+
     /// Daemons that ended since the last call although they were wanted up.
     fn deaths(&mut self) -> Vec<Death>;
 

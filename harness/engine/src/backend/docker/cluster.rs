@@ -13,13 +13,14 @@ use super::engine::Engine;
 use super::labels::Controller;
 use super::lifeline::{Lifeline, lacks_a_right};
 use super::node::Member;
-use super::protocol::{Command, Reply, Setup};
+use super::protocol::{Command, Measured, Reply, Setup};
 use super::subnet::Subnet;
 use super::{DATA, Options, Reach, Way, clean, containers, exec, network};
 use crate::backend::{Backend, BackendError, ClientNetwork};
+use crate::clock::Clock;
 use crate::cluster::{Daemon, Death, Desired, Endpoint, Node, NodeSpec, Observation, Pair, Program, Run};
 use crate::link::Link;
-use crate::strain::Strained;
+use crate::strain::{Strained, Strains};
 
 /// How many nodes a network has addresses for.
 const MOST_NODES: usize = 99;
@@ -235,6 +236,13 @@ impl Docker {
         failed.map_or(Ok(()), Err)
     }
 
+    /// Who has just been started gets the clock that is wanted of the node.
+    fn come_up(&mut self, nodes: &[Node]) -> Result<(), BackendError> {
+        let clock = |node: &Node| (node.0, self.members[node.0].clock);
+        let wrong = nodes.iter().map(clock).filter(|(_, clock)| *clock != Clock::default());
+        self.command(wrong.map(|(index, clock)| (index, Command::Clock(clock))).collect())
+    }
+
     /// Takes note of stores that have ended by themselves.
     fn look(&mut self) {
         self.members.iter_mut().for_each(Member::look);
@@ -255,6 +263,12 @@ impl Docker {
             match (member.link.reply(), command) {
                 (Ok(_), Command::Links(links)) => member.links = links,
                 (Ok(_), Command::Starve(left)) => member.left = left,
+                (Ok(_), Command::Clock(clock)) => member.clock = clock,
+                (Ok(_), Command::Disk(disk)) => member.disk = disk,
+                (Ok(_), Command::Strain(strains)) => {
+                    let storm = member.strains.storm;
+                    member.strains = Strains { storm, ..strains };
+                }
                 (Ok(_), Command::Kill) => member.run = Run::Down,
                 (Ok(_), Command::Resume) => member.run = Run::Up,
                 // Some processes may be stopped even if not all are: the way back is the same.
@@ -298,17 +312,33 @@ impl Backend for Docker {
 
     fn apply(&mut self, desired: &Desired) -> Result<(), BackendError> {
         self.look();
-        let mut sandboxed = desired.clocks.keys().chain(desired.disks.keys()).chain(desired.strains.keys());
-        if let Some(node) = sandboxed.next() {
+        if let Some((node, _)) = desired.disks.iter().find(|(_, disk)| !disk.is_rot()) {
             return Err(BackendError::Unsupported {
                 problem: format!(
-                    "{node}: clocks cannot be skewed in docker yet, nor nodes strained, nor disks spoilt"
+                    "{node}: in docker nobody hears of a store's calls, so its disk cannot be spoilt"
                 ),
                 remedy: "run it with --backend sandbox".into(),
             });
         }
         let mut commands = Vec::new();
-        for (index, member) in self.members.iter().enumerate() {
+        for (index, member) in self.members.iter_mut().enumerate() {
+            let clock = desired.clock(Node(index));
+            if clock != member.clock {
+                commands.push((index, Command::Clock(clock)));
+            }
+            let disk = desired.disks.get(&Node(index)).cloned().unwrap_or_default();
+            if disk != member.disk {
+                commands.push((index, Command::Disk(disk)));
+            }
+            let strains = desired.strains.get(&Node(index)).copied().unwrap_or_default();
+            if strains.storm != member.strains.storm {
+                member.strains.storm = strains.storm;
+                member.strikes = strains.storm.map(|_| Instant::now());
+            }
+            // Whoever is started by the engine is killed by it, too: the sidecar need not know.
+            if strains != member.strains {
+                commands.push((index, Command::Strain(Strains { storm: None, ..strains })));
+            }
             let links = links_at(Node(index), desired);
             if links != member.links {
                 commands.push((index, Command::Links(links)));
@@ -334,8 +364,28 @@ impl Backend for Docker {
         };
         let starting: Vec<Node> = self.members.iter().filter(wanted).map(|member| member.node).collect();
         self.launch(&starting)?;
+        self.come_up(&starting)?;
         let paused = starting.into_iter().filter(|node| desired.run(*node) == Run::Paused);
         self.command(paused.map(|node| (node.0, Command::Pause)).collect())
+    }
+
+    fn tend(&mut self) -> Result<(), BackendError> {
+        let now = Instant::now();
+        let is_due = |member: &Member| member.run == Run::Up && member.strikes.is_some_and(|due| due <= now);
+        self.look();
+        let struck: Vec<Node> =
+            self.members.iter().filter(|member| is_due(member)).map(|member| member.node).collect();
+        if struck.is_empty() {
+            return Ok(());
+        }
+        self.command(struck.iter().map(|node| (node.0, Command::Kill)).collect())?;
+        for node in &struck {
+            let member = &mut self.members[node.0];
+            member.await_end()?;
+            member.strikes = member.strains.storm.map(|every| now + every);
+        }
+        self.launch(&struck)?;
+        self.come_up(&struck)
     }
 
     fn observe(&mut self) -> Result<Observation, BackendError> {
@@ -347,21 +397,23 @@ impl Backend for Docker {
         let answers: Vec<_> = self.members.iter_mut().map(|member| member.link.reply()).collect();
         let mut observation = Observation::default();
         for answer in answers {
-            let (daemon, starved_ns) = match answer? {
-                Reply::Measured(measured) => {
-                    observation.dropped.extend(measured.dropped);
-                    observation.traffic.extend(measured.traffic);
-                    (measured.daemon, measured.starved_ns)
+            let measured = match answer? {
+                Reply::Measured(measured) => *measured,
+                Reply::Ready { .. } | Reply::NoTable(_) | Reply::Cannot(..) | Reply::Done => {
+                    Measured::default()
                 }
-                Reply::Ready { .. } | Reply::NoTable(_) | Reply::Cannot(..) | Reply::Done => (None, 0),
             };
-            observation.daemons.push(daemon.map(|one| Daemon {
+            observation.dropped.extend(measured.dropped);
+            observation.traffic.extend(measured.traffic);
+            let starts = self.members[observation.daemons.len()].starts;
+            observation.disks.push(measured.disk);
+            observation.daemons.push(measured.daemon.map(|one| Daemon {
                 pid: one.pid,
                 cpu: Duration::from_nanos(one.cpu_ns),
                 stopped: one.stopped,
-                starved: Duration::from_nanos(starved_ns),
-                clock: None,
-                strained: Strained::default(),
+                starved: Duration::from_nanos(measured.starved_ns),
+                clock: measured.clock,
+                strained: Strained { starts, ..measured.strained },
             }));
         }
         Ok(observation)

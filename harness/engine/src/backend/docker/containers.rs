@@ -41,6 +41,8 @@ pub(super) fn sidecar(
     let host = HostConfig {
         network_mode: Some(network.clone()),
         port_bindings: publish.then(|| ports.iter().map(|port| (port.clone(), anywhere())).collect()),
+        // Only where it is to change the node's files.
+        mounts: options.edits.then(|| vec![data(controller, node)]),
         extra_hosts: Some(names.chain([format!("clients:{}", subnet.gateway())]).collect()),
         auto_remove: Some(true),
         readonly_rootfs: Some(true),
@@ -79,10 +81,32 @@ fn capabilities(options: &Options) -> Vec<String> {
         capabilities.push("NET_RAW".into());
     }
     // To signal processes of another user than its own, which is root.
-    if options.foreign_users || !options.image.runs_as_root {
+    let others = options.foreign_users || !options.image.runs_as_root;
+    if others {
         capabilities.push("KILL".into());
     }
+    // To hold processes that may do more than it may itself, to write their memory and to see what they use.
+    if options.traces {
+        capabilities.push("SYS_PTRACE".into());
+    }
+    // To limit those of another user, and to change their files.
+    if options.traces && others {
+        capabilities.push("SYS_RESOURCE".into());
+    }
+    if options.edits && others {
+        capabilities.push("DAC_OVERRIDE".into());
+    }
     capabilities
+}
+
+/// A node's data.
+fn data(controller: &Controller, node: Node) -> Mount {
+    Mount {
+        target: Some(DATA.into()),
+        source: Some(name(controller, &format!("{node}-data"))),
+        typ: Some(MountType::VOLUME),
+        ..Mount::default()
+    }
 }
 
 /// The store's container of a node, which joins its sidecar's network and processes.
@@ -93,17 +117,11 @@ pub(super) fn store(
     program: &Program,
 ) -> ContainerCreateBody {
     let sidecar = format!("container:{}", name(controller, &format!("{node}-sidecar")));
-    let data = Mount {
-        target: Some(DATA.into()),
-        source: Some(name(controller, &format!("{node}-data"))),
-        typ: Some(MountType::VOLUME),
-        ..Mount::default()
-    };
     let memory = i64::try_from(options.limits.memory_bytes).unwrap_or(i64::MAX);
     let host = HostConfig {
         network_mode: Some(sidecar.clone()),
         pid_mode: Some(sidecar),
-        mounts: Some(vec![data]),
+        mounts: Some(vec![data(controller, node)]),
         memory: Some(memory),
         // The same: no swap, in which a node would be slow rather than out of memory.
         memory_swap: Some(memory),
@@ -155,6 +173,8 @@ mod tests {
             shapes: Vec::new(),
             raw_sockets: false,
             foreign_users: false,
+            traces: false,
+            edits: false,
             seed: 1,
         }
     }
@@ -179,6 +199,12 @@ mod tests {
         assert_eq!(granted(|options| options.cuts = Way::IptablesLegacy), "NET_ADMIN NET_RAW");
         assert_eq!(granted(|options| options.image.runs_as_root = false), "NET_ADMIN KILL");
         assert_eq!(granted(|options| options.foreign_users = true), "NET_ADMIN KILL");
+        assert_eq!(granted(|options| options.traces = true), "NET_ADMIN SYS_PTRACE");
+        assert_eq!(granted(|options| options.edits = true), "NET_ADMIN");
+        let all = granted(|options| {
+            (options.foreign_users, options.traces, options.edits) = (true, true, true);
+        });
+        assert_eq!(all, "NET_ADMIN KILL SYS_PTRACE SYS_RESOURCE DAC_OVERRIDE");
     }
 
     fn body_network(config: &Option<NetworkingConfig>) -> Option<String> {

@@ -79,6 +79,10 @@ pub struct Options {
     pub raw_sockets: bool,
     /// Whether a store's processes change to other users than that of its image, as root may.
     pub foreign_users: bool,
+    /// Whether sidecars may look into and hold the node's processes, as clocks, limits and single threads need it.
+    pub traces: bool,
+    /// Whether sidecars may change the node's files.
+    pub edits: bool,
     /// The seed of chance for what happens to packets.
     pub seed: u64,
 }

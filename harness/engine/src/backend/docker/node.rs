@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bollard::errors::Error;
 use bollard::query_parameters::{AttachContainerOptions, WaitContainerOptions};
@@ -16,8 +16,11 @@ use tokio::task::JoinHandle;
 use super::engine::Engine;
 use super::lifeline::Lifeline;
 use crate::backend::BackendError;
+use crate::clock::Clock;
 use crate::cluster::{Node, Pair, Run};
+use crate::disk::Disk;
 use crate::link::{Link, Share};
+use crate::strain::Strains;
 
 /// How long an engine may take to notice that a container has ended.
 const NOTICE: Duration = Duration::from_secs(20);
@@ -34,12 +37,17 @@ pub(super) struct Member {
     pub(super) run: Run,
     /// How much of the time was left to it, if not all.
     pub(super) left: Option<Share>,
+    pub(super) strains: Strains,
+    pub(super) clock: Clock,
+    pub(super) disk: Disk,
+    /// When it is to be killed and started again, in a storm.
+    pub(super) strikes: Option<Instant>,
     /// What is wrong with links on its side.
     pub(super) links: Vec<(Pair, Link)>,
     pub(super) deaths: Vec<Ended>,
     /// The command line, for the log.
     pub(super) shown: String,
-    starts: u32,
+    pub(super) starts: u32,
     log: Arc<File>,
     running: Option<Running>,
     /// Those who write down its output, of all starts.
@@ -90,6 +98,10 @@ impl Member {
             container: None,
             run: Run::Down,
             left: None,
+            strains: Strains::default(),
+            clock: Clock::default(),
+            disk: Disk::default(),
+            strikes: None,
             links: Vec::new(),
             deaths: Vec::new(),
             shown: String::new(),

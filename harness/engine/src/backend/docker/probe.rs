@@ -41,6 +41,8 @@ fn attempt(found: &mut Vec<Capability>) -> Result<(), ()> {
         shapes: vec![Wrong::Rate(1_000_000)],
         raw_sockets: false,
         foreign_users: false,
+        traces: false,
+        edits: false,
         seed: 0,
     };
     let folder = options.folder.clone();

@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Way;
 use crate::backend::ShapedBy;
+use crate::clock::{Clock, Reading};
 use crate::cluster::Pair;
+use crate::disk::{Disk, Work};
 use crate::link::{Link, Share, Traffic, Wrong};
+use crate::strain::{Strained, Strains};
 
 /// What a node is, and who is who in its network.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,6 +49,12 @@ pub(super) enum Command {
     Resume,
     /// Leave the node's processes no more than this share of the time, or all of it.
     Starve(Option<Share>),
+    /// Put the node's processes under these strains, and no others; storms are the controller's.
+    Strain(Strains),
+    /// Make the clock of the node's processes this wrong, or right.
+    Clock(Clock),
+    /// Make the node's disk this wrong: its files are changed as soon as nobody runs.
+    Disk(Disk),
     /// Say what was dropped and how the daemon is.
     Measure,
 }
@@ -65,7 +74,7 @@ pub(super) enum Reply {
     /// It is done.
     Done,
     /// What it has measured.
-    Measured(Measured),
+    Measured(Box<Measured>),
 }
 
 /// What was done to packets, and how the daemon is.
@@ -77,6 +86,12 @@ pub(super) struct Measured {
     pub(super) traffic: Vec<(Pair, Traffic)>,
     /// For how long the node was kept from running, in nanoseconds.
     pub(super) starved_ns: u64,
+    /// What is seen of its strains.
+    pub(super) strained: Strained,
+    /// The daemon's own clock, if that was ever wrong and can be read.
+    pub(super) clock: Option<Reading>,
+    /// What was done to its files.
+    pub(super) disk: Work,
     /// The daemon, if one runs.
     pub(super) daemon: Option<Daemon>,
 }

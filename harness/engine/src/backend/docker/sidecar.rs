@@ -12,13 +12,19 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use super::protocol::{Answer, Command, Daemon, Measured, Reply, Setup};
-use super::{SIDECAR_COMMAND, Way, own};
+use super::{DATA, SIDECAR_COMMAND, Way, own};
 use crate::backend::BackendError;
+use crate::backend::kernel::clock::Clocks;
 use crate::backend::kernel::cuts::{Hook, Place};
+use crate::backend::kernel::disk::Disks;
 use crate::backend::kernel::matrix::{Matrix, Sockets};
 use crate::backend::kernel::programs::{Iptables, Variant};
 use crate::backend::kernel::starving::Starving;
+use crate::backend::kernel::straining::Straining;
 use crate::backend::kernel::{children, processes, six};
+use crate::clock::Clock;
+use crate::disk::Watch;
+use crate::strain::Strains;
 
 /// How long a node goes on after its controller has ended: long enough for a look, too short to be in anybody's way.
 const LINGER: Duration = Duration::from_secs(60);
@@ -54,7 +60,7 @@ fn serve(commands: impl Read + Send + 'static, mut answers: impl Write) -> io::R
     };
     let Ok(setup) = lines.recv() else { return Ok(()) };
     let setup: Setup = serde_json::from_str(&setup)?;
-    let mut links = match children::awaited(|| prepare(&setup)) {
+    let links = match children::awaited(|| prepare(&setup)) {
         Ok(links) => links,
         Err(Refused::Table(error)) => return answer(Ok(Reply::NoTable(error.to_string()))),
         Err(Refused::Other(BackendError::Unsupported { problem, remedy })) => {
@@ -65,25 +71,27 @@ fn serve(commands: impl Read + Send + 'static, mut answers: impl Write) -> io::R
     let lacks = links.matrix.lacks().into_iter().chain(links.six.lacks()).collect();
     let mechanisms = links.matrix.mechanisms();
     let mut served = answer(Ok(Reply::Ready { lacks, mechanisms }));
-    let mut starving = Starving::default();
+    let mut node = Node {
+        links,
+        starving: Starving::default(),
+        straining: Straining::default(),
+        clocks: Clocks::default(),
+        disks: Disks::new(DATA, Watch::default()),
+    };
     while served.is_ok() {
-        let line = match starving.until_due() {
+        let line = match node.until_due() {
             Some(due) => lines.recv_timeout(due),
             None => lines.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         served = match line.map(|line| serde_json::from_str(&line)) {
-            Ok(Ok(command)) => answer(obey(&mut links.matrix, &mut starving, command)),
+            Ok(Ok(command)) => answer(node.obey(command)),
             Ok(Err(error)) => answer(Err(format!("not a command: {error}"))),
             Err(RecvTimeoutError::Timeout) => Ok(()),
             Err(RecvTimeoutError::Disconnected) => break,
         };
-        served = served.and_then(|()| starving.turn());
+        served = served.and_then(|()| node.turn());
     }
-    // The kernel deletes each table with the socket that owns it; a chain of iptables is taken away by us. What is held back
-    // goes out or is lost.
-    children::awaited(|| drop(links));
-    processes::signal_all(libc::SIGCONT)?;
-    served
+    node.heal().and(served)
 }
 
 /// Reads lines in a thread of its own, so that whoever waits for one can do something else in time. A connection that breaks is
@@ -157,34 +165,95 @@ fn prepare(setup: &Setup) -> Result<Links, Refused> {
     Ok(Links { matrix, six })
 }
 
-fn obey(matrix: &mut Matrix, starving: &mut Starving, command: Command) -> Answer {
-    let words = |error: io::Error| error.to_string();
-    let said = |error: BackendError| error.to_string();
-    match command {
-        Command::Links(links) => {
-            children::awaited(|| matrix.apply(&BTreeMap::from_iter(links))).map_err(said)?;
-        }
-        Command::Kill => {
-            starving.end();
-            processes::kill_all().map_err(words)?;
-        }
-        Command::Pause => {
-            starving.pause();
-            processes::stop_all().map_err(words)?;
-        }
-        Command::Resume => starving.resume().map_err(words)?,
-        Command::Starve(left) => starving.set(left).map_err(words)?,
-        Command::Measure => {
-            // Whoever is stopped only for a moment is looked at while it runs.
-            starving.interrupt().map_err(words)?;
-            let starved_ns = u64::try_from(starving.kept().as_nanos()).unwrap_or(u64::MAX);
-            let dropped = children::awaited(|| matrix.dropped()).map_err(said)?.into_iter().collect();
-            let traffic = matrix.traffic().map_err(said)?.into_iter().collect();
-            let daemon = daemon().map_err(words)?;
-            return Ok(Reply::Measured(Measured { dropped, traffic, starved_ns, daemon }));
-        }
+/// The node's side of every fault. Whoever holds a thread has to be the one that lets it go: all of it is done by one thread.
+struct Node {
+    links: Links,
+    starving: Starving,
+    straining: Straining,
+    clocks: Clocks,
+    disks: Disks,
+}
+
+impl Node {
+    /// How long until something is to be done that nobody has to ask for.
+    fn until_due(&self) -> Option<Duration> {
+        let dues = [self.starving.until_due(), self.straining.until_due(), self.clocks.until_due()];
+        dues.into_iter().flatten().min()
     }
-    Ok(Reply::Done)
+
+    fn turn(&mut self) -> io::Result<()> {
+        self.clocks.renew();
+        self.straining.disconnect()?;
+        self.starving.turn()
+    }
+
+    /// Ends every fault.
+    fn heal(mut self) -> io::Result<()> {
+        // The kernel deletes each table with the socket that owns it; a chain of iptables is taken away by us. What is held
+        // back goes out or is lost.
+        children::awaited(|| drop(self.links));
+        // A clock that could not be mended is right again when its lease is over.
+        if !self.clocks.is_right() {
+            let _ = self.clocks.set(Clock::default());
+        }
+        let strained = self.straining.set(Strains::default(), None);
+        processes::signal_all(libc::SIGCONT).and(strained)
+    }
+
+    fn obey(&mut self, command: Command) -> Answer {
+        let words = |error: io::Error| error.to_string();
+        let said = |error: BackendError| error.to_string();
+        let matrix = &mut self.links.matrix;
+        match command {
+            Command::Links(links) => {
+                children::awaited(|| matrix.apply(&BTreeMap::from_iter(links))).map_err(said)?;
+            }
+            Command::Kill => {
+                self.starving.end();
+                // Who is dead and held would wait for us.
+                self.straining.release();
+                self.straining.killed();
+                processes::kill_all().and_then(|()| self.disks.at_rest()).map_err(words)?;
+            }
+            Command::Pause => {
+                self.starving.pause();
+                self.straining.paused = true;
+                processes::stop_all().map_err(words)?;
+            }
+            Command::Resume => {
+                self.straining.paused = false;
+                self.starving.resume().map_err(words)?;
+            }
+            Command::Starve(left) => self.starving.set(left).map_err(words)?,
+            Command::Strain(strains) => {
+                let daemon = daemon().map_err(words)?.map(|daemon| daemon.pid);
+                self.straining.set(strains, daemon).map_err(words)?;
+            }
+            Command::Clock(clock) => self.clocks.set(clock).map_err(words)?,
+            Command::Disk(disk) => {
+                self.disks.set(disk);
+                if daemon().map_err(words)?.is_none() {
+                    self.disks.at_rest().map_err(words)?;
+                }
+            }
+            Command::Measure => {
+                // Whoever is stopped only for a moment is looked at while it runs.
+                self.starving.interrupt().map_err(words)?;
+                let starved_ns = u64::try_from(self.starving.kept().as_nanos()).unwrap_or(u64::MAX);
+                let dropped = children::awaited(|| matrix.dropped()).map_err(said)?.into_iter().collect();
+                let traffic = matrix.traffic().map_err(said)?.into_iter().collect();
+                let daemon = daemon().map_err(words)?;
+                // One that is stopped cannot look at its clock. How often it was started is the controller's to say.
+                let runs = daemon.filter(|daemon| !daemon.stopped);
+                let clock = runs.and_then(|daemon| self.clocks.read(daemon.pid as i32));
+                let strained = self.straining.seen(daemon.map(|daemon| daemon.pid), 0);
+                let disk = self.disks.work().clone();
+                let measured = Measured { dropped, traffic, starved_ns, strained, clock, disk, daemon };
+                return Ok(Reply::Measured(measured.into()));
+            }
+        }
+        Ok(Reply::Done)
+    }
 }
 
 /// The daemon is the process that has been here longest; whatever it or a person has started came later.

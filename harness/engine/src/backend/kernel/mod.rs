@@ -24,6 +24,7 @@ mod queue;
 mod shaping;
 pub mod six;
 pub mod starving;
+pub mod straining;
 pub mod system;
 mod tc;
 pub mod treatment;

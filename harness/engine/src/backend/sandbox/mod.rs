@@ -18,7 +18,7 @@ use crate::link::Wrong;
 // What its files ask of the kernel, under short names.
 #[cfg(target_os = "linux")]
 use super::kernel::{
-    clock, connections, cuts, disk, execs, filter, matrix, netlink, processes, starving, system,
+    clock, connections, cuts, disk, execs, filter, matrix, netlink, processes, starving, straining, system,
 };
 
 #[cfg(target_os = "linux")]
@@ -39,8 +39,6 @@ pub(super) mod probe;
 mod protocol;
 #[cfg(target_os = "linux")]
 mod remedy;
-#[cfg(target_os = "linux")]
-mod straining;
 #[cfg(not(target_os = "linux"))]
 mod stub;
 #[cfg(target_os = "linux")]

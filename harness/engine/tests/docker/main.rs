@@ -1,9 +1,11 @@
 //! Two nodes in Docker, reached at their own addresses and at published ports: a cut between clients and a node bites in either
-//! direction, in either way, and nobody else feels it; links are late, lossy, slow and reset as asked, and well again when
-//! the controller is killed. What a whole run does is for the tests of the command line.
+//! direction, in either way, and nobody else feels it; links are late, lossy, slow and reset as asked; processes have another
+//! clock, nothing left, or a thread that stands still; and all is well again when the controller is killed. What a whole run does is for the tests of the command line.
 //!
 //! This program is what the nodes run, too: packed into an image it is their sidecar and their store. Where there is no
 //! engine it says so; in CI that is a failure.
+
+mod strains;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -20,8 +22,19 @@ use schism_engine::link::{Cut, Delay, Loss, Share, Traffic, Wrong};
 /// Makes this program a store that echoes.
 const STORE: &str = "echo";
 const PORT: u16 = 7000;
+/// What a client says to be told the store's time of day, and how many bytes of its file are not as it wrote them; it answers
+/// in eight bytes. Whatever else it says, it hears again.
+const TIME: u8 = b't';
+const CHANGED: u8 = b'f';
+/// The thread that takes connections.
+const ACCEPTS: &str = "accepts";
+/// The store's file, and what it is full of.
+const FILE: &str = "/schism-data/file";
+const FILLED: [u8; 4096] = [b'x'; 4096];
 /// Makes this program a controller that makes everything wrong and then waits to be killed.
 const CONTROLLER: &str = "controller";
+/// Makes it one that does the same to processes.
+const STRAINER: &str = "strainer";
 /// Makes this program wait for a datagram by IPv6, and end well if one comes.
 const LISTENER: &str = "listener";
 /// Makes it send datagrams by IPv6 until it is killed.
@@ -36,6 +49,7 @@ fn main() -> ExitCode {
         Some(SIDECAR_COMMAND) => return docker::sidecar_main(),
         Some(STORE) => echo(),
         Some(CONTROLLER) => wreck(),
+        Some(STRAINER) => strains::strain(),
         Some(LISTENER) => return listen(),
         Some(SPEAKER) => speak(),
         _ => {}
@@ -62,6 +76,8 @@ fn main() -> ExitCode {
     println!("ok: links are slow by tc");
     nodes_starve(&engine).expect("the engine does what it is asked");
     println!("ok: nodes starve");
+    strains::processes_are_as_bad_as_asked(&engine).expect("the engine does what it is asked");
+    println!("ok: processes are as bad as asked");
     // SAFETY: a plain system call.
     if unsafe { libc::geteuid() } == 0 && engine.host().starts_with("unix://") {
         for way in [Way::Best, Way::IptablesNft] {
@@ -76,24 +92,55 @@ fn main() -> ExitCode {
         faults_end_with_their_controller(&engine, word).expect("the engine does what it is asked");
         println!("ok: faults end with their controller, by {way:?}");
     }
+    strains::strains_end_with_their_controller(&engine).expect("the engine does what it is asked");
+    println!("ok: strains end with their controller");
     ExitCode::SUCCESS
 }
 
-/// Answers every byte with the same.
+/// Answers every byte with the same, but for those that ask for something. What it has nothing left for it does not do.
 fn echo() -> ! {
+    if !Path::new(FILE).exists() {
+        std::fs::write(FILE, FILLED).expect("it may write into its folder");
+    }
     let listener = TcpListener::bind(("0.0.0.0", PORT)).expect("the port is free");
     println!("here");
-    loop {
-        let (mut stream, _) = listener.accept().expect("somebody connects");
-        std::thread::spawn(move || {
+    let accept = move || loop {
+        let Ok((mut stream, _)) = listener.accept() else {
+            std::thread::sleep(Duration::from_millis(10));
+            continue;
+        };
+        let talk = move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = stream.read(&mut bytes) {
-                if stream.write_all(&bytes[..count]).is_err() {
+                let answered = match bytes[..count] {
+                    [TIME] => stream.write_all(&now().to_le_bytes()),
+                    [CHANGED] => stream.write_all(&changed().to_le_bytes()),
+                    ref said => stream.write_all(said),
+                };
+                if answered.is_err() {
                     return;
                 }
             }
-        });
+        };
+        // Without memory there is no thread, and the connection is closed.
+        let _ = std::thread::Builder::new().spawn(talk);
+    };
+    std::thread::Builder::new().name(ACCEPTS.into()).spawn(accept).expect("a thread");
+    loop {
+        std::thread::park();
     }
+}
+
+/// Seconds since 1970, by the clock of whoever asks.
+fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.expect("it is later").as_secs()
+}
+
+/// How many bytes of the store's file are not as it wrote them.
+fn changed() -> u64 {
+    let bytes = std::fs::read(FILE).expect("it wrote it");
+    bytes.iter().zip(FILLED).filter(|(is, was)| **is != *was).count() as u64
 }
 
 /// Whether a node answers a client within a moment.
@@ -144,6 +191,8 @@ fn cluster_with(
         shapes: vec![Wrong::Rate(16_000)],
         raw_sockets: false,
         foreign_users: false,
+        traces: false,
+        edits: false,
         seed: 7,
     };
     let mut cluster = Docker::create(Arc::clone(engine), change(options))?;
@@ -311,10 +360,11 @@ fn wreck() -> ! {
     }
 }
 
-fn faults_end_with_their_controller(engine: &Engine, way: &str) -> Result<(), BackendError> {
+/// Starts a controller, and hears where its nodes are.
+fn controller(words: &[&str], count: usize) -> (std::process::Child, Vec<SocketAddr>) {
     let program = std::env::current_exe().expect("this program has a file");
     let mut controller = std::process::Command::new(program)
-        .args([CONTROLLER, way])
+        .args(words)
         .stdout(Stdio::piped())
         .spawn()
         .expect("starting this program");
@@ -323,7 +373,12 @@ fn faults_end_with_their_controller(engine: &Engine, way: &str) -> Result<(), Ba
     BufReader::new(output).read_line(&mut line).expect("it says where the nodes are");
     let nodes: Vec<SocketAddr> =
         line.split_whitespace().map(|word| word.parse().expect("an address")).collect();
-    assert_eq!(nodes.len(), 2, "{line}");
+    assert_eq!(nodes.len(), count, "{line}");
+    (controller, nodes)
+}
+
+fn faults_end_with_their_controller(engine: &Engine, way: &str) -> Result<(), BackendError> {
+    let (mut controller, nodes) = controller(&[CONTROLLER, way], 2);
     for node in &nodes {
         assert!(!answers_at(*node), "{node} is unreachable");
     }

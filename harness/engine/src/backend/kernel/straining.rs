@@ -2,7 +2,7 @@
 //! the daemon is to be killed and started again.
 //!
 //! A thread is held by ptrace, limits are the soft ones of each process (`prlimit`), which whoever runs as the same user may set
-//! and raise again. Everything here ends with the node, which ends with its agent.
+//! and raise again. Everything here ends with the node, which ends with whoever holds this: its agent, or its sidecar.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ use crate::strain::{HeldThread, Name, Room, Strained, Strains};
 
 /// How a node is strained.
 #[derive(Default)]
-pub(super) struct Straining {
+pub struct Straining {
     wanted: Strains,
     held: Option<(i32, Kept)>,
     memory: Limited,
@@ -28,7 +28,7 @@ pub(super) struct Straining {
     connections: Option<Connections>,
     ended: u64,
     /// All of it is stopped by another fault: it is not the time for that.
-    pub(super) paused: bool,
+    pub paused: bool,
 }
 
 /// The signal that is on its way to a held thread.
@@ -50,7 +50,7 @@ enum Resource {
 
 impl Straining {
     /// Makes it so, for the processes that there are.
-    pub(super) fn set(&mut self, wanted: Strains, daemon: Option<u32>) -> io::Result<()> {
+    pub fn set(&mut self, wanted: Strains, daemon: Option<u32>) -> io::Result<()> {
         let had = std::mem::replace(&mut self.wanted, wanted);
         if wanted.storm != had.storm {
             self.due = wanted.storm.map(|_| Instant::now());
@@ -82,7 +82,7 @@ impl Straining {
     }
 
     /// All processes are gone: there is nobody to let go.
-    pub(super) fn killed(&mut self) {
+    pub fn killed(&mut self) {
         self.held = None;
         let_go(0, 0);
         (self.memory, self.files) = (Limited::default(), Limited::default());
@@ -90,13 +90,13 @@ impl Straining {
     }
 
     /// How long until there is something to do.
-    pub(super) fn until_due(&self) -> Option<Duration> {
+    pub fn until_due(&self) -> Option<Duration> {
         let due = self.due.filter(|_| !self.paused).into_iter().chain(self.disconnects).min();
         due.map(|due| due.saturating_duration_since(Instant::now()))
     }
 
     /// Ends connections if it is time to.
-    pub(super) fn disconnect(&mut self) -> io::Result<()> {
+    pub fn disconnect(&mut self) -> io::Result<()> {
         let (Some(due), Some(every)) = (self.disconnects, self.wanted.disconnect) else { return Ok(()) };
         if Instant::now() >= due {
             let connections = match &mut self.connections {
@@ -110,7 +110,7 @@ impl Straining {
     }
 
     /// Whether the daemon is to be killed and started now.
-    pub(super) fn strikes(&mut self) -> bool {
+    pub fn strikes(&mut self) -> bool {
         let is_time = !self.paused && self.due.is_some_and(|due| Instant::now() >= due);
         let Some(every) = self.wanted.storm.filter(|_| is_time) else { return false };
         self.due = Some(Instant::now() + every);
@@ -118,7 +118,7 @@ impl Straining {
     }
 
     /// What is to be seen of it.
-    pub(super) fn seen(&self, daemon: Option<u32>, starts: u32) -> Strained {
+    pub fn seen(&self, daemon: Option<u32>, starts: u32) -> Strained {
         let ended = self.ended;
         let Some(pid) = daemon.map(|pid| pid as i32) else {
             return Strained { starts, ended, ..Strained::default() };
@@ -160,7 +160,8 @@ impl Straining {
         Ok(())
     }
 
-    fn release(&mut self) {
+    /// Lets the thread that is held go on.
+    pub fn release(&mut self) {
         if let Some((id, signal)) = self.held.take() {
             let_go(id, signal);
         }
@@ -243,7 +244,7 @@ impl Resource {
 }
 
 /// Limits a process, and gives it back what it had: whether it can be done here.
-pub(super) fn attempt(pid: i32) -> io::Result<()> {
+pub fn attempt(pid: i32) -> io::Result<()> {
     for resource in [Resource::Memory, Resource::Files] {
         let gone = || io::Error::from(io::ErrorKind::NotFound);
         let used = resource.used(pid).ok_or_else(gone)?;
