@@ -12,6 +12,7 @@ use crate::disk::{Disk, Wrong};
 use crate::disruption::Scheduled;
 use crate::link::{Link, Share};
 use crate::nemesis::{Fault, View};
+use crate::strain::Strain;
 
 /// How often a nemesis draws until it gives a window up.
 const DRAWS: usize = 24;
@@ -65,11 +66,20 @@ impl BrokenMax {
         let before = Desired::of(in_force);
         for _ in 0..DRAWS {
             let fault = scheduled.nemesis.choose(view, &mut scheduled.random)?;
-            let rolls = fault.changes.iter().any(|change| matches!(change, Change::Roll { .. }));
             let changes_anything = Desired::of(in_force.iter().chain(&fault.changes)) != before;
-            let felt = changes_anything && fault.changes.iter().all(|change| is_felt(change, &before));
-            // One that rolls asks again for each node.
-            if rolls || (felt && self.allows(&fault.changes, in_force, view.nodes)) {
+            let felt = changes_anything && is_felt(&fault.changes, &before);
+            if felt && self.allows(&fault.changes, in_force, view.nodes) {
+                return Some(fault);
+            }
+            // One that rolls asks again for each node: it is enough that it can begin.
+            let mut rolled = fault.changes.iter().filter_map(|change| match change {
+                Change::Roll { node } if before.run(*node) == Run::Up => Some(*node),
+                _ => None,
+            });
+            if rolled.next().is_some_and(|first| {
+                let down = [Change::Run { node: first, run: Run::Down }];
+                is_felt(&down, &before) && self.allows(&down, in_force, view.nodes)
+            }) {
                 return Some(fault);
             }
         }
@@ -77,27 +87,66 @@ impl BrokenMax {
     }
 }
 
-/// Whether there is a daemon that can feel it, and nothing else that is to be felt goes with that daemon. A fault that bites
-/// nobody would be held against the whole run.
-fn is_felt(change: &Change, before: &Desired) -> bool {
+/// Whether there are daemons that can feel it to its end, and whether it leaves them to what else is to be felt by them. A fault
+/// that bites nobody would be held against the whole run.
+fn is_felt(changes: &[Change], before: &Desired) -> bool {
+    let is_up = |end: &Endpoint| match end {
+        Endpoint::Node(node) => before.run(*node) == Run::Up,
+        Endpoint::Clients => true,
+    };
+    let mut links = changes.iter().filter_map(|change| match change {
+        Change::Link { from, to, .. } => Some(is_up(from) && is_up(to)),
+        _ => None,
+    });
+    // One link that is used is enough: they are proven together.
+    links.next().is_none_or(|first| first || links.any(|used| used))
+        && changes.iter().all(|change| is_felt_by_its_node(change, changes, before))
+}
+
+fn is_felt_by_its_node(change: &Change, together: &[Change], before: &Desired) -> bool {
+    let lives = |node: &Node| before.run(*node) == Run::Up && !may_end(*node, before);
     match change {
-        Change::Starve { node, .. } | Change::Clock { node, .. } | Change::Strain { node, .. } => {
-            before.run(*node) == Run::Up
-        }
+        Change::Starve { node, .. } => lives(node),
+        // What two wrongs have done to one clock cannot be told apart.
+        Change::Clock { node, .. } => lives(node) && !before.clocks.contains_key(node),
+        Change::Strain { node, strain } => lives(node) && !(ends_daemons(*strain) && feels(*node, before)),
+        // Files can be changed of one that is down already.
         Change::Run { node, .. } => {
-            !before.strains.contains_key(node) && !before.disks.get(node).is_some_and(is_watched)
+            let edits = |change: &Change| matches!(change, Change::Disk { node: one, wrong: Wrong::Edit(_) } if one == node);
+            !feels(*node, before) && (before.run(*node) != Run::Down || together.iter().any(edits))
         }
-        // Who is down makes no calls.
-        Change::Disk { node, wrong: Wrong::Lie | Wrong::Slow(_) | Wrong::Refuse(_) | Wrong::Strike(_) } => {
-            before.run(*node) == Run::Up
+        Change::Disk { node, wrong: Wrong::Lie | Wrong::Slow(_) } => lives(node),
+        Change::Disk { node, wrong: Wrong::Refuse(_) | Wrong::Strike(_) } => {
+            lives(node) && !feels(*node, before)
         }
         _ => true,
     }
 }
 
-/// Whether a daemon has to make calls for this to be felt. A disk that lies is felt when the node goes down.
-fn is_watched(disk: &Disk) -> bool {
-    !disk.slow.is_zero() || !disk.refuses.is_empty() || disk.strike.is_some()
+/// Whether something is wrong with its daemon that has to be felt while that lives. A disk that lies is felt when it goes down.
+fn feels(node: Node, before: &Desired) -> bool {
+    let heard = |disk: &Disk| !disk.slow.is_zero() || !disk.refuses.is_empty() || disk.strike.is_some();
+    before.strains.contains_key(&node)
+        || before.starved.contains_key(&node)
+        || before.clocks.contains_key(&node)
+        || before.disks.get(&node).is_some_and(heard)
+}
+
+/// Whether its daemon is killed again and again, or may well give up.
+fn may_end(node: Node, before: &Desired) -> bool {
+    let strained = before.strains.get(&node);
+    let refused = |disk: &Disk| !disk.refuses.is_empty() || disk.strike.is_some();
+    strained.is_some_and(|all| all.storm.is_some() || all.memory.is_some() || all.files.is_some())
+        || before.disks.get(&node).is_some_and(refused)
+}
+
+fn ends_daemons(strain: Strain) -> bool {
+    matches!(strain, Strain::Storm(_) | Strain::Memory(_) | Strain::Files(_))
+}
+
+/// Whether a node may be killed now without taking away who is to feel something else.
+pub fn may_be_killed(node: Node, in_force: &[Change]) -> bool {
+    !feels(node, &Desired::of(in_force))
 }
 
 /// How many nodes are no use to the cluster: those that are down, stopped or no members, those whose disks or processes something
@@ -129,6 +178,7 @@ fn is_cut(link: &Link) -> bool {
 mod tests {
     use super::*;
     use crate::clock::Skew;
+    use crate::disk;
     use crate::link::{self, Cut, Delay, Loss};
     use crate::nemesis::Nemesis;
     use crate::random::Random;
@@ -216,12 +266,34 @@ mod tests {
         let skewed = Change::Clock { node, skew: Skew::Leap };
         for state in [Run::Down, Run::Paused] {
             let before = Desired::of(&[run(1, state)]);
-            assert!([strained, starved, skewed].iter().all(|change| !is_felt(change, &before)));
-            assert!(is_felt(&run(1, Run::Down), &before), "a node that is paused can be killed");
-            assert!(!is_felt(&run(1, state), &Desired::of(&[strained])));
+            assert!([strained, starved, skewed].iter().all(|change| !is_felt(&[*change], &before)));
+            for felt in [strained, starved, skewed] {
+                assert!(
+                    !is_felt(&[run(1, state)], &Desired::of(&[felt])),
+                    "{felt:?} has to be felt to its end"
+                );
+                assert!(may_be_killed(Node(0), &[felt]) && !may_be_killed(node, &[felt]));
+            }
         }
+        assert!(
+            is_felt(&[run(1, Run::Down)], &Desired::of(&[run(1, Run::Paused)])),
+            "who is paused can be killed"
+        );
+        assert!(!is_felt(&[starved], &Desired::of(&[strained])), "who has no memory left may give up");
         let down = [run(0, Run::Down)];
-        assert!([strained, starved, skewed].iter().all(|change| is_felt(change, &Desired::of(&down))));
+        assert!([strained, starved, skewed].iter().all(|change| is_felt(&[*change], &Desired::of(&down))));
+        assert!(
+            !is_felt(&[run(0, Run::Down), run(1, Run::Down)], &Desired::of(&down)),
+            "one cannot be killed"
+        );
+        let edit = disk::Edit { harm: disk::Harm::Tear, files: disk::Pattern::ALL, seed: 1 };
+        let rot = [run(0, Run::Down), Change::Disk { node: Node(0), wrong: Wrong::Edit(edit) }];
+        assert!(is_felt(&rot, &Desired::of(&down)), "files can be changed of who is down");
+        // Nobody sends anything between two that are down; of several links one that is used is enough.
+        let two = Desired::of(&[run(0, Run::Down), run(1, Run::Paused)]);
+        let lossy = |to| link(0, to, link::Wrong::Cut(Cut::Drop));
+        assert!(!is_felt(&[lossy(1), lossy(2)], &two));
+        assert!(is_felt(&[lossy(1), link(3, 2, link::Wrong::Cut(Cut::Drop))], &two));
         for seed in 0..300 {
             let starve = |node| Change::Starve { node, left: Share::percent(10) };
             let fault = draw(BrokenMax::Any, &down, seed, starve).expect("four nodes are up");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use schism_history::{Edge, FaultEvent, Note, What};
 
 use crate::backend::{Backend, BackendError};
-use crate::budget::BrokenMax;
+use crate::budget::{BrokenMax, may_be_killed};
 use crate::cluster::{Change, Desired, Node, Run};
 use crate::effect::{Around, effect};
 use crate::live::Live;
@@ -30,8 +30,16 @@ const LEAVES: Duration = Duration::from_secs(10);
 /// How long it may take to be taken in again. A cluster that has just lost somebody else may not want to for seconds.
 const JOINS: Duration = Duration::from_secs(10);
 
+/// How much longer than planned a fault may last that has had no effect yet: a disk without a call to refuse, a link without a
+/// packet to lose.
+const TO_BITE: Duration = Duration::from_secs(5);
+
 /// How often it looks for daemons that died by themselves.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// How long one that died by itself has to run before it is relied upon again: what it died of may still be there, as in changed
+/// files that it refuses.
+const STEADY: Duration = Duration::from_secs(2);
 
 /// One nemesis with its own stream of chance and its windows, counted from the beginning of the load.
 pub struct Scheduled {
@@ -65,6 +73,8 @@ pub struct Disruption<'a> {
     outside: BTreeSet<Node>,
     /// How often each node has come back as a new member.
     returns: BTreeMap<Node, u32>,
+    /// Nodes whose daemons died by themselves, and since when they run again.
+    fallen: BTreeMap<Node, Option<Instant>>,
 }
 
 /// A fault in force.
@@ -97,6 +107,7 @@ impl<'a> Disruption<'a> {
             next_id: 0,
             outside: BTreeSet::new(),
             returns: BTreeMap::new(),
+            fallen: BTreeMap::new(),
         }
     }
 
@@ -131,6 +142,12 @@ impl<'a> Disruption<'a> {
                 }
                 Edge::End => {
                     if let Some((id, _)) = open.remove(&(who, which)) {
+                        let patience = Instant::now() + TO_BITE;
+                        while !self.has_bitten(id)?
+                            && Instant::now() < patience
+                            && self.watch_until(patience.min(Instant::now() + LOOK), over)?
+                        {
+                        }
                         self.end(&[id])?;
                     }
                 }
@@ -140,13 +157,15 @@ impl<'a> Disruption<'a> {
         self.heal()
     }
 
-    /// Ends every fault in force.
+    /// Ends every fault in force, and starts whoever has died by itself.
     ///
     /// # Errors
     /// When the backend does.
     pub fn heal(&mut self) -> Result<(), BackendError> {
         let all: Vec<u32> = self.active.keys().copied().collect();
-        self.end(&all)
+        self.end(&all)?;
+        self.note_deaths();
+        if self.fallen.is_empty() { Ok(()) } else { self.apply() }
     }
 
     /// Waits, and writes down what dies meanwhile. Returns whether to go on.
@@ -154,6 +173,7 @@ impl<'a> Disruption<'a> {
         loop {
             self.note_deaths();
             self.roll()?;
+            self.backend.tend()?;
             let now = Instant::now();
             if now >= moment {
                 return Ok(!over.requested());
@@ -167,8 +187,14 @@ impl<'a> Disruption<'a> {
     fn begin(&mut self, scheduled: &mut Scheduled) -> Result<Option<u32>, BackendError> {
         let leader = scheduled.nemesis.aims_at_leader().then(|| self.leader()).flatten();
         let view = View { nodes: self.backend.nodes().len(), leader };
-        let in_force = self.in_force();
-        let Some(fault) = self.broken_max.draw(scheduled, &view, &in_force) else { return Ok(None) };
+        self.note_deaths();
+        // One that strikes all strikes whoever fell as well.
+        let drawn = self.broken_max.draw(scheduled, &view, &self.broken());
+        let drawn = drawn.or_else(|| {
+            let fault = self.broken_max.draw(scheduled, &view, &self.in_force());
+            fault.filter(|fault| fault.nodes.len() == view.nodes)
+        });
+        let Some(fault) = drawn else { return Ok(None) };
         let leaves = removed(&fault.changes);
         // One at a time, so that those who are left are always a majority.
         if !leaves.is_empty() && !self.removed().is_empty() {
@@ -182,8 +208,9 @@ impl<'a> Disruption<'a> {
         self.live.fault_begins(id, format!("{name} {}", fault.detail));
         let mut around = Around { before, ..Around::default() };
         let everybody = view.all();
+        // Who fell does not get ready again, and would hold up all others.
         let rolls = fault.changes.iter().filter_map(|change| match change {
-            Change::Roll { node } => Some(*node),
+            Change::Roll { node } if !self.fallen.contains_key(node) => Some(*node),
             _ => None,
         });
         let rolling = Rolling::new(rolls.collect());
@@ -192,7 +219,7 @@ impl<'a> Disruption<'a> {
             around.members[0] = everybody.clone();
             around.members[1] = self.take_out(node).unwrap_or_default();
         }
-        self.backend.apply(&self.desired())?;
+        self.apply()?;
         let begun = self.backend.observe()?;
         if let Some(active) = self.active.get_mut(&id) {
             active.around = Around { begun, ..around };
@@ -212,7 +239,7 @@ impl<'a> Disruption<'a> {
         let back: Vec<Node> = back.collect();
         // Everything else is well again before the cluster is asked to take somebody in.
         self.outside.extend(&back);
-        self.backend.apply(&self.desired())?;
+        self.apply()?;
         let mut members = Vec::new();
         for node in back {
             members = self.take_in(node)?;
@@ -229,20 +256,40 @@ impl<'a> Disruption<'a> {
         Ok(())
     }
 
+    /// Whether a fault has had an effect by now, or can show none while it lasts.
+    fn has_bitten(&mut self, id: u32) -> Result<bool, BackendError> {
+        let ending = self.backend.observe()?;
+        let Some(active) = self.active.get(&id) else { return Ok(true) };
+        if !removed(&active.fault.changes).is_empty() {
+            return Ok(true);
+        }
+        let around = Around { ending, ..active.around.clone() };
+        Ok(effect(&active.fault.changes, &around).bit)
+    }
+
     /// Takes rolling restarts a step further, if it is time to.
     fn roll(&mut self) -> Result<(), BackendError> {
         let (target, nodes, limit) = (self.target, self.backend.nodes().to_vec(), self.broken_max);
-        let in_force = self.in_force();
+        let in_force = self.broken();
         let may_go_down = |node| {
             let down = [Change::Run { node, run: Run::Down }];
-            limit.allows(&down, &in_force, nodes.len())
+            may_be_killed(node, &in_force) && limit.allows(&down, &in_force, nodes.len())
         };
         let is_ready = |node: Node| target.health(&nodes[node.0], ASK).is_ok_and(|health| health.ready);
         let mut steps = false;
         for active in self.active.values_mut() {
             steps |= active.rolling.step(self.begun.elapsed(), may_go_down, is_ready);
         }
-        if steps { self.backend.apply(&self.desired()) } else { Ok(()) }
+        if steps { self.apply() } else { Ok(()) }
+    }
+
+    /// Brings the cluster into the state that is wanted now. Whoever had died by itself is started by that.
+    fn apply(&mut self) -> Result<(), BackendError> {
+        self.backend.apply(&self.desired())?;
+        for since in self.fallen.values_mut() {
+            since.get_or_insert_with(Instant::now);
+        }
+        Ok(())
     }
 
     /// All that is wrong now.
@@ -252,6 +299,13 @@ impl<'a> Disruption<'a> {
         let down = rolled.map(|node| Change::Run { node, run: Run::Down });
         let changes = self.active.values().flat_map(|active| active.fault.changes.iter().copied());
         changes.chain(outside).chain(down).collect()
+    }
+
+    /// All that is wrong now, and who fell: that is as good as down. Nothing would be felt there, and the others are needed the
+    /// more.
+    fn broken(&self) -> Vec<Change> {
+        let fallen = self.fallen.keys().map(|node| Change::Run { node: *node, run: Run::Down });
+        self.in_force().into_iter().chain(fallen).collect()
     }
 
     fn desired(&self) -> Desired {
@@ -298,14 +352,16 @@ impl<'a> Disruption<'a> {
         self.outside.remove(&node);
         self.backend.start(node, program)?;
         // Another fault may want it down or paused still.
-        self.backend.apply(&self.desired())?;
+        self.apply()?;
         Ok(members)
     }
 
     /// Writes down every daemon that died by itself. One that was taken out of its cluster ends, as it should.
     fn note_deaths(&mut self) {
         let removed = self.removed();
-        note_deaths_but(self.backend, self.recorder, &removed);
+        let died = note_deaths_but(self.backend, self.recorder, &removed);
+        self.fallen.retain(|_, since| since.is_none_or(|since| since.elapsed() < STEADY));
+        self.fallen.extend(died.into_iter().map(|node| (node, None)));
     }
 
     fn note(&self, node: Node, text: String) {

@@ -60,7 +60,9 @@ pub fn effect(changes: &[Change], around: &Around) -> Effect {
     let down = |node: &Node| around.before.daemons.get(node.0).is_none_or(Option::is_none);
     let edited =
         |node: &Node| disks.iter().any(|(one, wrong)| one == node && matches!(wrong, disk::Wrong::Edit(_)));
-    runs.retain(|node, _| !(down(node) && edited(node)));
+    // And where somebody else was up, that is who shows it.
+    let any_up = runs.keys().any(|node| !down(node));
+    runs.retain(|node, _| !(down(node) && (edited(node) || any_up)));
     let mut proofs: Vec<Effect> = removed.into_iter().map(|node| of_removal(node, around)).collect();
     proofs.extend(links.iter().map(|(kind, pairs)| of_links(*kind, pairs, around)));
     proofs.extend(runs.into_iter().map(|(node, run)| of_run(node, run, around)));
@@ -258,7 +260,7 @@ mod tests {
     use super::*;
     use crate::clock::Reading;
     use crate::cluster::Endpoint;
-    use crate::link::{Delay, Loss, Reorder, Share};
+    use crate::link::{Delay, Duplicate, Loss, Reorder, Share};
     use crate::strain::Strained;
 
     const PAIR: Pair = (Endpoint::Node(Node(0)), Endpoint::Clients);
@@ -312,7 +314,11 @@ mod tests {
                 "3 packets late by 100.0 ms on average",
             ),
             (Wrong::Loss(Loss::Random(share)), Traffic { lost: 9, ..seen }, "9 of 100 packets lost (9.0 %)"),
-            (Wrong::Duplicate(share), Traffic { duplicated: 1, ..seen }, "1 of 100 packets doubled (1.0 %)"),
+            (
+                Wrong::Duplicate(Duplicate { share, by: held }),
+                Traffic { duplicated: 1, ..seen },
+                "1 of 100 packets doubled (1.0 %)",
+            ),
             (
                 Wrong::Reorder(Reorder::default()),
                 Traffic { reordered: 1, ..seen },
