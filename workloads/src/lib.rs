@@ -1,5 +1,6 @@
 //! What clients do: one file a workload. To add one, copy `set.rs`, the smallest, and write it into [`ALL`].
 
+mod bank;
 mod cart;
 mod catalog;
 mod chat;
@@ -9,9 +10,11 @@ mod likes;
 mod lock;
 mod probes;
 mod register;
+mod residency;
 mod seats;
 mod set;
 mod settle;
+mod text;
 mod updates;
 mod watch;
 mod wishlist;
@@ -53,12 +56,15 @@ pub const ALL: &[Entry] = &[
     probes::LEDGER,
     seats::ENTRY,
     inventory::ENTRY,
+    bank::ENTRY,
     likes::ENTRY,
     chat::ENTRY,
     catalog::ENTRY,
     cart::ENTRY,
     counter::ENTRY,
     updates::ENTRY,
+    text::ENTRY,
+    residency::ENTRY,
     wishlist::ENTRY,
 ];
 

@@ -4,15 +4,18 @@
 //! They say nothing of a consistency model: the point is to see which model each case survives on. Values carry what they
 //! mean as text, `LEFT/TICKET`, so that every value is written once and the judges of models can follow it too.
 
+mod bank;
 mod cart;
 mod catalog;
 mod chat;
 mod inventory;
 mod ledger;
 mod likes;
+mod residency;
 mod seats;
 #[cfg(test)]
 mod tests;
+mod text;
 mod updates;
 
 use std::collections::BTreeMap;
@@ -21,13 +24,16 @@ use schism_history::{Call, History, Key, Operation, Value};
 
 use crate::verdict::{Anomaly, Doubt};
 
+pub use bank::Bank;
 pub use cart::Cart;
 pub use catalog::Catalog;
 pub use chat::Chat;
 pub use inventory::Inventory;
 pub use ledger::Ledger;
 pub use likes::Likes;
+pub use residency::{HERE, Residency};
 pub use seats::Seats;
+pub use text::Texts;
 pub use updates::Updates;
 
 /// A number, and the ticket that makes its value the only one of its kind: `17/204`.
@@ -52,6 +58,15 @@ fn final_reads(history: &History) -> BTreeMap<&Key, Vec<usize>> {
         }
     }
     reads
+}
+
+/// The last of some reads at each node.
+fn last_of_each_node<'a>(history: &History, reads: impl Iterator<Item = &'a usize>) -> Vec<usize> {
+    let mut last: BTreeMap<Option<&str>, usize> = BTreeMap::new();
+    for read in reads {
+        last.insert(history.rows()[*read].node.as_deref(), *read);
+    }
+    last.into_values().collect()
 }
 
 /// Nobody can say how a case ended that nobody looked at.

@@ -16,7 +16,8 @@ fn saw(value: Value) -> Outcome {
     Outcome::Ok(Ret::Value(value))
 }
 
-/// Calls one after the other, each over before the next begins; those after `ends` are in the phase final.
+/// Calls one after the other, each over before the next begins; those after `ends` are in the phase final. From process 10
+/// on clients are at another node.
 fn history(calls: Vec<(u32, Call, Outcome)>, ends: usize) -> History {
     let (mut events, mut at) = (Vec::new(), 0);
     let mut put = |what: What| {
@@ -28,7 +29,8 @@ fn history(calls: Vec<(u32, Call, Outcome)>, ends: usize) -> History {
             put(What::Phase("final".into()));
         }
         let process = Process(process);
-        put(What::Invoke { process, node: Some("n1".into()), call: call.clone() });
+        let node = if process.0 < 10 { "n1" } else { "n2" };
+        put(What::Invoke { process, node: Some(node.into()), call: call.clone() });
         put(What::Complete { process, call, outcome });
     }
     History::from_events(events).unwrap()
@@ -173,4 +175,75 @@ fn every_entry_of_a_ledger_is_there_in_the_end() {
     assert_eq!(found(&Ledger, vec![write(1, 5.into()), read(2, Value::Nil), read(3, 5.into())], 1), KEPT);
     let lost = vec![write(1, 5.into()), read(2, Value::Nil), read(3, Value::Nil)];
     assert_eq!(found(&Ledger, lost, 1), broken("acknowledged write lost"));
+}
+
+#[test]
+fn a_text_has_every_character_once_and_each_author_s_in_order() {
+    let typed = |process: u32, value: i64, outcome: Outcome| {
+        (process, Call::Append { key: key(), value: value.into() }, outcome)
+    };
+    let sees =
+        |process: u32, values: &[i64]| read(process, Value::list(values.iter().map(|v| Value::Int(*v))));
+    let ends = |sights: Vec<(u32, Call, Outcome)>| {
+        let typed = vec![
+            typed(1, 1, done()),
+            typed(11, 2, done()),
+            typed(1, 3, done()),
+            typed(2, 4, Outcome::Info("no answer".into())),
+            typed(2, 5, Outcome::Fail("refused".into())),
+        ];
+        found(&Texts, [typed, sights].concat(), 5)
+    };
+    for whole in [&[1, 2, 3][..], &[1, 3, 2], &[2, 1, 4, 3]] {
+        assert_eq!(ends(vec![sees(3, whole), sees(13, whole)]), KEPT, "{whole:?}");
+    }
+    // Who looks again at the same node has seen it in the end.
+    assert_eq!(ends(vec![sees(3, &[1, 3]), sees(3, &[1, 3, 2])]), KEPT);
+    for (seen, name) in [
+        (&[1, 3][..], "lost character"),
+        (&[1, 3, 2, 3], "doubled character"),
+        (&[1, 3, 2, 5], "made-up character"),
+        (&[3, 2, 1], "words torn"),
+    ] {
+        assert_eq!(ends(vec![sees(3, seen)]), broken(name), "{seen:?}");
+    }
+    assert_eq!(ends(vec![sees(3, &[1, 3, 2]), sees(13, &[1, 2, 3])]), broken("texts differ"));
+    assert_eq!(ends(Vec::new()).0, Verdict::Unknown);
+}
+
+#[test]
+fn no_money_is_made_or_lost_and_no_account_overdrawn() {
+    let bank = Bank { opening: 50 };
+    let to = |process: u32, from: Value, balance: i64, outcome| {
+        cas(process, from, numbered(balance, i64::from(process)), outcome)
+    };
+    let taken = || to(1, Value::Nil, 30, done());
+    let put = |outcome| to(2, numbered(30, 1), 45, outcome);
+    assert_eq!(found(&bank, vec![taken(), put(done()), read(3, numbered(45, 2))], 2), KEPT);
+    let lost = vec![taken(), put(done()), read(3, numbered(30, 1))];
+    assert_eq!(found(&bank, lost, 2), broken("money lost"));
+    let made = vec![taken(), read(3, Value::Nil)];
+    assert_eq!(found(&bank, made, 1), broken("money made"));
+    let unsure = || put(Outcome::Info("no answer".into()));
+    for end in [numbered(30, 1), numbered(45, 2)] {
+        assert_eq!(found(&bank, vec![taken(), unsure(), read(3, end)], 2), KEPT);
+    }
+    assert_eq!(found(&bank, vec![taken(), unsure(), read(3, numbered(46, 9))], 2), broken("money made"));
+    let below = vec![to(1, Value::Nil, -3, done()), read(2, numbered(-3, 1)), read(3, numbered(-3, 1))];
+    assert_eq!(found(&bank, below, 2), broken("overdrawn"));
+    assert_eq!(found(&bank, vec![taken()], 1).0, Verdict::Unknown);
+}
+
+#[test]
+fn nothing_is_at_a_node_of_another_region() {
+    let judge = Residency { regions: 2 };
+    // Processes below 10 are at n1, of the first region, the others at n2, of the second.
+    let asks =
+        |process: u32, key: &str, seen: Value| (process, Call::Read { key: Value::text(key) }, saw(seen));
+    let kept =
+        vec![asks(1, "r1-5@here", 7.into()), asks(11, "r1-5@here", Value::Nil), asks(11, "r1-5", 7.into())];
+    assert_eq!(found(&judge, kept, 9), KEPT);
+    let astray = vec![asks(11, "r1-5@here", 7.into()), asks(11, "r1-5@here", 8.into())];
+    assert_eq!(found(&judge, astray, 9), broken("out of its region"));
+    assert_eq!(found(&judge, vec![asks(1, "r1-5@here", 7.into())], 9).0, Verdict::Unknown);
 }

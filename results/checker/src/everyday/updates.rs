@@ -9,12 +9,10 @@
 //!
 //! Values are written once; nil is a delete. It cannot find nodes that differ: `Convergence` does.
 
-use std::collections::BTreeMap;
-
 use rustc_hash::{FxHashMap, FxHashSet};
 use schism_history::{Call, History, Key, Outcome, Process, Value};
 
-use super::{acknowledged, anomaly, final_reads, unread};
+use super::{acknowledged, anomaly, final_reads, last_of_each_node, unread};
 use crate::explain::wording::{did, when, who};
 use crate::verdict::{Anomaly, Budget, Checker, Judgement};
 
@@ -145,12 +143,4 @@ fn replaced(history: &History) -> Replaced<'_> {
         }
     }
     replaced
-}
-
-fn last_of_each_node<'a>(history: &History, reads: impl Iterator<Item = &'a usize>) -> Vec<usize> {
-    let mut last: BTreeMap<Option<&str>, usize> = BTreeMap::new();
-    for read in reads {
-        last.insert(history.rows()[*read].node.as_deref(), *read);
-    }
-    last.into_values().collect()
 }

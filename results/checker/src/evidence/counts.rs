@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 use schism_history::{Argument, CallKind, History, Operation, Outcome, Position, Time, Value};
 
 use super::{Windows, doubt, entered};
+use crate::everyday::HERE;
 use crate::parts::Part;
 use crate::verdict::Doubt;
 
@@ -109,7 +110,9 @@ impl Counts {
                 continue;
             }
             let operation = part.history.operation(at);
-            if operation.read().is_some_and(|value| !is_empty(value)) {
+            // What a node holds of another key: that one is changed, and never this.
+            let asks_of_another = matches!(operation.call.key(), Value::Text(key) if key.ends_with(HERE));
+            if !asks_of_another && operation.read().is_some_and(|value| !is_empty(value)) {
                 self.dirty += usize::from(!std::mem::replace(&mut dirty[*key as usize], true));
                 keep(
                     &mut self.first_dirty,
