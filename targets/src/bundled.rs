@@ -79,7 +79,8 @@ impl Target for Bundled {
     }
 
     fn contradiction(&self, nodes: usize, choices: &Choices) -> Option<String> {
-        (self.family.contradiction)(&own_settings(choices), nodes)
+        let bugs = choices.bugs.iter().cloned().collect();
+        (self.family.contradiction)(&own_settings(choices), nodes, &bugs)
     }
 
     fn image(&self) -> Option<Image> {
@@ -169,6 +170,7 @@ impl Client for StoreClient {
             }
             Call::Cas { from, to, .. } => post("cas", json!({ "from": from, "to": to })),
             Call::Add { value, .. } => post("add", json!({ "value": value })),
+            Call::Append { value, .. } => post("append", json!({ "value": value })),
             Call::Remove { value, .. } => post("remove", json!({ "value": value })),
             Call::Increment { by, .. } => post("increment", json!({ "by": by })),
             other => {

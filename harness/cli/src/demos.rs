@@ -176,7 +176,11 @@ pub const ALL: &[Demo] = &[
         "partitions",
         "a client has to read a write in the moment before its leader is lost",
     ),
+    real!("primary", "bound-unchecked"),
     real!("quorum", "reads-one"),
+    real!("quorum", "tombstones-forgotten"),
+    real!("quorum", "hints-dropped"),
+    real!("quorum", "blind-anti-entropy"),
     simulated(
         "quorum",
         "writes-one",
@@ -196,6 +200,7 @@ pub const ALL: &[Demo] = &[
     real!("multi", "blind-branches"),
     real!("multi", "counts-twice"),
     real!("multi", "remove-wins"),
+    real!("multi", "one-successor"),
     moving("dependencies-unchecked", "far", UNTRIED),
     moving("reads-not-recorded", "far", NOT_SEEN),
     moving("last-dependency-only", "far", NOT_SEEN),
@@ -205,6 +210,7 @@ pub const ALL: &[Demo] = &[
     churning("moved-from-one", "partitions", UNTRIED),
     churning("epoch-unchecked", "partitions", NOT_SEEN),
     real!("sharded", "scan-ends-at-split"),
+    real!("sharded", "failover-leaves-region"),
     churning(
         "configuration-overwritten",
         "everything",

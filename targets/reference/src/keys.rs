@@ -48,6 +48,7 @@ impl Keys {
             Operation::Add(element) => return self.in_set(key, |set| set.insert(element.clone())),
             Operation::Remove(element) => return self.in_set(key, |set| set.remove(element)),
             Operation::Increment(by) => return self.increment(key, *by),
+            Operation::Append(element) => return self.append(key, element),
             Operation::Replace { .. } => {
                 let reason = "there are no siblings here, and no contexts".into();
                 return Response::Refused { reason, leader: None };
@@ -65,6 +66,17 @@ impl Keys {
         };
         let Some(number) = number else { return Response::Mismatch { found: self.read(key) } };
         self.0.insert(key.into(), Stored::Register(number.into()));
+        Response::Done
+    }
+
+    /// What is no list stays.
+    fn append(&mut self, key: &str, element: &Value) -> Response {
+        let found = self.read(key);
+        let list = match found.elements() {
+            Some(elements) => Value::list(elements.iter().cloned().chain([element.clone()])),
+            None => return Response::Mismatch { found },
+        };
+        self.0.insert(key.into(), Stored::Register(list));
         Response::Done
     }
 

@@ -77,6 +77,8 @@ pub enum Operation {
     Add(Value),
     /// Take this element out of the set that is there.
     Remove(Value),
+    /// Put this at the end of the list, or text, that is there.
+    Append(Value),
     /// Add this to the number that is there.
     Increment(i64),
     /// Put this in the place of what a read saw that gave this context, and of nothing else.
@@ -246,6 +248,19 @@ pub const ACK_BEFORE_FSYNC: Bug = Bug {
     about: "answers before its fsync: for up to a second writes are only in the kernel's memory, and go with the power",
 };
 
+/// The rule that settings and bugs break together, for a cluster of so many nodes.
+pub fn contradiction<P: Protocol>(
+    settings: &Settings,
+    nodes: usize,
+    bugs: &BTreeSet<String>,
+) -> Option<String> {
+    let idle = |bug: &String| {
+        let why = P::idle(bug, settings, nodes)?;
+        Some(format!("the bug {bug} would do nothing: {why}"))
+    };
+    P::contradiction(settings, nodes).or_else(|| bugs.iter().find_map(idle))
+}
+
 /// A replication protocol as a state machine without I/O.
 pub trait Protocol: Sized + Send + 'static {
     /// What nodes say to one another.
@@ -272,6 +287,7 @@ pub trait Protocol: Sized + Send + 'static {
         CallKind::Add,
         CallKind::Remove,
         CallKind::Increment,
+        CallKind::Append,
     ];
 
     /// Whether a request that is sent again within its session happens once. If not, it refuses sessions.
@@ -279,6 +295,11 @@ pub trait Protocol: Sized + Send + 'static {
 
     /// What contradicts what in these settings, each of which is allowed by itself: the rule that is broken.
     fn contradiction(_settings: &Settings, _nodes: usize) -> Option<String> {
+        None
+    }
+
+    /// Why a bug would do nothing with these settings, if it would not.
+    fn idle(_bug: &str, _settings: &Settings, _nodes: usize) -> Option<String> {
         None
     }
 

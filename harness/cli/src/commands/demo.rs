@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use schism_checker::everyday::Updates;
+use schism_checker::everyday::{Texts, Updates};
 use schism_checker::model::CasRegister;
 use schism_checker::{Checker, Convergence, Linearizable, SetFull, Verdict, Weak, weak};
 use schism_engine::plan::Plan;
@@ -66,6 +66,7 @@ fn simulate(demo: &Demo, options: Options, first: u64, args: &args::Demo) -> Res
         }
         Habit::Registers | Habit::Deletes => vec![Box::new(Linearizable { model: CasRegister::default() })],
         Habit::Elements | Habit::Counters => vec![Box::new(Convergence::default())],
+        Habit::Texts => vec![Box::new(Texts)],
         Habit::Updates => vec![Box::new(Updates), Box::new(Convergence::default())],
     };
     let allowance = Allowance { time: Duration::from_secs(60), memory_bytes: 2 << 30 };
@@ -103,6 +104,7 @@ fn words(habit: Habit) -> (&'static str, &'static str) {
         Habit::Elements => ("wishlist", "convergence"),
         Habit::Counters => ("counter", "convergence"),
         Habit::Updates => ("updates", "convergence"),
+        Habit::Texts => ("text", "convergence"),
     }
 }
 

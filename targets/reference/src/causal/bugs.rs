@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::settings::Mode;
 use crate::protocol::{ACK_BEFORE_FSYNC, Bug};
 
 /// Each with what it does wrong.
@@ -32,6 +33,19 @@ pub(super) const BUGS: &[Bug] = &[
     },
     ACK_BEFORE_FSYNC,
 ];
+
+/// Why a bug does nothing in this mode, if it does not.
+pub(super) fn idle(bug: &str, mode: Mode) -> Option<String> {
+    let needs = |is_so: bool, what: &str| (!is_so).then(|| format!("it needs {what}"));
+    match bug {
+        "dependencies-unchecked" => needs(mode.is_tracked, "dependencies = tracked"),
+        "reads-not-recorded" | "last-dependency-only" => {
+            needs(mode.is_tracked || mode.waits, "dependencies = tracked or sessions = moving")
+        }
+        "context-dropped-on-move" => needs(mode.waits, "sessions = moving"),
+        _ => None,
+    }
+}
 
 /// Which bugs are planted.
 #[derive(Clone, Debug, Default)]

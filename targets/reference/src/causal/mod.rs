@@ -55,7 +55,7 @@ pub use vector::Vector;
 
 use crate::protocol::{Bug, Clock, Config, Input, NodeId, Protocol, Recovered, Status};
 use crate::random::Random;
-use crate::settings::Setting;
+use crate::settings::{Setting, Settings};
 use crate::turn::Turn;
 use bugs::Bugs;
 use serving::Waiting;
@@ -102,6 +102,10 @@ impl Protocol for Causal {
     const BUGS: &'static [Bug] = bugs::BUGS;
     const SETTINGS: &'static [Setting] = settings::SETTINGS;
     const SPEAKS: &'static [CallKind] = &[CallKind::Read, CallKind::Write];
+
+    fn idle(bug: &str, settings: &Settings, _: usize) -> Option<String> {
+        bugs::idle(bug, Mode::of(settings))
+    }
 
     fn start(config: Config, recovered: Recovered<Self>, clock: Clock) -> Self {
         let mut node = Causal {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::settings::{Mode, Resolution, Stamps};
 use crate::protocol::{ACK_BEFORE_FSYNC, Bug};
 
 /// Each with what it does wrong.
@@ -31,8 +32,30 @@ pub(super) const BUGS: &[Bug] = &[
         name: "remove-wins",
         about: "with merge, an add of an element that is there leaves no mark of its own: a remove that had not seen it takes it away",
     },
+    Bug {
+        name: "one-successor",
+        about: "with merge, of characters that are typed behind the same one a text keeps the latest alone, though others \
+                were acknowledged",
+    },
     ACK_BEFORE_FSYNC,
 ];
+
+/// Why a bug does nothing in this mode, if it does not.
+pub(super) fn idle(bug: &str, mode: &Mode) -> Option<String> {
+    let needs = |is_so: bool, what: &str| (!is_so).then(|| format!("it needs {what}"));
+    match bug {
+        "skewed-stamps" => {
+            let is_stamped = mode.resolution != Resolution::Siblings && mode.stamps != Stamps::Wall;
+            needs(is_stamped, "resolution = lww or merge, and stamps other than wall")
+        }
+        "siblings-dropped" => needs(mode.resolution == Resolution::Siblings, "resolution = siblings"),
+        "blind-branches" => needs(mode.anti_entropy, "anti-entropy = true"),
+        "counts-twice" | "remove-wins" | "one-successor" => {
+            needs(mode.resolution == Resolution::Merge, "resolution = merge")
+        }
+        _ => None,
+    }
+}
 
 /// Which bugs are planted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,6 +66,7 @@ pub(super) struct Bugs {
     pub blind_branches: bool,
     pub counts_twice: bool,
     pub remove_wins: bool,
+    pub one_successor: bool,
 }
 
 impl Bugs {
@@ -55,6 +79,7 @@ impl Bugs {
             blind_branches: on("blind-branches"),
             counts_twice: on("counts-twice"),
             remove_wins: on("remove-wins"),
+            one_successor: on("one-successor"),
         }
     }
 }

@@ -102,7 +102,7 @@ impl Context {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dotted {
     context: Context,
-    #[serde(with = "pairs")]
+    #[serde(with = "super::pairs")]
     held: BTreeMap<Dot, Value>,
 }
 
@@ -182,29 +182,6 @@ impl Dotted {
             self.held.range(Dot { node, number: 0 }..=Dot { node, number }).map(|(dot, _)| *dot)
         });
         upto.chain(context.beyond.iter().filter(|dot| self.held.contains_key(*dot)).copied()).collect()
-    }
-}
-
-/// A map as a list of pairs, since keys of objects are strings in JSON.
-mod pairs {
-    use std::collections::BTreeMap;
-
-    use schism_history::Value;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use super::Dot;
-
-    pub(super) fn serialize<S: Serializer>(
-        held: &BTreeMap<Dot, Value>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(held)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<Dot, Value>, D::Error> {
-        Ok(Vec::<(Dot, Value)>::deserialize(deserializer)?.into_iter().collect())
     }
 }
 

@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | `lww` | the one with the latest stamp stays | updates that did not know of one another are lost, all but one; what a client had read at its node is never preferred to what it wrote next, unless `stamps = wall` and clocks differ |
 //! | `siblings` | all stay | a read gives all, with a *context*; a write that brings the context replaces what that read saw, and nothing else. No acknowledged write is lost but to a client that had seen it |
-//! | `merge` | all take effect | a counter is the sum of all increments, a set holds what was added after every remove that had seen it, a register is as with `lww`; `cart.apples` is the field `apples` of the map `cart`. No acknowledged increment or add is lost |
+//! | `merge` | all take effect | a counter is the sum of all increments, a set holds what was added after every remove that had seen it, a text holds all that was typed and nobody took out, each author's words in a row, a register is as with `lww`; `cart.apples` is the field `apples` of the map `cart`. No acknowledged increment, add or character is lost |
 //!
 //! What it claims, whatever is cut off, crashed or paused: a node that runs answers; all nodes hold the same some while
 //! after they can reach one another again; a client that stays with a node reads its own writes, reads no key backwards,
@@ -28,6 +28,7 @@
 //! | `settings` | the modes, and what they must not contradict |
 //! | `dotted` | values with dots and contexts: what siblings are made of |
 //! | `counter` | counters that merge |
+//! | `text` | texts that merge |
 //! | `object` | what is under a key, and how it joins |
 //! | `message` | what nodes say to one another and write to disk |
 //! | `shelf` | what a node holds, and the hashes over it |
@@ -36,11 +37,11 @@
 //! | `comparing` | anti-entropy |
 //! | `bugs` | what can be planted |
 //!
-//! What is left out: a change of the nodes, exactly-once retries, texts (sequences that merge), maps that are removed as a
-//! whole, and the forgetting of tombstones.
+//! What is left out: a change of the nodes, exactly-once retries, typing elsewhere than at a text's end, maps that are
+//! removed as a whole, and the forgetting of tombstones.
 //!
 //! Sources: Terry et al., *Managing Update Conflicts in Bayou* (1995); DeCandia et al., *Dynamo* (2007); Kulkarni et al.,
-//! *Logical Physical Clocks* (2014), for stamps; and those in `dotted` and `object`.
+//! *Logical Physical Clocks* (2014), for stamps; and those in `dotted`, `text` and `object`.
 
 mod bugs;
 mod comparing;
@@ -52,6 +53,7 @@ mod serving;
 mod settings;
 mod shelf;
 mod shipping;
+mod text;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -60,6 +62,7 @@ pub use counter::Counter;
 pub use dotted::{Context, Dot, Dotted};
 pub use message::{Contents, Message, Record};
 pub use object::Object;
+pub use text::Text;
 
 use schism_history::CallKind;
 
@@ -108,11 +111,21 @@ impl Protocol for Multi {
     const TICK: Duration = Duration::from_millis(20);
     const BUGS: &'static [Bug] = bugs::BUGS;
     const SETTINGS: &'static [Setting] = settings::SETTINGS;
-    const SPEAKS: &'static [CallKind] =
-        &[CallKind::Read, CallKind::Write, CallKind::Add, CallKind::Remove, CallKind::Increment];
+    const SPEAKS: &'static [CallKind] = &[
+        CallKind::Read,
+        CallKind::Write,
+        CallKind::Add,
+        CallKind::Remove,
+        CallKind::Increment,
+        CallKind::Append,
+    ];
 
     fn contradiction(settings: &Settings, nodes: usize) -> Option<String> {
         settings::contradiction(settings, nodes)
+    }
+
+    fn idle(bug: &str, settings: &Settings, _: usize) -> Option<String> {
+        bugs::idle(bug, &Mode::of(settings))
     }
 
     fn start(config: Config, recovered: Recovered<Self>, clock: Clock) -> Self {
@@ -235,6 +248,26 @@ impl Multi {
     fn save(&mut self) {
         let objects = self.shelf.objects().map(|(key, object)| (key.clone(), object.clone())).collect();
         self.turn.snapshot(Contents { life: self.life, objects });
+    }
+}
+
+/// A map as a list of pairs, since keys of objects are strings in JSON.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        map: &BTreeMap<K, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, K: Deserialize<'de> + Ord, V: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<K, V>, D::Error> {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::bugs::Bugs;
 use super::counter::Counter;
 use super::dotted::Dotted;
+use super::text::Text;
 use crate::version::Version;
 
 /// What is under a key, or a change of it, which is joined just the same.
@@ -21,6 +22,8 @@ pub enum Object {
     Counter(Counter),
     /// A set where an add wins over a remove that had not seen it (OR-set): its elements by the dots of their adds.
     Set(Dotted),
+    /// A text.
+    Text(Text),
 }
 
 impl Object {
@@ -43,6 +46,7 @@ impl Object {
             }
             (Object::Counter(own), Object::Counter(other)) => own.join(other, bugs.counts_twice),
             (Object::Set(own), Object::Set(other)) => own.join(other),
+            (Object::Text(own), Object::Text(other)) => own.join(other, bugs.one_successor),
             // One key used in two ways at once: the kind that stands later above counts, at every node.
             (own, other) => {
                 let wins = own.kind() < other.kind();
@@ -60,6 +64,7 @@ impl Object {
             Object::Siblings(_) => 1,
             Object::Counter(_) => 2,
             Object::Set(_) => 3,
+            Object::Text(_) => 4,
         }
     }
 
@@ -68,6 +73,7 @@ impl Object {
         match self {
             Object::Latest(version) => version.is_tombstone(),
             Object::Siblings(dotted) | Object::Set(dotted) => dotted.is_empty(),
+            Object::Text(text) => text.is_empty(),
             Object::Counter(_) => false,
         }
     }
@@ -78,6 +84,7 @@ impl Object {
             Object::Latest(version) => version.value.clone(),
             Object::Siblings(dotted) | Object::Set(dotted) => Value::list(dotted.values()),
             Object::Counter(counter) => counter.value().into(),
+            Object::Text(text) => Value::list(text.values()),
         }
     }
 }

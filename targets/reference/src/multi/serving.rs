@@ -7,6 +7,7 @@ use super::counter::Counter;
 use super::dotted::{Context, Dotted};
 use super::object::Object;
 use super::settings::{Resolution, Stamps};
+use super::text::Text;
 use crate::protocol::{Operation, Request, Response, Ticket};
 use crate::version::{Stamp, Version};
 
@@ -32,6 +33,10 @@ impl Multi {
             Operation::Write(value) => value,
             Operation::Add(element) => match held.elements() {
                 Some(elements) if elements.contains(&element) => return Response::Done,
+                Some(elements) => Value::list(elements.iter().cloned().chain([element])),
+                None => return Response::Mismatch { found: held },
+            },
+            Operation::Append(element) => match held.elements() {
                 Some(elements) => Value::list(elements.iter().cloned().chain([element])),
                 None => return Response::Mismatch { found: held },
             },
@@ -90,7 +95,7 @@ impl Multi {
 }
 
 impl Multi {
-    /// What a key is, is for the first change to say: a register, a counter, a set. Each merges in its own way.
+    /// What a key is, is for the first change to say: a register, a counter, a set, a text. Each merges in its own way.
     fn by_merging(&mut self, key: String, operation: Operation) -> Response {
         let held = self.shelf.get(&key);
         let (no_counter, no_set) = (Counter::default(), Dotted::default());
@@ -116,6 +121,9 @@ impl Multi {
             (Operation::Remove(element), Some(Object::Set(set))) => {
                 Object::Set(set.removing(self.id, &element))
             }
+            (Operation::Append(value), None) => Object::Text(Text::default().typing(self.id, value)),
+            (Operation::Append(value), Some(Object::Text(text))) => Object::Text(text.typing(self.id, value)),
+            (Operation::Remove(value), Some(Object::Text(text))) => Object::Text(text.taking_out(&value)),
             (Operation::Cas { .. } | Operation::Replace { .. }, _) => {
                 return refused("where writes merge there is no cas, and no context");
             }

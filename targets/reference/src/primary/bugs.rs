@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::settings::{Mode, Reads};
 use crate::protocol::{ACK_BEFORE_FSYNC, Bug};
 
 /// Each with what it does wrong.
@@ -37,6 +38,17 @@ pub(super) const BUGS: &[Bug] = &[
     },
     ACK_BEFORE_FSYNC,
 ];
+
+/// Why a bug does nothing in this mode, if it does not.
+pub(super) fn idle(bug: &str, mode: &Mode) -> Option<String> {
+    let needs = |is_so: bool, what: &str| (!is_so).then(|| format!("it needs {what}"));
+    match bug {
+        "ack-unreplicated" => needs(mode.disks > 1, "replication = sync or semi-sync"),
+        "dirty-reads" => needs(mode.reads != Reads::Any, "reads = leader or bounded"),
+        "bound-unchecked" => needs(matches!(mode.reads, Reads::Bounded { .. }), "reads = bounded"),
+        _ => None,
+    }
+}
 
 /// Which bugs are planted.
 #[derive(Clone, Debug, Default)]

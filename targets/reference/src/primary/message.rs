@@ -147,6 +147,10 @@ pub enum Message {
     Forward(Forward),
     /// Its response.
     Forwarded {
+        /// The leader's.
+        epoch: u64,
+        /// What was decided by then: who is told that a write was done does not read what was there before.
+        decided: u64,
         /// The request's number.
         number: u64,
         /// The response.

@@ -118,6 +118,10 @@ impl Protocol for Primary {
         settings::contradiction(settings, nodes)
     }
 
+    fn idle(bug: &str, settings: &Settings, nodes: usize) -> Option<String> {
+        bugs::idle(bug, &Mode::of(settings, nodes))
+    }
+
     fn start(config: Config, recovered: Recovered<Self>, clock: Clock) -> Self {
         let mut node = Primary {
             id: config.id,
@@ -226,7 +230,12 @@ impl Primary {
                 self.on_shipped(from, epoch, at, clock, (last, fits));
             }
             Message::Forward(forward) => self.on_forward(from, forward),
-            Message::Forwarded { number, response } => self.on_forwarded(number, response),
+            Message::Forwarded { epoch, decided, number, response } => {
+                if epoch == self.promise.epoch {
+                    self.log.decide(decided.min(self.matched), |_, _| {});
+                }
+                self.on_forwarded(number, response);
+            }
         }
     }
 

@@ -123,7 +123,10 @@ impl Primary {
     pub(super) fn answer(&mut self, whose: Whose, response: Response) {
         match whose {
             Whose::Client(ticket) => self.turn.reply(ticket, response),
-            Whose::Peer { node, number } => self.turn.send(node, Message::Forwarded { number, response }),
+            Whose::Peer { node, number } => {
+                let (epoch, decided) = (self.promise.epoch, self.log.decided());
+                self.turn.send(node, Message::Forwarded { epoch, decided, number, response });
+            }
         }
     }
 

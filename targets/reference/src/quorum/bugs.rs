@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::settings::Mode;
 use crate::protocol::{ACK_BEFORE_FSYNC, Bug};
 
 /// Each with what it does wrong.
@@ -31,6 +32,20 @@ pub(super) const BUGS: &[Bug] = &[
     },
     ACK_BEFORE_FSYNC,
 ];
+
+/// Why a bug does nothing in this mode, if it does not.
+pub(super) fn idle(bug: &str, mode: &Mode) -> Option<String> {
+    let needs = |is_so: bool, what: &str| (!is_so).then(|| format!("it needs {what}"));
+    match bug {
+        "writes-one" => needs(mode.w > 1, "w of 2 or more"),
+        "reads-one" => needs(mode.r > 1, "r of 2 or more"),
+        "stamps-by-wall-clock" => needs(!mode.wall_stamps, "stamps = asked"),
+        "repair-overwrites" => needs(mode.read_repair, "read-repair = true"),
+        "hints-dropped" => needs(mode.sloppy, "sloppy = true"),
+        "blind-anti-entropy" => needs(mode.anti_entropy, "anti-entropy = true"),
+        _ => None,
+    }
+}
 
 /// Which bugs are planted.
 #[derive(Clone, Debug, Default)]

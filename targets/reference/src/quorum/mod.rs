@@ -112,6 +112,10 @@ impl Protocol for Quorum {
         settings::contradiction(settings, nodes)
     }
 
+    fn idle(bug: &str, settings: &Settings, nodes: usize) -> Option<String> {
+        bugs::idle(bug, &Mode::of(settings, nodes))
+    }
+
     fn start(config: Config, recovered: Recovered<Self>, clock: Clock) -> Self {
         let mut node = Quorum {
             id: config.id,

@@ -211,7 +211,10 @@ impl Request {
         }
         let operation = match &self.operation {
             Operation::Read => 0,
-            Operation::Write(value) | Operation::Add(value) | Operation::Remove(value) => of(value),
+            Operation::Write(value)
+            | Operation::Add(value)
+            | Operation::Remove(value)
+            | Operation::Append(value) => of(value),
             Operation::Increment(_) => 8,
             Operation::Replace { value, context } => of(value) + context.len(),
             Operation::Cas { from, to } => of(from) + of(to),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::disk::NO_CHECKSUM;
 use super::error::NodeError;
 use super::peers::BACKOFF_KEPT;
-use crate::protocol::{ACK_BEFORE_FSYNC, Bug, Config, NodeId, Protocol};
+use crate::protocol::{ACK_BEFORE_FSYNC, Bug, Config, NodeId, Protocol, contradiction};
 use crate::settings::Settings;
 
 /// The form of the command line, for help and for mistakes.
@@ -167,7 +167,7 @@ impl Arguments {
             return Err(wrong("--snapshot-every must be at least 1".into()));
         }
         self.settings.check(P::SETTINGS).map_err(wrong)?;
-        if let Some(rule) = P::contradiction(&self.settings, self.peers.len()) {
+        if let Some(rule) = contradiction::<P>(&self.settings, self.peers.len(), &self.bugs) {
             return Err(wrong(rule));
         }
         Ok(Config {

@@ -33,6 +33,7 @@ pub const HELP: &str = r#"one node of a replicated key-value store
   curl     HERE/kv/x/cas    -d '{"from":1,"to":2}'            → {}, or 409 {"error":"mismatch","found":…}
   curl     HERE/kv/x/add    -d '{"value":3}'                  → {}; makes the value a set; so does remove
   curl     HERE/kv/x/increment -d '{"by":1}'                  → {}; by may be negative
+  curl     HERE/kv/x/append -d '{"value":"a"}'                → {}; at the end of a list, or text
   curl     HERE/status                                        → role, term, leader; never waits for other nodes
 
 a value is null, a boolean, an integer, a string, or a list of those
@@ -80,6 +81,7 @@ pub async fn serve(listener: TcpListener, front: Front) -> std::io::Result<()> {
         .route("/kv/{key}/cas", post(cas))
         .route("/kv/{key}/add", post(add))
         .route("/kv/{key}/remove", post(remove))
+        .route("/kv/{key}/append", post(append))
         .route("/kv/{key}/increment", post(increment))
         .fallback(nowhere)
         .method_not_allowed_fallback(async || {
@@ -166,6 +168,10 @@ async fn add(State(shared): State<Arc<Shared>>, key: Key, uri: Uri, body: Raw) -
 
 async fn remove(State(shared): State<Arc<Shared>>, key: Key, uri: Uri, body: Raw) -> Answer {
     shared.ask(key, &uri, element(body, Operation::Remove)).await
+}
+
+async fn append(State(shared): State<Arc<Shared>>, key: Key, uri: Uri, body: Raw) -> Answer {
+    shared.ask(key, &uri, element(body, Operation::Append)).await
 }
 
 fn element(body: Raw, operation: fn(Value) -> Operation) -> Body {

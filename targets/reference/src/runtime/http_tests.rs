@@ -76,6 +76,7 @@ async fn calls_become_requests() {
             Request { session, ..request("x", Operation::Add(Value::Int(3))) }
         }),
         ("POST", "/kv/x/remove", r#"{"value":3}"#, request("x", Operation::Remove(Value::Int(3)))),
+        ("POST", "/kv/x/append", r#"{"value":"a"}"#, request("x", Operation::Append("a".into()))),
         ("POST", "/kv/x/increment", r#"{"by":-2}"#, request("x", Operation::Increment(-2))),
         ("PUT", "/kv/x", r#"{"value":1,"context":"c"}"#, {
             request("x", Operation::Replace { value: Value::Int(1), context: "c".into() })

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::settings::{Mode, Place};
 use crate::protocol::{ACK_BEFORE_FSYNC, Bug};
 
 /// Each with what it does wrong.
@@ -33,6 +34,19 @@ pub(super) const BUGS: &[Bug] = &[
     },
     ACK_BEFORE_FSYNC,
 ];
+
+/// Why a bug does nothing in this mode, if it does not.
+pub(super) fn idle(bug: &str, mode: &Mode) -> Option<String> {
+    let needs = |is_so: bool, what: &str| (!is_so).then(|| format!("it needs {what}"));
+    match bug {
+        "scan-ends-at-split" => needs(mode.place == Place::Ranges, "placement = ranges"),
+        "failover-leaves-region" => needs(
+            mode.place == Place::Regions && mode.failover.is_some(),
+            "placement = regions, and a failover-ms",
+        ),
+        _ => None,
+    }
+}
 
 /// Which bugs are planted.
 #[derive(Clone, Debug, Default)]

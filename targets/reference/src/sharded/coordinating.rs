@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// What is not answered is sent again after this: messages get lost, and nodes of another epoch say nothing.
 const AGAIN: Duration = Duration::from_millis(100);
 
+/// A read of `KEY@here` is answered with what the node that is asked holds of `KEY` itself.
+const HERE: &str = "@here";
+
 /// A request under way.
 pub(super) struct Open {
     ticket: Ticket,
@@ -60,6 +63,7 @@ impl Sharded {
         let register = Item { key: key.clone(), element: None };
         let does = match operation {
             _ if session.is_some() => return self.turn.refuse(ticket, "this store keeps no sessions"),
+            Operation::Read if key.ends_with(HERE) => return self.look_here(ticket, &key),
             Operation::Read => Does::Scan { key },
             Operation::Write(value) => Does::Write { item: register.clone(), value },
             Operation::Add(element) => Does::Add { item: Item { key, element: Some([element]) } },
@@ -78,6 +82,14 @@ impl Sharded {
             Open { ticket, does, stage, again: self.turn.now(), ends: self.turn.now() + PATIENCE },
         );
         self.begin(number);
+    }
+
+    /// Answers with what stands here under a key, whoever else holds it: so that it can be seen where keys are.
+    fn look_here(&mut self, ticket: Ticket, asked: &str) {
+        let key = asked.strip_suffix(HERE).unwrap_or(asked).to_string();
+        let held = self.items.get(&Item { key, element: None });
+        let value = held.map_or(Value::Nil, |version| version.value.clone());
+        self.turn.reply(ticket, Response::Value(value));
     }
 
     /// A new epoch: all that is under way begins again in it.

@@ -138,6 +138,10 @@ impl Protocol for Sharded {
         settings::contradiction(settings, nodes)
     }
 
+    fn idle(bug: &str, settings: &Settings, _: usize) -> Option<String> {
+        bugs::idle(bug, &Mode::of(settings))
+    }
+
     fn start(config: Config, recovered: Recovered<Self>, clock: Clock) -> Self {
         let disk = Disk::of(recovered, &config);
         let (mode, bugs) = (Mode::of(&config.settings), Bugs::new(&config.bugs));

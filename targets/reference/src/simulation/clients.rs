@@ -35,6 +35,8 @@ pub enum Habit {
     Elements,
     /// Increments of counters, and reads of them.
     Counters,
+    /// Characters typed at the ends of texts, and reads of them.
+    Texts,
     /// Reads, and writes with the context of the client's last read of the key, where reads give one.
     Updates,
     /// As `Registers`; now and then a client goes on at another node, with what it has seen.
@@ -151,6 +153,10 @@ impl Clients {
                 (Call::Add { key: name, value: value.clone() }, Operation::Add(value))
             }
             (drawn, Habit::Elements) => self.add_or_remove(client, name, drawn == 5),
+            (_, Habit::Texts) => {
+                let value = self.new_value();
+                (Call::Append { key: name, value: value.clone() }, Operation::Append(value))
+            }
             (_, Habit::Counters) => {
                 let by = self.random.between(1, 5) as i64;
                 (Call::Increment { key: name, by }, Operation::Increment(by))

@@ -6,6 +6,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::queue::Micros;
 use super::world::Delivery;
 use crate::protocol::{Clock, DiskWrite, Output, Protocol, Recovered, Ticket};
@@ -32,6 +35,15 @@ pub(super) struct Machine<P: Protocol> {
     /// Which client's try waits for which ticket.
     pub waiting: BTreeMap<Ticket, (usize, u64)>,
     pub next_ticket: u64,
+}
+
+/// What is read of a message or a record after it was written: as much as the runtime's encoding keeps.
+///
+/// # Panics
+/// If it cannot be encoded or is not understood: in a real cluster it would be lost.
+pub(super) fn written<T: Serialize + DeserializeOwned>(told: &T) -> T {
+    let bytes = serde_json::to_vec(told).expect("what nodes say can be encoded");
+    serde_json::from_slice(&bytes).expect("what nodes say is understood")
 }
 
 /// A machine's clocks.
@@ -102,7 +114,10 @@ impl<P: Protocol> Disk<P> {
     }
 
     pub(super) fn recover(&self) -> Recovered<P> {
-        Recovered { snapshot: self.snapshot.clone(), records: self.records.clone() }
+        Recovered {
+            snapshot: self.snapshot.as_ref().map(written),
+            records: self.records.iter().map(written).collect(),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use schism_history::What;
 
 use super::clients::{Answer, Clients, Try};
 use super::faults::{self, Fault, Planned};
-use super::machine::Machine;
+use super::machine::{Machine, written};
 use super::network::Network;
 use super::queue::{Micros, Queue};
 use super::{Counts, Options};
@@ -295,6 +295,7 @@ impl<'a, P: Protocol, O: FnMut(NodeId, &P)> World<'a, P, O> {
         for (to, message) in output.send {
             let mut copies = self.network.copies(from, to);
             let Some(first) = copies.next() else { continue };
+            let message = written(&message);
             self.counts.messages += 1;
             let node = usize::from(to.0);
             if let Some(second) = copies.next() {

@@ -27,6 +27,10 @@ pub struct Case {
     pub load: Duration,
     pub quiet: Duration,
     pub keeps: fn(&Simulated) -> bool,
+    /// How many seeds show that it is never broken.
+    pub seeds: u64,
+    /// How many seeds are looked at for how often it is.
+    pub tries: u64,
 }
 
 impl Case {
@@ -42,6 +46,8 @@ impl Case {
             load: Duration::from_secs(12),
             quiet: Duration::ZERO,
             keeps: linearizable,
+            seeds: 60,
+            tries: 100,
         }
     }
 
@@ -80,6 +86,11 @@ impl Case {
         Case { quiet: Duration::from_secs(1), ..self }
     }
 
+    /// Half as many seeds: for what takes longer to simulate.
+    pub const fn on_fewer_seeds(self) -> Case {
+        Case { seeds: self.seeds / 2, tries: self.tries / 2, ..self }
+    }
+
     pub const fn keeping(self, keeps: fn(&Simulated) -> bool) -> Case {
         Case { keeps, ..self }
     }
@@ -114,7 +125,7 @@ impl Case {
         let options = self.options(0);
         let settings = &options.settings;
         assert_eq!(settings.check(family.settings), Ok(()));
-        assert_eq!((family.contradiction)(settings, options.nodes), None);
+        assert_eq!((family.contradiction)(settings, options.nodes, &options.bugs), None);
         assert!(
             self.bug.is_none_or(|bug| (family.bugs)().iter().any(|known| known.name == bug)),
             "{:?}",
@@ -137,15 +148,16 @@ impl Case {
 
     #[track_caller]
     pub fn is_never_broken(&self) {
-        let seeds = std::env::var("SCHISM_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(60);
+        let seeds =
+            std::env::var("SCHISM_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(self.seeds);
         assert_eq!(self.broken(seeds), 0, "of {seeds} seeds of {} {:?}", self.family, self.settings);
     }
 
     /// About half of what it is seen to do, so that a simulation that has become blind is noticed.
     #[track_caller]
     pub fn is_broken_in(&self, at_least: u64) {
-        let broken = self.broken(100);
-        assert!(broken >= at_least, "only {broken} of 100 seeds, not {at_least}");
+        let broken = self.broken(self.tries);
+        assert!(broken >= at_least, "only {broken} of {} seeds, not {at_least}", self.tries);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use schism_checker::everyday::Updates;
+use schism_checker::everyday::{Texts, Updates};
 use schism_checker::{Checker, Convergence, Session, Sessions, Verdict};
 use schism_reference::simulation::{Habit, Simulated};
 
@@ -24,6 +24,11 @@ fn passes(judge: &dyn Checker, simulated: &Simulated) -> bool {
 /// In the end every node answers, and alike; nothing is lost to what had not come after it, nothing is back.
 fn converges(simulated: &Simulated) -> bool {
     simulated.is_answered && passes(&Convergence::default(), simulated)
+}
+
+/// In the end every node answers with the same texts, and every character is where its author typed it.
+fn keeps_texts(simulated: &Simulated) -> bool {
+    simulated.is_answered && passes(&Texts, simulated)
 }
 
 /// The same, and no write is replaced by one that had not seen it.
@@ -59,6 +64,7 @@ const SIBLINGS: Case = of(&[("resolution", "siblings")]).doing(Habit::Updates).k
 const MERGE: Case = of(&[("resolution", "merge")]).keeping(converges);
 const COUNTERS: Case = MERGE.doing(Habit::Counters);
 const ELEMENTS: Case = MERGE.doing(Habit::Elements);
+const TEXTS: Case = MERGE.doing(Habit::Texts).keeping(keeps_texts);
 const REGIONS: Case = of(&[("regions", "2"), ("region-delay-ms", "150")]).keeping(converges);
 
 #[test]
@@ -89,19 +95,22 @@ fn siblings_keep_every_write_that_nobody_replaced() {
 }
 
 #[test]
-fn what_merges_keeps_every_increment_and_every_add() {
+fn what_merges_keeps_every_increment_every_add_and_every_character() {
     COUNTERS.is_never_broken();
     ELEMENTS.is_never_broken();
     ELEMENTS.on_many_keys().is_never_broken();
     MERGE.doing(Habit::Sets).is_never_broken();
     MERGE.doing(Habit::Deletes).is_never_broken();
+    TEXTS.is_never_broken();
+    TEXTS.on_many_keys().is_never_broken();
     COUNTERS.keeping(answers).is_never_broken();
 }
 
 #[test]
-fn where_the_last_write_wins_increments_and_adds_are_lost() {
+fn where_the_last_write_wins_increments_adds_and_characters_are_lost() {
     LWW.doing(Habit::Counters).under("partitions").is_broken_in(90);
     LWW.doing(Habit::Elements).under("partitions").is_broken_in(90);
+    LWW.doing(Habit::Texts).under("partitions").keeping(keeps_texts).is_broken_in(90);
 }
 
 #[test]
@@ -147,5 +156,6 @@ fn every_bug_of_multi_is_found() {
     SIBLINGS.with("siblings-dropped").under("partitions").is_broken_in(50);
     COUNTERS.with("counts-twice").under("calm").is_broken_in(50);
     ELEMENTS.on_many_keys().with("remove-wins").under("partitions").is_broken_in(30);
+    TEXTS.with("one-successor").under("partitions").is_broken_in(50);
     COUNTERS.with("ack-before-fsync").under("power-cuts").is_broken_in(10);
 }

@@ -8,13 +8,16 @@ use schism_reference::simulation::{Habit, Simulated, run_observed};
 use crate::cases::{Case, count, is_valid};
 
 /// Members leave and come back all the time.
-const RING: Case = Case::of("sharded", &[("churn-ms", "600"), ("failover-ms", "500")]);
+const RING: Case = Case::of("sharded", &[("churn-ms", "600"), ("failover-ms", "500")]).on_fewer_seeds();
 const RANGES: Case = Case::of(
     "sharded",
     &[("placement", "ranges"), ("split-at", "6"), ("churn-ms", "900"), ("failover-ms", "500")],
-);
+)
+.on_fewer_seeds();
 const REGIONS: Case =
-    Case::of("sharded", &[("placement", "regions"), ("churn-ms", "600"), ("failover-ms", "500")]).of_nodes(6);
+    Case::of("sharded", &[("placement", "regions"), ("churn-ms", "600"), ("failover-ms", "500")])
+        .of_nodes(6)
+        .on_fewer_seeds();
 
 #[test]
 fn sharded_keys_are_linearizable_while_they_move() {
@@ -53,18 +56,19 @@ fn keys_move_often_and_never_out_of_their_region() {
         println!("sharded {:?}: {epochs:?} epochs", case.options(0).settings);
         assert!(epochs.iter().filter(|epochs| **epochs >= 6).count() >= 10, "{epochs:?}");
     }
-    assert_eq!(count(60, |seed| observed(REGIONS, seed).1), 0);
-    let strayed = count(60, |seed| observed(REGIONS.with("failover-leaves-region"), seed).1);
-    println!("sharded, failover-leaves-region: keys out of their region in {strayed} of 60 seeds");
-    assert!(strayed >= 30, "{strayed}");
+    assert_eq!(count(30, |seed| observed(REGIONS, seed).1), 0);
+    let strayed = count(20, |seed| observed(REGIONS.with("failover-leaves-region"), seed).1);
+    println!("sharded, failover-leaves-region: keys out of their region in {strayed} of 20 seeds");
+    assert!(strayed >= 10, "{strayed}");
 }
 
 #[test]
 fn every_bug_of_sharded_is_found() {
-    RING.with("moved-from-one").under("partitions").is_broken_in(20);
-    RING.with("epoch-unchecked").under("partitions").is_broken_in(8);
-    RANGES.doing(Habit::Sets).with("scan-ends-at-split").keeping(a_set).is_broken_in(60);
-    RING.with("configuration-overwritten").is_broken_in(1);
-    RING.with("retry-takes-new-stamp").is_broken_in(12);
-    RING.with("ack-before-fsync").under("power-cuts").is_broken_in(30);
+    RING.with("moved-from-one").under("partitions").is_broken_in(10);
+    RING.with("epoch-unchecked").under("partitions").is_broken_in(4);
+    RANGES.doing(Habit::Sets).with("scan-ends-at-split").keeping(a_set).is_broken_in(30);
+    // Rare: as many seeds as elsewhere.
+    Case { tries: 100, ..RING }.with("configuration-overwritten").is_broken_in(1);
+    RING.with("retry-takes-new-stamp").is_broken_in(6);
+    RING.with("ack-before-fsync").under("power-cuts").is_broken_in(15);
 }
