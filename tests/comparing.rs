@@ -85,8 +85,14 @@ fn targets_stand_beside_one_another_and_one_that_does_not_start_fails_alone() {
     let before = fs::metadata(&verdict).unwrap().modified().unwrap();
     run(folder.path(), &["compare", "a"]).expect(1).says("3 runs, 2 of them done");
     assert_eq!(fs::metadata(&verdict).unwrap().modified().unwrap(), before, "what is done is not done again");
+    // It confirms itself, as far as anything is known.
+    run(folder.path(), &["compare", "a", "--confirm", "a"]).expect(2).says("\nconfirmed").says("unknown");
     file(folder.path(), "other.toml", PLAN);
     run(folder.path(), &["compare", "other.toml", "--out", "a"]).expect(64).says("another plan");
+    run(folder.path(), &["compare", "other.toml", "--out", "b", "--confirm", "a"])
+        .expect(64)
+        .says("another plan");
+    assert!(!folder.path().join("b/cells").exists(), "nothing was begun");
 }
 
 /// Killed without warning in its second run: the first one is not made again, the second one is, and what it had left is

@@ -19,13 +19,14 @@ pub(crate) const WAY: Setting = Setting {
 };
 pub(crate) const ENDS: Setting = Setting {
     name: "ends",
-    about: "links to other nodes, to clients, or to all, the default",
-    takes: Takes::Words(&["nodes", "clients", "all"]),
+    about: "links to other nodes, to the nodes alone that are not struck (rest: then those struck stand together, as if in \
+            another place), to clients, or to all, the default",
+    takes: Takes::Words(&["nodes", "rest", "clients", "all"]),
 };
 
 /// A node alone has no links to other nodes.
 pub(crate) fn nodes_min(settings: &Settings) -> usize {
-    if value(settings, "ends", "all") == "nodes" { 2 } else { 1 }
+    if ["nodes", "rest"].contains(&value(settings, "ends", "all")) { 2 } else { 1 }
 }
 
 /// Does one thing to links.
@@ -57,7 +58,9 @@ impl Links {
 
     fn pairs(&self, nodes: &[Node], all: &[Node]) -> Vec<Pair> {
         let others = all.iter().map(|node| Endpoint::Node(*node)).filter(|_| self.ends != "clients");
-        let clients = (self.ends != "nodes").then_some(Endpoint::Clients);
+        let others = others
+            .filter(|other| self.ends != "rest" || nodes.iter().all(|node| Endpoint::Node(*node) != *other));
+        let clients = ["all", "clients"].contains(&self.ends.as_str()).then_some(Endpoint::Clients);
         let others: Vec<Endpoint> = others.chain(clients).collect();
         let mut pairs = Vec::new();
         for node in nodes.iter().map(|node| Endpoint::Node(*node)) {
@@ -117,6 +120,8 @@ mod tests {
         assert_eq!(count(&[("ends", "clients")]), 2);
         assert_eq!(count(&[("who", "all"), ("ends", "nodes")]), 20, "every ordered pair once");
         assert_eq!(count(&[("who", "all")]), 30);
+        assert_eq!(count(&[("who", "minority"), ("ends", "nodes")]), 14, "two, to one another too");
+        assert_eq!(count(&[("who", "minority"), ("ends", "rest")]), 12, "two, to and from three");
         assert_eq!(struck(&[("ends", "nodes")], 1), None);
         let fault = struck(&[("who", "leader"), ("way", "out")], 3).expect("links");
         assert_eq!(fault.detail, "from n2: all twice");

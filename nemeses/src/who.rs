@@ -1,5 +1,7 @@
 //! Which nodes a fault strikes, by number or by role: one (any, the leader, a follower), a minority, a majority, all.
 //!
+//! `leader-or-any` is the leader where there is one: for plans that strike stores with and without.
+//!
 //! `random` and `primary` are other words for `one` and `leader`: whoever comes from another tool finds them.
 
 use schism_engine::cluster::Node;
@@ -14,16 +16,18 @@ pub(crate) enum Who {
     Majority,
     All,
     Leader,
+    LeaderOrAny,
     Follower,
 }
 
 impl Who {
     /// The words for it in plans.
     pub(crate) const WORDS: &'static [&'static str] =
-        &["one", "random", "leader", "primary", "follower", "minority", "majority", "all"];
+        &["one", "random", "leader", "primary", "leader-or-any", "follower", "minority", "majority", "all"];
 
     /// Those of them that are one node.
-    pub(crate) const SINGLE: &'static [&'static str] = &["one", "random", "leader", "primary", "follower"];
+    pub(crate) const SINGLE: &'static [&'static str] =
+        &["one", "random", "leader", "primary", "leader-or-any", "follower"];
 
     /// By its word; `one` for any other.
     pub(crate) fn of(word: &str) -> Self {
@@ -32,6 +36,7 @@ impl Who {
             "majority" => Who::Majority,
             "all" => Who::All,
             "leader" | "primary" => Who::Leader,
+            "leader-or-any" => Who::LeaderOrAny,
             "follower" => Who::Follower,
             _ => Who::One,
         }
@@ -39,13 +44,15 @@ impl Who {
 
     /// Whether it has to be known who leads.
     pub(crate) fn asks_who_leads(self) -> bool {
-        matches!(self, Who::Leader | Who::Follower)
+        matches!(self, Who::Leader | Who::LeaderOrAny | Who::Follower)
     }
 
     /// Draws the nodes, in order; nobody if it matters who leads, and that is unknown.
     pub(crate) fn draw(self, view: &View, random: &mut Random) -> Vec<Node> {
         let count = match self {
             Who::Leader => return view.leader.into_iter().collect(),
+            Who::LeaderOrAny if view.leader.is_some() => return view.leader.into_iter().collect(),
+            Who::LeaderOrAny => 1,
             Who::One => 1,
             Who::Follower => 1,
             Who::Minority => (view.nodes.saturating_sub(1) / 2).max(1),
@@ -79,12 +86,14 @@ mod tests {
         let mut random = Random::of(1, "who");
         let counts: Vec<usize> =
             Who::WORDS.iter().map(|word| Who::of(word).draw(&view, &mut random).len()).collect();
-        assert_eq!(counts, [1, 1, 1, 1, 1, 2, 3, 5]);
+        assert_eq!(counts, [1, 1, 1, 1, 1, 1, 2, 3, 5]);
         assert_eq!(Who::Leader.draw(&view, &mut random), [Node(3)]);
         let unknown = View { leader: None, ..view };
         for who in [Who::Leader, Who::Follower] {
             assert_eq!(who.draw(&unknown, &mut random), []);
         }
+        assert_eq!(Who::LeaderOrAny.draw(&view, &mut random), [Node(3)]);
+        assert_eq!(Who::LeaderOrAny.draw(&unknown, &mut random).len(), 1);
     }
 
     #[test]

@@ -161,6 +161,10 @@ pub struct Compare {
     /// How many runs go at once [default: two for each processor]
     #[arg(long, short, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
+    /// An earlier comparison by the same plan: say whether this one has the same verdict in every cell, and rates within
+    /// its intervals; that alone decides the exit code
+    #[arg(long, value_name = "DIR")]
+    pub confirm: Option<PathBuf>,
     /// Print comparison.json on stdout instead of the tables for people
     #[arg(long)]
     pub json: bool,

@@ -197,6 +197,11 @@ impl Sample {
         }
     }
 
+    /// One that was not answered in time, however it ended.
+    pub(crate) fn miss(&mut self) {
+        self.counts.info += 1;
+    }
+
     /// All of both.
     pub(crate) fn join(&mut self, other: &Sample) {
         self.counts.join(&other.counts);

@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 
 use schism_checker::Checker;
 use schism_engine::plan::{Cell, ComparePlan, Plan};
-use schism_report::compare::{Comparison, Ended, Observed, Run, Runs, judged, markdown, page, screen};
+use schism_report::compare::{
+    Comparison, Ended, Observed, Run, Runs, confirm, judged, markdown, page, screen,
+};
 use schism_report::{Summary, terminal};
 
 use super::run::read_back;
@@ -31,6 +33,9 @@ use crate::screen as look;
 /// The comparison's plan in its folder.
 const PLAN: &str = "compare.toml";
 
+/// What it showed, as data.
+const RESULT: &str = "comparison.json";
+
 /// So many runs at once for each processor, unless asked for another number.
 const RUNS_A_PROCESSOR: usize = 2;
 
@@ -38,6 +43,8 @@ const RUNS_A_PROCESSOR: usize = 2;
 struct Comparing {
     title: String,
     plan: ComparePlan,
+    /// The plan as it was written.
+    text: String,
     folder: Folder,
     /// Held as long as this process runs: two would fight over the same runs.
     _lock: File,
@@ -46,6 +53,7 @@ struct Comparing {
 /// Compares.
 pub fn run(args: &args::Compare) -> Result<Exit, Failure> {
     let comparing = prepare(args)?;
+    let earlier = args.confirm.as_deref().map(|folder| earlier(&comparing, folder)).transpose()?;
     let cells = comparing.plan.cells();
     let stop = cell::listen()?;
     let mut runs = comparing.empty(&cells);
@@ -68,7 +76,37 @@ pub fn run(args: &args::Compare) -> Result<Exit, Failure> {
         eprintln!("interrupted; go on with: schism compare {}", comparing.folder.shown());
         return Ok(Exit::Interrupted);
     }
-    Ok(exit(&comparison))
+    match &earlier {
+        Some(earlier) => confirmed(earlier, &comparison),
+        None => Ok(exit(&comparison)),
+    }
+}
+
+/// The `comparison.json` of an earlier comparison by the same plan.
+fn earlier(comparing: &Comparing, folder: &Path) -> Result<String, Failure> {
+    if read(&folder.join(PLAN))? != comparing.text {
+        return Err(Failure::usage(
+            format!("{} is a comparison by another plan", folder.display()),
+            "confirm what was compared by this one",
+        ));
+    }
+    read(&folder.join(RESULT))
+}
+
+/// Whether this comparison says what an earlier one said.
+fn confirmed(earlier: &str, comparison: &Comparison) -> Result<Exit, Failure> {
+    let confirmation = confirm(earlier, &comparison.to_json()).map_err(|error| {
+        Failure::usage(
+            format!("the earlier comparison cannot be read: {error}"),
+            "compare again with its folder",
+        )
+    })?;
+    eprint!("{}", confirmation.screen(look::look()));
+    Ok(match (confirmation.differences.len(), confirmation.unknown) {
+        (0, 0) => Exit::Valid,
+        (0, _) => Exit::Unknown,
+        _ => Exit::Invalid,
+    })
 }
 
 /// How many runs go at once: they wait for time to pass more than they use a processor.
@@ -124,7 +162,7 @@ fn prepare(args: &args::Compare) -> Result<Comparing, Failure> {
         return Err(Failure::harness(problem, "wait until it has ended"));
     }
     let title = if named.is_dir() { stem(&folder.path) } else { title };
-    Ok(Comparing { title, plan, folder, _lock: lock })
+    Ok(Comparing { title, plan, text, folder, _lock: lock })
 }
 
 /// Reads a comparison's plan, all its mistakes at once, settings that contradict one another among them.
@@ -300,7 +338,7 @@ impl Comparing {
 }
 
 fn show(comparing: &Comparing, comparison: &Comparison, args: &args::Compare) -> Result<(), Failure> {
-    comparing.derive("comparison.json", &comparison.to_json())?;
+    comparing.derive(RESULT, &comparison.to_json())?;
     comparing.derive("comparison.md", &markdown(comparison))?;
     comparing.derive("comparison.html", &page(comparison))?;
     if args.json {

@@ -189,8 +189,9 @@ fn ruled_out(runs: &Runs, of_target: &[&Run], standing: Standing, measures: &Mea
     })
 }
 
-/// Less than this share of calls answered at the nodes cut off is refusing them.
-const REFUSES: f64 = 0.5;
+/// Less than this share of calls answered at the nodes cut off is refusing them. Who answers reads and refuses writes answers
+/// half, and is not to be called now this and now that.
+const REFUSES: f64 = 0.25;
 
 fn gives_up(of_target: &[&Run]) -> GivesUp {
     let all: Vec<&Observed> = of_target.iter().filter_map(observed).collect();
@@ -200,9 +201,10 @@ fn gives_up(of_target: &[&Run]) -> GivesUp {
         tally.verdict()
     };
     let cut: Vec<&Observed> = all.iter().copied().filter(|run| run.partitioned).collect();
-    let calm: Vec<&Observed> = all.iter().copied().filter(|run| run.recovery_ns.is_empty()).collect();
+    // Links that are only slow are no partition.
+    let whole: Vec<&Observed> = all.iter().copied().filter(|run| run.nothing_cut).collect();
     let mut side = Sample::default();
-    cut.iter().for_each(|run| side.join(&run.struck));
+    cut.iter().for_each(|run| side.join(&run.cut_off));
     let cut_off = side.period();
     let counts = cut_off.counts;
     let answers = (counts.all() > 0).then(|| counts.ok as f64 / counts.all() as f64);
@@ -212,8 +214,8 @@ fn gives_up(of_target: &[&Run]) -> GivesUp {
         (false, Verdict::Invalid) => "consistency",
         (false, _) => "neither was seen",
     });
-    let otherwise = match breaks(&calm) {
-        _ if calm.is_empty() => None,
+    let otherwise = match breaks(&whole) {
+        _ if whole.is_empty() => None,
         Verdict::Invalid => Some("consistency"),
         Verdict::Valid => Some("latency"),
         Verdict::Unknown => None,

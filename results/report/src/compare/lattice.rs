@@ -16,7 +16,7 @@ use schism_checker::{
     Anomaly, Checker, Convergence, Judgement, Linearizable, Sessions, SetFull, Verdict, Weak, weak,
 };
 use schism_history::{CallKind, History, Value};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A model, the strongest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,6 +66,14 @@ impl Level {
 impl Serialize for Level {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Level {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let level = Level::ALL.into_iter().find(|level| level.name() == name);
+        level.ok_or_else(|| serde::de::Error::custom(format!("there is no model {name:?}")))
     }
 }
 

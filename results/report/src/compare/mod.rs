@@ -6,6 +6,7 @@
 //! broke may still be one that the target does not keep.
 
 mod comparison;
+mod confirm;
 mod lattice;
 mod markdown;
 mod observed;
@@ -17,6 +18,7 @@ mod tables;
 mod terminal;
 
 pub use comparison::Comparison;
+pub use confirm::{Confirmation, Difference, confirm};
 pub use lattice::{Held, Level, Levels, judged};
 pub use markdown::markdown;
 pub use observed::{Observed, Staleness};

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use schism_checker::Verdict;
-use schism_history::{Call, CallKind, History, Key, Operation, Outcome, Ret, Value};
+use schism_history::{Call, CallKind, History, Key, Operation, Outcome, Ret, Time, Value};
 
 use super::lattice::Levels;
 use super::rows::Losses;
@@ -37,12 +37,16 @@ pub struct Observed {
     pub conflicts: (u64, u64),
     /// Whether links were cut.
     pub partitioned: bool,
+    /// Whether nothing went wrong, but that links were slow.
+    pub nothing_cut: bool,
     pub(crate) before: Sample,
     pub(crate) during: Sample,
     pub(crate) after: Sample,
     /// During faults, at the nodes that were struck and at the others.
     pub(crate) struck: Sample,
     pub(crate) spared: Sample,
+    /// At nodes while they were cut off: only what was answered before they were joined again.
+    pub(crate) cut_off: Sample,
     /// For each fault, in nanoseconds from its end until every node had answered a call made after that; none if one never
     /// did.
     pub recovery_ns: Vec<Option<u64>>,
@@ -79,6 +83,7 @@ impl Observed {
             losses: losses(history, lost_writes),
             conflicts: conflicts(history),
             partitioned: history.faults.iter().any(|window| window.fault == "partition"),
+            nothing_cut: history.faults.iter().all(|window| window.fault == "delay"),
             recovery_ns: history
                 .faults
                 .iter()
@@ -113,6 +118,10 @@ impl Observed {
                     let is_struck = struck(history, operation);
                     let side = if is_struck { &mut self.struck } else { &mut self.spared };
                     side.add(operation);
+                    if let Some(joined) = joined_again(history, operation) {
+                        let is_late = operation.ended.is_none_or(|ended| ended >= joined);
+                        if is_late { self.cut_off.miss() } else { self.cut_off.add(operation) }
+                    }
                 }
             }
         }
@@ -125,6 +134,15 @@ fn invariant(judged: &Judged) -> (String, Verdict, Option<String>) {
         format!("{name}: {}", finding.sentences.join(" "))
     });
     (judged.about.clone(), judged.verdict, broke)
+}
+
+/// When the node was joined again that an operation asked while it was cut off from others.
+fn joined_again(history: &History, operation: &Operation) -> Option<Time> {
+    let node = operation.node.as_deref()?;
+    let cuts = history.faults.iter().filter(|window| window.fault == "partition");
+    let of_node = cuts.filter(|window| window.nodes.iter().any(|name| name == node));
+    let mut ends = of_node.filter_map(|window| Some((window.began, window.ended?)));
+    ends.find(|(began, ended)| (began..ended).contains(&&operation.invoked)).map(|(_, ended)| ended)
 }
 
 /// Whether the node of an operation was struck by a fault that was open meanwhile.

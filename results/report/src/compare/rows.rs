@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use schism_checker::Verdict;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::lattice::Level;
 use super::rate::Rate;
 use crate::measure::Period;
 
 /// Runs in which something was so, was not so, and is not known to be either.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// It was kept.
     pub kept: u64,
@@ -54,7 +54,7 @@ pub struct Losses {
 }
 
 /// Where a target stands on the lattice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// The strongest model that was kept, with all weaker ones.
     pub keeps: Option<Level>,
@@ -92,7 +92,7 @@ pub struct RuledOut {
 }
 
 /// What a target gives up, as PACELC asks.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GivesUp {
     /// When links are cut: consistency or availability.
     pub partition: Option<String>,

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use schism_checker::{Budget, Checker, Doubt, Judgement, Linearizable, Verdict, model::CasRegister};
-use schism_report::compare::{Comparison, Ended, Level, Observed, Run, Runs, judged, markdown, page, screen};
+use schism_report::compare::{
+    Comparison, Ended, Level, Observed, Run, Runs, confirm, judged, markdown, page, screen,
+};
 use schism_report::terminal::Look;
 use schism_report::{About, Summary};
 
@@ -99,6 +101,47 @@ fn what_was_not_begun_is_not_complete() {
     runs.cells[4].ended = Ended::Missing;
     let comparison = Comparison::of(&runs);
     assert!(!comparison.complete && comparison.failed().count() == 3);
+}
+
+/// The same comparison twice, one that finds less, and one that knows less.
+#[test]
+fn a_second_comparison_confirms_the_first_or_says_where_it_differs() {
+    let json = |runs: &Runs| Comparison::of(runs).to_json();
+    let first = json(&runs());
+    let again = confirm(&first, &first).expect("both are read");
+    assert!(again.differences.is_empty() && again.same > 8 && again.rates > 8, "{again:?}");
+    assert_eq!(again.unknown, 3, "a target that does not start, and its two cases");
+
+    let mut less = runs();
+    for cell in [3, 4] {
+        less.cells[cell].ended = ran(observed(false, true, None));
+    }
+    let second = confirm(&first, &json(&less)).expect("both are read");
+    let row = |of: &str, what: &str| {
+        let found = second.differences.iter().find(|one| one.of == of && one.what == what);
+        found.map(|one| (one.first.as_str(), one.second.as_str()))
+    };
+    assert_eq!(row("loose, one cut off", "strongest kept"), Some(("sequential", "linearizable")));
+    let gives_up = row("loose", "gives up if partitioned");
+    assert_eq!(gives_up, Some(("availability, and consistency too", "availability")));
+    assert_eq!(row("loose, healthy", "strongest kept"), None);
+    // Two of two and none of two: so few runs may well have the same rate behind them.
+    assert_eq!(row("loose, one cut off", "not linearizable"), None);
+    for cell in [3, 4] {
+        less.cells.extend((3..9).map(|seed| Run { seed, ..less.cells[cell].clone() }).collect::<Vec<_>>());
+    }
+    let second = confirm(&first, &json(&less)).expect("both are read");
+    let rate = second.differences.iter().find(|one| one.what == "not linearizable");
+    let rate = rate.map(|one| (one.of.as_str(), one.first.as_str(), one.second.as_str()));
+    assert_eq!(rate, Some(("loose, one cut off", "2 of 2 (34–100 %)", "0 of 14 (0–22 %)")));
+    assert!(second.screen(Look::PLAIN).contains("not confirmed"));
+
+    let mut unknown = runs();
+    unknown.cells[1].ended = ran(observed(false, true, Some("no read was ok during partition")));
+    let unknown = json(&unknown);
+    let second = confirm(&unknown, &unknown).expect("both are read");
+    assert_eq!((second.differences.len(), second.unknown), (0, 5));
+    assert!(confirm(&first, "{}").is_err());
 }
 
 #[test]
