@@ -24,7 +24,7 @@ use crate::verdict::{Anomaly, Budget, Checker, Doubt, Judgement};
 /// How many elements of one kind an anomaly names.
 const NAMED: usize = 5;
 
-/// The judge of a set under [`Call::Add`] and whole-set [`Call::Read`].
+/// The judge of a set under [`CallKind::Add`] and whole-set [`CallKind::Read`].
 #[derive(Clone, Copy, Debug)]
 pub struct SetFull {
     /// Whether reads must be linearizable: then a stale read is an anomaly, else only a count.
