@@ -94,3 +94,76 @@ fn what_is_exported_is_read_again() {
     run(folder.path(), &["export", "history.jsonl", "--to", "csv"]).expect(0).prints("process,node,");
     run(folder.path(), &["export", "missing.jsonl", "--to", "csv"]).expect(3).says("missing.jsonl");
 }
+
+/// Calls one after another: who calls what, with which value, and what that is answered.
+type Calls = &'static [(u32, &'static str, &'static str, &'static str)];
+
+/// Of every model of single objects something wrong in few calls.
+const WRONG: [(&str, Calls); 26] = [
+    ("register", &[(0, "write", "1", ""), (0, "write", "2", ""), (1, "read", "", "1")]),
+    ("cas-register", &[(0, "write", "1", ""), (0, "cas", "[1,2]", ""), (1, "read", "", "1")]),
+    ("string", &[(0, "write", "\"a\"", ""), (0, "append", "\"b\"", ""), (1, "read", "", "\"a\"")]),
+    ("set", &[(0, "add", "1", ""), (1, "read", "", "[]")]),
+    ("staleness", &[(0, "write", "1", ""), (1, "read", "", "9")]),
+    ("sessions", &[(0, "write", "1", ""), (0, "read", "", "null")]),
+    ("pram", &[(0, "write", "1", ""), (0, "read", "", "null")]),
+    ("causal", &[(0, "write", "1", ""), (0, "read", "", "null")]),
+    ("causal-convergent", &[(0, "write", "1", ""), (0, "read", "", "null")]),
+    ("sequential", &[(0, "write", "1", ""), (0, "read", "", "null")]),
+    ("convergence", &[(0, "write", "1", ""), (1, "phase", "", ""), (1, "read", "", "null")]),
+    ("set-elements", &[(0, "add", "1", ""), (1, "contains", "1", "false")]),
+    ("growing-set", &[(0, "add", "1", ""), (1, "read", "", "[]")]),
+    ("log", &[(0, "append", "1", ""), (1, "read", "", "[]")]),
+    ("queue", &[(0, "enqueue", "1", ""), (1, "dequeue", "", "null")]),
+    ("bag", &[(0, "enqueue", "1", ""), (1, "dequeue", "", "null")]),
+    ("total-queue", &[(0, "enqueue", "1", ""), (1, "dequeue", "", "9")]),
+    ("priority-queue", &[(0, "enqueue", "2", ""), (0, "enqueue", "1", ""), (1, "dequeue", "", "2")]),
+    ("stack", &[(0, "push", "1", ""), (0, "push", "2", ""), (1, "pop", "", "1")]),
+    ("counter", &[(0, "increment", "1", ""), (1, "read", "", "0")]),
+    ("unique-ids", &[(0, "generate", "", "5"), (1, "generate", "", "5")]),
+    ("mutex", &[(0, "acquire", "", ""), (1, "acquire", "", "")]),
+    ("semaphore", &[(0, "acquire", "", ""), (1, "acquire", "", "")]),
+    ("lease", &[(0, "acquire", "", ""), (1, "acquire", "", "")]),
+    ("fencing-tokens", &[(0, "acquire", "", "2"), (1, "acquire", "", "1")]),
+    ("fenced-lock", &[(0, "acquire", "", "1"), (1, "acquire", "", "2")]),
+];
+
+/// What is wrong on one key is found among a hundred others, on which only the first call was made.
+#[test]
+fn every_model_of_single_objects_is_shrunk() {
+    let folder = folder();
+    for (model, calls) in WRONG {
+        let (mut text, mut index) = (String::new(), 0);
+        let mut line = |rest: String| {
+            writeln!(text, "{{\"index\":{index},\"time\":{},{rest}}}", 10 * index).unwrap();
+            index += 1;
+        };
+        let others = (2..102).map(|key| (key, calls[0]));
+        for (key, (process, f, value, answer)) in others.chain(calls.iter().map(|call| (1, *call))) {
+            if f == "phase" {
+                line("\"type\":\"phase\",\"phase\":\"final\"".into());
+                continue;
+            }
+            let process = if key == 1 { process } else { key };
+            let call = format!("\"process\":{process},\"f\":\"{f}\",\"key\":{key}");
+            let with = |name: &str, what: &str| match what {
+                "" => String::new(),
+                what => format!(",\"{name}\":{what}"),
+            };
+            line(format!("\"type\":\"invoke\",{call}{}", with("value", value)));
+            let told = if value.is_empty() {
+                with("value", answer)
+            } else {
+                with("value", value) + &with("ret", answer)
+            };
+            line(format!("\"type\":\"ok\",{call}{told}"));
+        }
+        let name = format!("{model}.jsonl");
+        file(folder.path(), &name, &text);
+        run(folder.path(), &["check", &name, "--model", model]).expect(1);
+        run(folder.path(), &["shrink", &name, "--model", model])
+            .expect(1)
+            .prints("judged again and still invalid")
+            .prints("left out: 100 whole keys");
+    }
+}

@@ -60,11 +60,10 @@ pub struct CitedStep {
     pub because: String,
 }
 
-/// What a history's line says beyond who and when.
+/// What a history's line says beyond who, when and of which object: a transaction's line has no key.
 #[derive(Deserialize)]
 struct Line {
     f: CallKind,
-    key: Key,
     value: Option<Value>,
     error: Option<String>,
 }
@@ -79,7 +78,7 @@ impl CitedOperation {
             process: operation.process.0,
             node: operation.node.as_deref().map(String::from),
             f: line.f,
-            key: line.key,
+            key: operation.call.key().clone(),
             value: line.value,
             kind: operation.outcome.word().into(),
             error: line.error,
@@ -112,5 +111,31 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
         Outcome::Ok(Ret::Value(value)) => value.to_string(),
         Outcome::Fail(error) => format!("fail: {error}"),
         Outcome::Info(error) => format!("info: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schism_history::{Call, History, Process, Step};
+
+    use super::*;
+
+    /// A transaction has no key of its own, and its line none at all.
+    #[test]
+    fn a_transaction_is_cited_too() {
+        let steps = [Step::Write { key: 1.into(), value: 5.into() }, Step::Read { key: 2.into() }];
+        let call = Call::Txn { steps: steps.into() };
+        let (process, seen) = (Process(3), Value::list([Value::Nil, 7.into()]));
+        let outcome = Outcome::Ok(Ret::Value(seen));
+        let events = [
+            What::Invoke { process, node: None, call: call.clone() },
+            What::Complete { process, call, outcome },
+        ];
+        let events = events.into_iter().zip(1..).map(|(what, time)| Event { time: Time(time), what });
+        let history = History::from_events(events).expect("a call and its answer");
+        let cited = CitedOperation::new(0, &history.operation(0));
+        assert_eq!((cited.f, cited.key, cited.process), (CallKind::Txn, Value::Nil, 3));
+        let list = |word: &str, key: i64, value: i64| Value::list([word.into(), key.into(), value.into()]);
+        assert_eq!(cited.value, Some(Value::list([list("w", 1, 5), list("r", 2, 7)])));
     }
 }

@@ -208,6 +208,7 @@ fn observes(columns: &Columns, at: usize) -> bool {
     let found_nothing = columns.status()[at] == Status::Answered && columns.answer()[at] == Columns::NIL;
     match columns.kind()[at] {
         CallKind::Read | CallKind::Contains | CallKind::Watch => true,
+        CallKind::Txn => !columns.call(at).changes(),
         CallKind::Dequeue | CallKind::Pop if found_nothing => true,
         // What failed left nothing, but what it would have left may have been seen: that goes as a whole.
         kind => columns.status()[at] == Status::Fail && (kind.is_bare() || kind == CallKind::Increment),

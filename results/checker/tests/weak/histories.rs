@@ -153,7 +153,7 @@ fn a_convergent_store_keeps_the_session_guarantees() {
 fn a_witness_is_shown_though_the_time_is_over() {
     let mut dice = Dice::new(54);
     let (mut cut, mut whole) = (0, 0);
-    for _ in 0..rounds(60) {
+    for _ in 0..60 {
         let shape = Shape { operations: 40, clients: 4, keys: 2, reads: 55, fresh: 50, lies: 0, ahead: 3 };
         let history = weak::history(&mut dice, &shape);
         for model in Model::ALL {
