@@ -39,7 +39,7 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// How long one that died by itself has to run before it is relied upon again: what it died of may still be there, as in changed
 /// files that it refuses.
-const STEADY: Duration = Duration::from_secs(2);
+const STEADY: Duration = Duration::from_secs(1);
 
 /// One nemesis with its own stream of chance and its windows, counted from the beginning of the load.
 pub struct Scheduled {

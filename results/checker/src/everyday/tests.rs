@@ -190,7 +190,7 @@ fn a_text_has_every_character_once_and_each_author_s_in_order() {
             typed(11, 2, done()),
             typed(1, 3, done()),
             typed(2, 4, Outcome::Info("no answer".into())),
-            typed(2, 5, Outcome::Fail("refused".into())),
+            typed(4, 5, Outcome::Fail("refused".into())),
         ];
         found(&Texts, [typed, sights].concat(), 5)
     };
