@@ -265,8 +265,9 @@ fn killed_at_any_moment_its_faults_end_and_a_clean_removes_the_rest() {
     run(folder.path(), &["clean"])
         .expect(0)
         .prints("nothing to clean: no killed run has left anything in docker");
-    let early = "partition:schedule=periodic:every=9s:lasts=3s";
-    let line = format!("run {ETCD} --time-limit 12s --nemesis {early} --out next");
+    // Long enough for an election and calls after it on a busy machine, too.
+    let early = "partition:schedule=periodic:every=12s:lasts=6s";
+    let line = format!("run {ETCD} --time-limit 15s --nemesis {early} --out next");
     run(folder.path(), &words(&line)).expect(0).prints("VALID");
 }
 
