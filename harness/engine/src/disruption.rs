@@ -172,6 +172,10 @@ impl<'a> Disruption<'a> {
     fn watch_until(&mut self, moment: Instant, over: &Stop) -> Result<bool, BackendError> {
         loop {
             self.note_deaths();
+            if self.fallen.values().any(Option::is_none) {
+                // Perhaps not by themselves: if whoever does things to them is gone as well, there is nothing to go on with.
+                self.backend.observe()?;
+            }
             self.roll()?;
             self.backend.tend()?;
             let now = Instant::now();
