@@ -221,7 +221,7 @@ fn killed_at_any_moment_its_faults_end_and_a_clean_removes_the_rest() {
     }
     let (_alone, folder) = (alone(), folder());
     let (before, clock) = (Host::now(), clock_offset_ms());
-    let mut seen = 0;
+    let (mut seen, mut cleaned) = (0, 0);
     for (round, moment) in moments(10).into_iter().enumerate() {
         let out = format!("run{round}");
         let nemesis = "partition:every=1500ms:lasts=1s,pause:every=1500ms:lasts=1s,kill:every=3s:lasts=1s";
@@ -252,14 +252,13 @@ fn killed_at_any_moment_its_faults_end_and_a_clean_removes_the_rest() {
         }
         assert!(in_force.is_empty(), "killed after {moment:?}, still in force after 5 s: {in_force:?}");
         // What was on its way to the engine when the controller died may still be made.
-        let removed = run(folder.path(), &["clean"]).expect(0).out;
-        assert!(ours().is_empty() || removed.contains("removed run"), "{removed}");
         wait_until("nothing is left", || {
-            run(folder.path(), &["clean"]).expect(0);
+            cleaned += usize::from(run(folder.path(), &["clean"]).expect(0).out.contains("removed run"));
             ours().is_empty()
         });
     }
     assert!(seen > 0, "what was looked for was there before a kill, and could be seen");
+    assert!(cleaned > 0, "a run that was killed left something, and `clean` said that it removed it");
     before.is_again();
     the_clock_was_not_set(clock);
     run(folder.path(), &["clean"])
