@@ -90,7 +90,7 @@ pub(super) struct Active {
 }
 
 /// Each message of so many is written and read on its way, as the runtime does with all of them: what does not survive that
-/// shows in any thousand messages, and to do it to each takes longer than everything else in a simulation.
+/// shows in any thousand messages, and each costs time.
 const WRITTEN_EVERY: u64 = 16;
 
 /// Everything.
