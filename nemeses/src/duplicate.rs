@@ -1,7 +1,7 @@
 //! Lets packets arrive twice.
 //!
-//! Over UDP, finds messages that are carried out twice: a copy that comes `by` so much later meets what was done since then. TCP throws copies away, and all this finds there is a network that
-//! is busier than it looks.
+//! Over UDP, finds messages that are carried out twice: a copy that comes later, `by` so much, meets what was done since. TCP
+//! throws copies away, and all this finds there is a network that is busier than it looks.
 
 use schism_engine::link::{Duplicate, Wrong};
 use schism_engine::plan::duration_text;
