@@ -8,7 +8,7 @@ use schism_history::{CallKind, History, Key, Numbers, Ret, Value};
 use crate::by_search::{by_search, entries, rows, strange};
 use crate::explain::{self, Case};
 use crate::judge::{Chooses, Judge};
-use crate::linear::{Allowance, Effort, Finding};
+use crate::linear::{Allowance, Effort, Finding, straight};
 use crate::model::Model;
 use crate::parts::{self, ByParts, Concluded, Found, Part};
 use crate::side_by_side::side_by_side;
@@ -197,6 +197,18 @@ impl<M: Model> Linearizable<M> {
         {
             return judged;
         }
+        let searched = match judge {
+            Judge::Linear => None,
+            _ => straight(
+                &self.model,
+                history.columns(),
+                of.operations.iter().map(|at| *at as usize),
+                allowance,
+            ),
+        };
+        if let Some((Finding::Linearizable, effort)) = searched {
+            return Judged { effort, by_zones: false, ..judged };
+        }
         let rows = rows(history, of.operations);
         let entries = entries(&rows);
         if let Some(entry) = strange(&self.model, &entries) {
@@ -225,6 +237,9 @@ impl<M: Model> Linearizable<M> {
             let reason = format!("key {} was not judged: {why}", of.key);
             let hint = Some("--judge auto lets the search decide".into());
             return Judged { doubt: Some(Doubt { reason, hint }), left_out: true, ..judged };
+        }
+        if let Some((finding, effort)) = searched {
+            return Judged { finding, effort, by_zones: false, ..judged };
         }
         let searched = by_search(&self.model, history, of.key, &entries, allowance);
         Judged {

@@ -8,7 +8,8 @@
 //! that returned before the first return not yet explained is in line, so the position of that return, the set of
 //! operations pending there that are in line already, and the state say it all. They are gone through depth first
 //! (`search`), breadth first (`sweep`), or around a suspicious event alone, in turns and then side by side (`decide`); long
-//! histories piece by piece (`cuts`). What is skipped, and why that is sound, stands where it is skipped.
+//! histories piece by piece (`cuts`). What is simple enough is done before any of that, without making anything ready
+//! (`straight`). What is skipped, and why that is sound, stands where it is skipped.
 
 mod allowance;
 mod classes;
@@ -19,6 +20,7 @@ mod lists;
 mod pending;
 mod search;
 mod states;
+mod straight;
 mod sweep;
 mod timeline;
 mod used;
@@ -31,6 +33,7 @@ pub(crate) use allowance::Holding;
 pub use allowance::{Allowance, Spent};
 pub use frontier::{Configuration, Frontier, frontier};
 use pending::Wide;
+pub use straight::straight;
 use timeline::Timeline;
 
 /// An operation as the search sees it.

@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use schism_checker::linear::{Allowance, Entry, Finding, Way, search_by};
+use schism_checker::linear::{Allowance, Entry, Finding, Spent, Way, search_by, straight};
 use schism_checker::model::{CasRegister, Collection, Effect, Gives, Model, Needs, Set};
 use schism_checker::synthetic::{self, Mix};
-use schism_history::{Call, Ret, Value};
+use schism_history::{Call, History, Ret, Value};
 
 use crate::dice::Dice;
 use crate::models::{collection, given};
@@ -67,9 +67,10 @@ impl<M: Model> Model for Lying<M> {
     }
 }
 
-/// How many of these histories a way of looking judges wrongly when the model lies.
+/// How many of these histories a way of looking judges wrongly when the model lies; without a way, straight from the
+/// columns.
 fn caught<M: Model + Clone>(
-    way: Way,
+    way: Option<Way>,
     model: &M,
     lie: Option<Lie>,
     call: &dyn Fn(&mut Dice) -> Call,
@@ -77,15 +78,6 @@ fn caught<M: Model + Clone>(
     answer: &dyn Fn(&M::State, &Call, &mut Dice) -> Ret,
 ) -> usize {
     let mut dice = Dice::new(61);
-    let judge = |entries: &[Entry<'_>]| {
-        let allowance = Allowance::new(BUDGET);
-        match lie {
-            Some(lie) => {
-                search_by(way, &Lying { model: model.clone(), lie }, entries, &allowance, u64::MAX).0
-            }
-            None => search_by(way, model, entries, &allowance, u64::MAX).0,
-        }
-    };
     let wrongly = (0..2_000).filter(|number| {
         let shape = Shape {
             call,
@@ -97,13 +89,26 @@ fn caught<M: Model + Clone>(
         };
         let history = tiny::history(model, &mut dice, &shape, answer);
         let legal = brute_force::linearizable(model, &history);
-        match judge(&entries(&history)) {
+        let finding = match lie {
+            Some(lie) => look(way, &Lying { model: model.clone(), lie }, &history),
+            None => look(way, model, &history),
+        };
+        match finding {
             Finding::Linearizable => !legal,
             Finding::NotLinearizable => legal,
             Finding::GaveUp(_) => false,
         }
     });
     wrongly.count()
+}
+
+fn look<M: Model>(way: Option<Way>, model: &M, history: &History) -> Finding {
+    let allowance = Allowance::new(BUDGET);
+    match way {
+        Some(way) => search_by(way, model, &entries(history), &allowance, u64::MAX).0,
+        None => straight(model, history.columns(), 0..history.len(), &allowance)
+            .map_or(Finding::GaveUp(Spent::Steps), |(finding, _)| finding),
+    }
 }
 
 const WAYS: [Way; 3] = [Way::Turns, Way::Depth, Way::Breadth(usize::MAX)];
@@ -124,10 +129,10 @@ fn lies_about_registers_are_caught() {
     };
     let model = CasRegister { initial: Value::Int(0) };
     let count = |way, lie| caught(way, &model, lie, &call, &wrong, &reads(&Value::clone));
-    for way in WAYS.into_iter().chain([Way::Parts(2)]) {
+    for way in WAYS.map(Some).into_iter().chain([Some(Way::Parts(2)), None]) {
         assert_eq!(count(way, None), 0, "{way:?}");
         assert!(count(way, Some(Lie::Observes)) > 20, "{way:?}");
-        if way != Way::Parts(2) {
+        if way != Some(Way::Parts(2)) {
             assert!(count(way, Some(Lie::AsksNothing)) > 20, "{way:?}");
         }
     }
@@ -154,7 +159,7 @@ fn lies_about_sets_and_queues_are_caught() {
     };
     let next = |state: &Arc<[Value]>, call: &Call, dice: &mut Dice| given(of, state, call, dice);
     let of_queue = |way, lie| caught(way, &of, lie, &|dice| collection(of, dice), &any, &next);
-    for way in WAYS {
+    for way in WAYS.map(Some) {
         assert_eq!((of_set(way, None), of_queue(way, None)), (0, 0), "{way:?}");
         for lie in [Lie::Idle, Lie::GivesNothing] {
             let caught = (of_set(way, Some(lie)), of_queue(way, Some(lie)));

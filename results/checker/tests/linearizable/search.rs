@@ -6,7 +6,9 @@ use crate::dice::Dice;
 use crate::laws;
 use crate::tiny::{self, Shape};
 use crate::{BUDGET, brute_force, entries};
-use schism_checker::linear::{Allowance, Entry, Finding, Frontier, Way, frontier, search, search_by};
+use schism_checker::linear::{
+    Allowance, Entry, Finding, Frontier, Way, frontier, search, search_by, straight,
+};
 use schism_checker::model::{CasRegister, Model, Register, TextRegister};
 use schism_history::{Call, Event, History, Outcome, Process, Ret, Time, Value, What};
 
@@ -27,7 +29,7 @@ pub fn agree<M: Model>(
     let factor = std::env::var("SCHISM_FUZZ").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     let count = count * factor;
     let mut dice = Dice::new(seed + factor as u64);
-    let (mut legal, mut with_info) = (0, 0);
+    let (mut legal, mut with_info, mut at_once) = (0, 0, 0);
     for number in 0..count {
         let shape = Shape {
             call,
@@ -45,6 +47,10 @@ pub fn agree<M: Model>(
         let wanted = if expected { Finding::Linearizable } else { Finding::NotLinearizable };
         assert_eq!(finding, wanted, "history {number} of seed {seed}: {:#?}", history.rows());
         each_way(model, &entries, number, wanted);
+        if let Some((finding, _)) = straight(model, history.columns(), 0..history.len(), &allowance) {
+            assert_eq!(finding, wanted, "straight, history {number} of seed {seed}: {:#?}", history.rows());
+            at_once += 1;
+        }
         if expected && number % 4 == 1 {
             laws::keep(model, &entries, &mut dice);
         }
@@ -55,7 +61,13 @@ pub fn agree<M: Model>(
         legal += usize::from(expected);
         with_info += usize::from(entries.iter().any(|entry| entry.ret.is_none()));
     }
-    println!("{}: {count} histories, {legal} legal, {with_info} with optional operations", model.name());
+    let name = model.name();
+    println!(
+        "{name}: {count} histories, {legal} legal, {with_info} with optional operations, {at_once} straight"
+    );
+    // All that it cannot do are those with optional operations.
+    let registers = ["register", "cas-register"].contains(&name);
+    assert!(!registers || at_once >= count - with_info, "{at_once} of {count} straight from the columns");
     assert!(
         legal > count / 8 && count - legal > count / 8,
         "both verdicts must be common: {legal} of {count}"

@@ -1,6 +1,6 @@
 //! The search beside porcupine-rs, wherever both can answer: it knows no calls of unknown fate.
 
-use schism_checker::linear::{Allowance, Finding, search};
+use schism_checker::linear::{Allowance, Finding, search, straight};
 use schism_checker::model::CasRegister;
 use schism_checker::synthetic::{self, Mix};
 
@@ -32,6 +32,9 @@ fn agrees_with_porcupine() {
         let (finding, _) = search(&CasRegister::default(), &entries, &Allowance::new(BUDGET), u64::MAX);
         let peer = porcupine_rs::check_operations(&peer::for_the_peer(&entries));
         assert_eq!(finding == Finding::Linearizable, peer, "{:#?}", history.rows());
+        let (model, allowance) = (CasRegister::default(), Allowance::new(BUDGET));
+        let straight = straight(&model, history.columns(), 0..history.len(), &allowance);
+        assert_eq!(straight.map(|(finding, _)| finding), Some(finding), "{:#?}", history.rows());
         count += 1;
         legal += usize::from(peer);
     }
