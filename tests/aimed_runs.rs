@@ -30,6 +30,31 @@ fn faults(folder: &Path, name: &str, words: &[&str]) -> Vec<FaultWindow> {
     schism_history::jsonl::read(&bytes[..]).expect("the history reads").history.faults
 }
 
+/// A pass of a plan whose script did not happen would be a pass of another plan: whoever asked for it is told which step, when
+/// and why, on the terminal and in the history.
+#[test]
+fn a_step_that_may_not_happen_is_told() {
+    if !sandboxes("left out") {
+        return;
+    }
+    let (_alone, folder) = (alone(), folder());
+    let step = |at: &str, does: &str| format!("[[script]]\nat = {at:?}\ndo = {does:?}\nfor = \"2s\"\n");
+    let text = "seed = 1\nnodes = 3\ntime-limit = \"8s\"\ntarget = \"raft\"\nworkload = \"register\"\n\n".to_owned();
+    let text = text + &step("2s", "kill:who=leader") + &step("3s", "pause");
+    fs::write(folder.path().join("plan.toml"), text).expect("a file can be written");
+    let ended = run(folder.path(), &["run", "plan.toml", "--out", "a"]).expect(2);
+    let why = "did not happen: with what was wrong already 2 nodes would have been broken, and `broken-max` allows 1";
+    let lines: Vec<&str> = ended.out.split_whitespace().collect();
+    assert!(lines.join(" ").contains(why), "not told on the terminal:\n{}", ended.out);
+    let bytes = fs::read(folder.path().join("a/history.jsonl")).expect("a run leaves its history");
+    let history = schism_history::jsonl::read(&bytes[..]).expect("the history reads").history;
+    let names: Vec<&str> = history.faults.iter().map(|fault| fault.fault.as_str()).collect();
+    assert_eq!(names, ["kill"]);
+    let told: Vec<_> = history.notes.iter().filter(|(_, note)| note.text.contains(why)).collect();
+    let [(time, note)] = told[..] else { panic!("one step, one note: {:?}", history.notes) };
+    assert!(note.doubt && note.node.starts_with('n') && *time > history.faults[0].began, "{note:?}");
+}
+
 /// The times at which some nodes were struck, and which: down, stopped, or on the smaller side of a cut.
 fn most_struck_at_once(faults: &[FaultWindow]) -> usize {
     let breaks = |fault: &&FaultWindow| ["partition", "kill", "pause"].contains(&fault.fault.as_str());

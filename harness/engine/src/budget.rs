@@ -6,6 +6,7 @@
 //! broken: delays, losses and too little time are not counted.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use crate::cluster::{Change, Desired, Endpoint, Node, Run};
 use crate::disk::{Disk, Wrong};
@@ -48,28 +49,40 @@ impl BrokenMax {
         }
     }
 
-    /// Whether this may come on top of that.
-    pub fn allows(self, changes: &[Change], in_force: &[Change], nodes: usize) -> bool {
-        let together = || broken(&Desired::of(in_force.iter().chain(changes)), nodes);
+    /// How many of so many nodes may be broken together.
+    fn most(self, nodes: usize) -> usize {
         match self {
-            BrokenMax::Any => true,
-            BrokenMax::Nodes(most) => together() <= most,
-            BrokenMax::Minority => {
-                let most = nodes.saturating_sub(1) / 2;
-                together() <= most || broken(&Desired::of(changes), nodes) > most
-            }
+            BrokenMax::Any => nodes,
+            BrokenMax::Nodes(most) => most,
+            BrokenMax::Minority => nodes.saturating_sub(1) / 2,
         }
     }
 
-    /// The next fault of a nemesis that is allowed and will be felt, if it draws one.
-    pub fn draw(self, scheduled: &mut Scheduled, view: &View, in_force: &[Change]) -> Option<Fault> {
+    /// Whether this may come on top of that.
+    pub fn allows(self, changes: &[Change], in_force: &[Change], nodes: usize) -> bool {
+        let most = self.most(nodes);
+        let asked_for = || self == BrokenMax::Minority && broken(&Desired::of(changes), nodes) > most;
+        broken(&Desired::of(in_force.iter().chain(changes)), nodes) <= most || asked_for()
+    }
+
+    /// The next fault of a nemesis that is allowed and will be felt.
+    ///
+    /// # Errors
+    /// When it draws none: one that would have been felt and may not happen, or if there was none, the first that it drew.
+    pub fn draw(
+        self,
+        scheduled: &mut Scheduled,
+        view: &View,
+        in_force: &[Change],
+    ) -> Result<Fault, LeftOut> {
         let before = Desired::of(in_force);
+        let mut left_out = LeftOut::nobody(view, scheduled.nemesis.aims_at_leader());
         for _ in 0..DRAWS {
-            let fault = scheduled.nemesis.choose(view, &mut scheduled.random)?;
+            let Some(fault) = scheduled.nemesis.choose(view, &mut scheduled.random) else { break };
             let changes_anything = Desired::of(in_force.iter().chain(&fault.changes)) != before;
             let felt = changes_anything && is_felt(&fault.changes, &before);
             if felt && self.allows(&fault.changes, in_force, view.nodes) {
-                return Some(fault);
+                return Ok(fault);
             }
             // One that rolls asks again for each node: it is enough that it can begin.
             let mut rolled = fault.changes.iter().filter_map(|change| match change {
@@ -80,10 +93,72 @@ impl BrokenMax {
                 let down = [Change::Run { node: first, run: Run::Down }];
                 is_felt(&down, &before) && self.allows(&down, in_force, view.nodes)
             }) {
-                return Some(fault);
+                return Ok(fault);
+            }
+            if felt {
+                let broken = broken(&Desired::of(in_force.iter().chain(&fault.changes)), view.nodes);
+                let why = Why::TooMany { broken, most: self.most(view.nodes) };
+                left_out = LeftOut { fault: Some(fault), why };
+            } else if left_out.fault.is_none() {
+                left_out = LeftOut { fault: Some(fault), why: Why::Unfelt };
             }
         }
-        None
+        Err(left_out)
+    }
+}
+
+/// A fault that does not happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Which it would have been, if there was somebody to strike.
+    pub fault: Option<Fault>,
+    /// Why it is not to be.
+    pub why: Why,
+}
+
+/// Why a fault does not happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// There is nobody of those at whom it aims.
+    Nobody,
+    /// It aims by who leads, and nobody is known to.
+    NobodyLeads,
+    /// Nothing would change, or nobody could feel it to its end.
+    Unfelt,
+    /// Another node is not yet a member again.
+    OneAtATime,
+    /// Together with what is in force it would break too many.
+    TooMany {
+        /// How many nodes would be broken.
+        broken: usize,
+        /// How many may be.
+        most: usize,
+    },
+}
+
+impl LeftOut {
+    fn nobody(view: &View, aims_at_leader: bool) -> Self {
+        let why = if aims_at_leader && view.leader.is_none() { Why::NobodyLeads } else { Why::Nobody };
+        LeftOut { fault: None, why }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::Nobody => f.write_str("there was nobody to strike"),
+            Why::NobodyLeads => f.write_str("it aims by who leads, and nobody was known to"),
+            Why::Unfelt => f.write_str(
+                "nothing would have changed, or who was to feel it was down, paused, or to feel something else; \
+                 move it to another time, or aim it at others",
+            ),
+            Why::OneAtATime => f.write_str("another node was not a member again yet; move it to another time"),
+            Why::TooMany { broken, most } => write!(
+                f,
+                "with what was wrong already {broken} nodes would have been broken, and `broken-max` allows {most}; \
+                 raise that, or move it to another time"
+            ),
+        }
     }
 }
 
@@ -301,9 +376,14 @@ mod tests {
         }
     }
 
-    fn draw(limit: BrokenMax, in_force: &[Change], seed: u64, change: fn(Node) -> Change) -> Option<Fault> {
+    fn draw(
+        limit: BrokenMax,
+        in_force: &[Change],
+        seed: u64,
+        change: fn(Node) -> Change,
+    ) -> Result<Fault, LeftOut> {
         let (nemesis, random) = (Box::new(Careless(change)), Random::of(seed, "careless"));
-        let mut careless = Scheduled { nemesis, random, windows: vec![] };
+        let mut careless = Scheduled { nemesis, random, windows: vec![], scripted: false };
         limit.draw(&mut careless, &View { nodes: 5, leader: None }, in_force)
     }
 
@@ -317,10 +397,15 @@ mod tests {
         for seed in 0..300 {
             let fault = draw(BrokenMax::Minority, &in_force, seed).expect("there is room for one more");
             assert_ne!(fault.nodes, [Node(0)], "that one is paused already: nothing would change");
-            assert_eq!(draw(BrokenMax::Minority, &in_force, seed), Some(fault), "one seed, one choice");
+            assert_eq!(draw(BrokenMax::Minority, &in_force, seed), Ok(fault), "one seed, one choice");
         }
         in_force.push(run(4, Run::Down));
-        assert!((0..300).all(|seed| draw(BrokenMax::Minority, &in_force, seed).is_none()));
-        assert!((0..300).all(|seed| draw(BrokenMax::Any, &in_force, seed).is_some()));
+        for seed in 0..300 {
+            let left_out = draw(BrokenMax::Minority, &in_force, seed).expect_err("two are broken");
+            assert_eq!(left_out.why, Why::TooMany { broken: 3, most: 2 });
+            let fault = left_out.fault.expect("it was drawn");
+            assert!(![Node(0), Node(4)].contains(&fault.nodes[0]), "one that would have been felt: {fault:?}");
+            assert!(draw(BrokenMax::Any, &in_force, seed).is_ok());
+        }
     }
 }

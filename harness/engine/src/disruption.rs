@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use schism_history::{Edge, FaultEvent, Note, What};
 
 use crate::backend::{Backend, BackendError};
-use crate::budget::{BrokenMax, may_be_killed};
+use crate::budget::{BrokenMax, LeftOut, Why, may_be_killed};
 use crate::cluster::{Change, Desired, Node, Run};
 use crate::effect::{Around, effect};
 use crate::live::Live;
@@ -49,6 +49,8 @@ pub struct Scheduled {
     pub random: Random,
     /// When its faults begin and end.
     pub windows: Vec<Window>,
+    /// Whether it is a step of the plan's script: whoever wrote that is told if it cannot happen.
+    pub scripted: bool,
 }
 
 /// What it works on.
@@ -193,17 +195,25 @@ impl<'a> Disruption<'a> {
         let view = View { nodes: self.backend.nodes().len(), leader };
         self.note_deaths();
         // One that strikes all strikes whoever fell as well.
-        let drawn = self.broken_max.draw(scheduled, &view, &self.broken());
-        let drawn = drawn.or_else(|| {
-            let fault = self.broken_max.draw(scheduled, &view, &self.in_force());
-            fault.filter(|fault| fault.nodes.len() == view.nodes)
+        let drawn = self.broken_max.draw(scheduled, &view, &self.broken()).or_else(|left_out| {
+            let all = self.broken_max.draw(scheduled, &view, &self.in_force()).ok();
+            all.filter(|fault| fault.nodes.len() == view.nodes).ok_or(left_out)
         });
-        let Some(fault) = drawn else { return Ok(None) };
-        let leaves = removed(&fault.changes);
         // One at a time, so that those who are left are always a majority.
-        if !leaves.is_empty() && !self.removed().is_empty() {
-            return Ok(None);
-        }
+        let drawn = drawn.and_then(|fault| match removed(&fault.changes).is_empty() || self.removed().is_empty() {
+            true => Ok(fault),
+            false => Err(LeftOut { fault: Some(fault), why: Why::OneAtATime }),
+        });
+        let fault = match drawn {
+            Ok(fault) => fault,
+            Err(left_out) => {
+                if scheduled.scripted {
+                    self.note_left_out(scheduled.nemesis.name(), &left_out);
+                }
+                return Ok(None);
+            }
+        };
+        let leaves = removed(&fault.changes);
         let id = self.next_id;
         self.next_id += 1;
         let name = scheduled.nemesis.name();
@@ -368,6 +378,16 @@ impl<'a> Disruption<'a> {
         self.fallen.extend(died.into_iter().map(|node| (node, None)));
     }
 
+    /// Writes down that a step of the script does not happen: a pass is none for whoever asked for it.
+    fn note_left_out(&self, name: &str, left_out: &LeftOut) {
+        let LeftOut { fault, why } = left_out;
+        let first = fault.as_ref().and_then(|fault| fault.nodes.first());
+        let node = first.map_or("cluster".to_owned(), Node::to_string);
+        let whom = fault.as_ref().map_or(String::new(), |fault| format!(" ({})", fault.detail));
+        let text = format!("the script's {name}{whom} did not happen: {why}");
+        self.recorder.record(What::Note(Note { node, text, doubt: true }));
+    }
+
     fn note(&self, node: Node, text: String) {
         self.recorder.record(What::Note(Note { node: node.to_string(), text, doubt: true }));
     }
@@ -403,7 +423,8 @@ fn note_deaths_but(backend: &mut dyn Backend, recorder: &Recorder, expected: &BT
     let mut deaths = backend.deaths();
     deaths.retain(|death| !expected.contains(&death.node));
     for death in &deaths {
-        let text = format!("its daemon died by itself: {}", death.how);
+        let whose = if death.suspicious { "; that may be the machine's doing, as where memory runs out" } else { "" };
+        let text = format!("its daemon died by itself: {}{whose}", death.how);
         recorder.record(What::Note(Note { node: death.node.to_string(), text, doubt: death.suspicious }));
     }
     deaths.into_iter().map(|death| death.node).collect()

@@ -186,7 +186,11 @@ fn under_faults(
         .timetables()
         .into_iter()
         .zip(nemeses)
-        .map(|(Timetable { windows, random }, nemesis)| Scheduled { nemesis, random, windows })
+        .enumerate()
+        .map(|(at, (Timetable { windows, random }, nemesis))| {
+            let scripted = at >= plan.nemeses.len();
+            Scheduled { nemesis, random, windows, scripted }
+        })
         .collect();
     let over = Stop::default();
     let choices = plan.choices();

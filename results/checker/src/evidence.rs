@@ -1,9 +1,10 @@
 //! Whether a pass was earned: enough calls were answered, every fault bit, and the run came to its end.
 //!
 //! Finds what would make a Valid hollow, and says it as doubts with a hint: too few calls with outcome ok in all, before,
-//! during or after the faults; a planned fault that never happened, never ended, or had no measured effect; an unanswered
-//! final phase; a run that was cut; a node that died for a reason that may be the machine's; values written twice where
-//! judges rely on unique ones; a store that was not empty at the start. Never finds an anomaly: a lack is no proof.
+//! during or after the faults; a planned fault that never happened, never ended, or had no measured effect; a step of the
+//! script that was left out; an unanswered final phase; a run that was cut; a node that died for a reason that may be the
+//! machine's; values written twice where judges rely on unique ones; a store that was not empty at the start. Never finds an
+//! anomaly: a lack is no proof.
 //!
 //! Cannot find: a measurement of an effect that is itself wrong; a client that reports ok without asking the store.
 //! Linear in the number of operations (times the logarithm of the number of fault windows).
@@ -100,7 +101,7 @@ impl ByParts for InParts<'_> {
         checker.enough_calls(&around, &counts, &windows, &mut doubts);
         checker.planned_faults(&around, &mut doubts);
         fault_effects(&around, &mut doubts);
-        deaths(&around, &mut doubts);
+        doubtful_notes(&around, &mut doubts);
         counts.tell_dirty_start(&mut doubts);
         counts.tell_reused_values(&mut doubts);
         doubts.extend(cut);
@@ -260,18 +261,19 @@ fn lack(window: &FaultWindow) -> Option<(String, &'static str)> {
     }
 }
 
-/// Nodes that died for a reason that may be the machine's.
-fn deaths(history: &History, doubts: &mut Vec<Doubt>) {
+/// What was written down while the run went as a reason to doubt it: a node that died for a reason that may be the machine's,
+/// or did not come back; a step of the script that did not happen.
+fn doubtful_notes(history: &History, doubts: &mut Vec<Doubt>) {
     let doubtful: Vec<_> = history.notes.iter().filter(|(_, note)| note.doubt).collect();
     for (time, note) in doubtful.iter().take(TOLD) {
         doubt(
             doubts,
-            format!("{} by itself at {time}: {}; that may be the machine's doing", note.node, note.text),
-            "see whether the machine ran out of memory, and the node's log",
+            format!("{} at {time}: {}", note.node, note.text),
+            "see the node's log, and the note lines of the history",
         );
     }
     if doubtful.len() > TOLD {
-        let reason = format!("{} more nodes like this", doubtful.len() - TOLD);
+        let reason = format!("{} more notes like this", doubtful.len() - TOLD);
         doubt(doubts, reason, "see the note lines of the history");
     }
 }
@@ -293,7 +295,7 @@ fn facts(around: &History, counts: &Counts, windows: &Windows<'_>, mut judgement
         judgement = judgement.with_fact(&format!("ok during {fault}"), format!("{ok}, in {struck} faults"));
     }
     if !around.notes.is_empty() {
-        judgement = judgement.with_fact("nodes' own doings", around.notes.len());
+        judgement = judgement.with_fact("notes", around.notes.len());
     }
     judgement
 }

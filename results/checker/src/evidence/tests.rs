@@ -187,7 +187,7 @@ fn a_death_that_may_be_the_machines_doing() {
     let note = |doubt| [What::Note(Note { node: "n2".into(), text: "killed by signal 9".into(), doubt })];
     assert_eq!(
         reasons(before(4, note(true))),
-        ["n2 by itself at 0.006 s: killed by signal 9; that may be the machine's doing"]
+        ["n2 at 0.006 s: killed by signal 9"]
     );
     assert!(reasons(before(4, note(false))).is_empty());
 }
