@@ -26,6 +26,11 @@ pub(crate) const ENTRY: Entry = Entry {
             takes: Takes::Words(&["fails", "full", "readonly", "slow", "lies"]),
         },
         Setting {
+            name: "lacks",
+            about: "what a full one has no more of: space, the default; inodes: no new file, while those that are there grow on",
+            takes: Takes::Words(&["space", "inodes"]),
+        },
+        Setting {
             name: "call",
             about: "which calls fail; fsync by default",
             takes: Takes::Words(&["fsync", "write", "open", "create", "rename", "remove"]),
@@ -59,6 +64,7 @@ fn wrongs(settings: &Settings) -> (Vec<Wrong>, String) {
     let files = Pattern::of(value(settings, "files", "*")).expect(CHECKED);
     let times = settings.contains_key("times").then(|| whole(settings, "times", 1));
     let of = if files == Pattern::ALL { String::new() } else { format!(" of {files}") };
+    let for_which = if files == Pattern::ALL { String::new() } else { format!(" for {files}") };
     let refuse = |call, error| Wrong::Refuse(Refusal { call, files, error, times });
     match value(settings, "fault", "fails") {
         "slow" => {
@@ -66,6 +72,10 @@ fn wrongs(settings: &Settings) -> (Vec<Wrong>, String) {
             (vec![Wrong::Slow(by)], format!("fsyncs take {} more", duration_text(by)))
         }
         "lies" => (vec![Wrong::Lie], "fsyncs are answered and not done".into()),
+        // By what Linux's own file systems do without a free inode: names change and files grow as before.
+        "full" if value(settings, "lacks", "space") == "inodes" => {
+            (vec![refuse(Call::Create, Error::NoSpace)], format!("no inode left{for_which}"))
+        }
         "full" => {
             let calls = [Call::Grow, Call::Create];
             (calls.map(|call| refuse(call, Error::NoSpace)).to_vec(), format!("full{of}"))
@@ -147,6 +157,11 @@ mod tests {
                     refuse(Call::Create, "*", Error::NoSpace, None),
                 ],
                 "n1: full",
+            ),
+            (
+                &[("fault", "full"), ("lacks", "inodes"), ("files", "a*")],
+                &[refuse(Call::Create, "a*", Error::NoSpace, None)],
+                "n1: no inode left for a*",
             ),
             (
                 &[("fault", "slow"), ("delay", "1s")],

@@ -105,7 +105,7 @@ pub enum Call {
     Grow,
     /// Opening a file that is there, in order to write.
     Open,
-    /// Making a file or a directory.
+    /// Making a file, a directory, or anything else that has a name or an inode of its own: what takes a free inode.
     Create,
     /// Renaming.
     Rename,

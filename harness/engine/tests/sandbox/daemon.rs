@@ -90,6 +90,10 @@ fn converse(stream: &TcpStream, socket: &UdpSocket, datagrams: &Datagrams, descr
             ["rename", from, to] => said(fs::rename(from, to)),
             ["remove", path] => said(fs::remove_file(path)),
             ["folder", path] => said(fs::create_dir(path)),
+            ["link", from, to] => said(fs::hard_link(from, to)),
+            ["symlink", from, to] => said(std::os::unix::fs::symlink(from, to)),
+            ["pipe", path] => said(pipe(path)),
+            ["nameless"] => said(nameless()),
             ["through", path, text] => said(through(path, text)),
             ["ring"] => ring(),
             ["offspring"] => offspring(),
@@ -277,6 +281,22 @@ fn through(path: &str, text: &str) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let file = fs::OpenOptions::new().create(true).append(true).custom_flags(libc::O_DSYNC).open(path);
     file?.write_all(text.as_bytes())
+}
+
+/// Makes a file that is a pipe.
+fn pipe(path: &str) -> std::io::Result<()> {
+    let path = std::ffi::CString::new(path)?;
+    // SAFETY: the path ends in a zero and lives through the call.
+    match unsafe { libc::mkfifo(path.as_ptr(), 0o600) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+/// Makes a file without a name.
+fn nameless() -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    fs::OpenOptions::new().write(true).custom_flags(libc::O_TMPFILE).open(".").map(drop)
 }
 
 /// Whether calls can be made by a ring of memory.

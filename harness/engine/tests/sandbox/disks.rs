@@ -22,6 +22,8 @@ pub const CASES: &[(&str, fn())] = &[
     ("disks are watched beside everything else", beside_others),
     ("calls of each kind are refused while that stands, and no others", refused),
     ("calls are refused on some files, so many times, and after a restart too", refused_some),
+    ("without a free inode nothing new is made, and what is there grows and is renamed", no_inodes),
+    ("several nodes go down in the middle of a call, each at its own", several_struck),
     ("what a failed fsync was to keep is gone, whatever comes after", given_up),
     ("an fsync that lied is found out when the power fails", lied_to),
     ("a slow fsync takes so much longer, and nobody is held who is to be stopped", slow),
@@ -273,6 +275,72 @@ fn refused() {
         let _ = other.ask(question);
     }
     assert_eq!(work(&mut stage, 1).refused, 0, "another node is not refused anything");
+    assert!(stage.sandbox.deaths().is_empty());
+}
+
+/// As tmpfs, with its inodes used up, answers the same calls.
+fn no_inodes() {
+    let full = refuse(Call::Create, Error::NoSpace, None);
+    let mut stage = stage(2, &[full]);
+    does(&stage, 0, "put old 1");
+    stage.apply(&[wrong(0, full)]);
+    for question in
+        ["put new 1", "folder made", "symlink old other", "link old same", "pipe queue", "nameless"]
+    {
+        let answer = stage.ask(0, question);
+        assert!(answer.contains("os error 28"), "{question}: {answer}");
+    }
+    for question in ["poke old 22", "rename old moved", "put moved 333", "fsync moved"] {
+        does(&stage, 0, question);
+    }
+    assert_eq!(shown(0), "moved=333");
+    does(&stage, 1, "put new 1");
+    assert_eq!((work(&mut stage, 0).refused, work(&mut stage, 1).refused), (6, 0));
+    stage.apply(&[]);
+    for question in
+        ["put new 1", "folder made", "symlink moved other", "link moved same", "pipe queue", "nameless"]
+    {
+        does(&stage, 0, question);
+    }
+    assert!(stage.sandbox.deaths().is_empty());
+}
+
+/// Its next fsync is the one that it goes down by. It is up again when this returns.
+fn goes_down(stage: &mut Stage, index: usize) {
+    let before = work(stage, index).strikes;
+    stage.connect(index).try_ask("fsync file").expect_err("nobody lives to answer");
+    assert_eq!(work(stage, index).strikes, before + 1);
+    assert_eq!(stage.ask(index, "echo again"), "again");
+}
+
+/// Each counts its own calls: the first is down and up again before the second has come to its call.
+fn several_struck() {
+    let strike = Wrong::Strike(Strike { call: Call::Sync, nth: 2, done: false });
+    let loses = Wrong::Lose(Loss::All);
+    let mut stage = stage(3, &[loses, strike]);
+    for index in 0..3 {
+        does(&stage, index, "put file 1");
+        does(&stage, index, "fsync file");
+        does(&stage, index, "put file 2");
+    }
+    stage.apply(&[wrong(0, loses), wrong(0, strike), wrong(1, loses), wrong(1, strike)]);
+    does(&stage, 0, "fsync file");
+    goes_down(&mut stage, 0);
+    assert_eq!(shown(0), "file=2", "its first fsync had been done");
+    for index in 0..2 {
+        does(&stage, index, "put file 3");
+    }
+    // The other has made none since the fault began.
+    does(&stage, 1, "fsync file");
+    does(&stage, 1, "put file 4");
+    goes_down(&mut stage, 1);
+    assert_eq!(shown(1), "file=3");
+    assert_eq!(shown(0), "file=3", "nobody went down with it");
+    for _ in 0..3 {
+        does(&stage, 2, "fsync file");
+    }
+    assert_eq!([0, 1, 2].map(|index| work(&mut stage, index).strikes), [1, 1, 0]);
+    stage.apply(&[]);
     assert!(stage.sandbox.deaths().is_empty());
 }
 

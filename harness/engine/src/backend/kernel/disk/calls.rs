@@ -11,9 +11,11 @@ use crate::backend::kernel::execs::Waiting;
 use crate::backend::kernel::filter::{Fate, Rule};
 use crate::disk::{Call, Watch};
 
-/// `open` flags that matter: `O_WRONLY | O_RDWR`, `O_CREAT`, and the bit that `O_SYNC` and `O_DSYNC` share.
+/// `open` flags that matter: `O_WRONLY | O_RDWR`, `O_CREAT`, the bit that tells `O_TMPFILE` from `O_DIRECTORY`, and the one that
+/// `O_SYNC` and `O_DSYNC` share.
 const WRITES: u32 = (libc::O_WRONLY | libc::O_RDWR) as u32;
 const CREATES: u32 = libc::O_CREAT as u32;
+const NAMELESS: u32 = (libc::O_TMPFILE & !libc::O_DIRECTORY) as u32;
 const THROUGH: u32 = libc::O_DSYNC as u32;
 /// What `pwritev2` is told to write through.
 const WRITES_THROUGH: u32 = (libc::RWF_DSYNC | libc::RWF_SYNC) as u32;
@@ -55,6 +57,7 @@ const CALLS: &[(Call, i64, Place)] = &[
     (Call::Rename, libc::SYS_renameat, at(2)),
     (Call::Rename, libc::SYS_renameat2, at(2)),
     (Call::Create, libc::SYS_mkdirat, at(0)),
+    (Call::Create, libc::SYS_mknodat, at(0)),
     (Call::Create, libc::SYS_linkat, at(2)),
     (Call::Create, libc::SYS_symlinkat, at(1)),
     (Call::Remove, libc::SYS_unlinkat, at(0)),
@@ -67,6 +70,7 @@ const CALLS: &[(Call, i64, Place)] = &[
 const OLD_CALLS: &[(Call, i64, Place)] = &[
     (Call::Rename, libc::SYS_rename, Place::Path(1, None)),
     (Call::Create, libc::SYS_mkdir, Place::Path(0, None)),
+    (Call::Create, libc::SYS_mknod, Place::Path(0, None)),
     (Call::Create, libc::SYS_link, Place::Path(1, None)),
     (Call::Create, libc::SYS_symlink, Place::Path(1, None)),
     (Call::Create, libc::SYS_creat, Place::Path(0, None)),
@@ -96,7 +100,7 @@ pub fn rules(watch: &Watch) -> Vec<Rule> {
     let mut rules: Vec<Rule> = known.map(|(_, number, _)| Rule::told(*number)).collect();
     let mut bits = 0;
     bits |= if watch.calls.contains(&Call::Open) { WRITES } else { 0 };
-    bits |= if watch.calls.contains(&Call::Create) { CREATES } else { 0 };
+    bits |= if watch.calls.contains(&Call::Create) { CREATES | NAMELESS } else { 0 };
     bits |= if watch.keeps_ledger { THROUGH } else { 0 };
     if bits != 0 {
         let told = |(number, _, flags): &(i64, Place, usize)| Rule {
@@ -153,6 +157,7 @@ pub fn hear(waiting: &Waiting, data: &Path) -> Heard {
         heard.path = named(waiting, *place, data);
         let exists = heard.path.as_ref().is_some_and(|path| data.join(path).symlink_metadata().is_ok());
         heard.call = match () {
+            () if flags & NAMELESS != 0 => Some(Call::Create),
             () if flags & CREATES != 0 && !exists => Some(Call::Create),
             () if flags & WRITES != 0 => Some(Call::Open),
             () => None,
