@@ -35,6 +35,11 @@ fn impossible_plans_are_refused_before_anything_starts() {
     run(folder.path(), &["run", "--nodes", "1", "--nemesis", "partition:shape=one"])
         .expect(64)
         .says("partition");
+    run(folder.path(), &["run", "--nemesis", "reboot:nth=3"])
+        .expect(64)
+        .says("`nth` of nemesis `reboot` means nothing without `at`")
+        .says("`at = fsync` or `at = rename`");
+    run(folder.path(), &["run", "--nemesis", "disk:fault=slow:files=log-*"]).expect(64).says("`files` of");
     run(folder.path(), &["run", "--workload", "lists"]).expect(64).says("there is");
     run(folder.path(), &["run", "--bug", "follower-read"]).expect(64).says("did you mean `follower-reads`?");
     run(folder.path(), &["run", "--time-limit", "20"]).expect(64).says("did you mean `20s`?");

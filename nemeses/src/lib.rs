@@ -1,6 +1,7 @@
 //! What goes wrong: one file a nemesis. To add one, copy `none.rs`, the nemesis that breaks nothing, and write it into
 //! [`ALL`].
 
+mod beside;
 mod clock;
 mod corrupt;
 mod delay;
@@ -38,6 +39,7 @@ use schism_engine::plan;
 use schism_engine::random::Random;
 use schism_engine::strain::Strain;
 
+pub use beside::{BESIDE, Beside};
 pub use footing::{FOOTINGS, Footing, undone_by};
 
 /// What the command line and the plan need to know of a nemesis.

@@ -1,7 +1,7 @@
 //! Everything there is, by name: what a plan may speak of, and the living parts a plan is made into.
 
 use schism_engine::backend::Backend;
-use schism_engine::plan::{Catalogue, NemesisEntry, Plan, SettingEntry, TargetEntry, Values, WorkloadEntry};
+use schism_engine::plan::{BesideEntry, Catalogue, NemesisEntry, Plan, SettingEntry, TargetEntry, Values, WorkloadEntry};
 use schism_engine::run::Parts;
 use schism_nemeses::Takes;
 
@@ -55,6 +55,16 @@ fn nemesis(entry: &schism_nemeses::Entry) -> NemesisEntry {
         settings: settings.collect(),
         nodes_min: usual,
         membership: schism_nemeses::needs_membership(entry.name),
+        beside: schism_nemeses::BESIDE.iter().filter(|one| one.nemesis == entry.name).map(beside).collect(),
+    }
+}
+
+fn beside(one: &schism_nemeses::Beside) -> BesideEntry {
+    BesideEntry {
+        setting: one.setting.into(),
+        other: one.other.into(),
+        values: one.values.iter().map(|value| (*value).into()).collect(),
+        by_default: one.by_default,
     }
 }
 

@@ -63,6 +63,21 @@ pub struct NemesisEntry {
     pub nodes_min: usize,
     /// Whether it needs a target whose members can be changed.
     pub membership: bool,
+    /// Its settings that mean something only beside another.
+    pub beside: Vec<BesideEntry>,
+}
+
+/// A setting that means something only beside another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BesideEntry {
+    /// Its name.
+    pub setting: String,
+    /// The other one.
+    pub other: String,
+    /// What that has to be: one of these, the most telling first.
+    pub values: Vec<String>,
+    /// Whether it is one of them where the plan does not say.
+    pub by_default: bool,
 }
 
 /// Something that a plan may set.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::catalogue::{Catalogue, SettingEntry, Values};
+use super::catalogue::{BesideEntry, Catalogue, SettingEntry, Values};
 use super::mistake::{Complaint, instead, listed, meant, unknown};
 use super::mix::quarter_length;
 use super::place::{Origin, Place};
@@ -258,6 +258,9 @@ impl Check<'_> {
         if !sized {
             self.size(name_path, &whose, entry.nodes_min);
         }
+        for one in entry.beside.iter().filter(|one| plan.settings.contains_key(&one.setting)) {
+            self.beside(one, plan, path, &whose);
+        }
         let target = catalogue.target(&self.plan.target.name);
         if let Some(target) = target.filter(|target| entry.membership && !target.membership) {
             let complaint = Complaint::new(format!(
@@ -271,6 +274,22 @@ impl Check<'_> {
             };
             self.find(&[name_path, "target.name"], complaint.hint(help));
         }
+    }
+
+    /// Whether a setting stands beside the one without which it means nothing. What that cannot be is told elsewhere.
+    fn beside(&mut self, one: &BesideEntry, plan: &NemesisPlan, path: &str, whose: &str) {
+        let BesideEntry { setting, other, values, by_default } = one;
+        let value = plan.settings.get(other);
+        if value.map_or(*by_default, |value| values.contains(value)) {
+            return;
+        }
+        let [place, other_place] = [setting, other].map(|name| format!("{path}.{name}"));
+        let what = value.map_or(format!("without `{other}`"), |value| format!("beside `{other} = {value}`"));
+        let complaint = Complaint::new(format!("`{setting}` of {whose} means nothing {what}"));
+        let fitting: Vec<String> = values.iter().map(|value| format!("`{other} = {value}`")).collect();
+        let help = format!("it goes with {}", fitting.join(" or "));
+        let places: &[&str] = if value.is_some() { &[&place, &other_place] } else { &[&place] };
+        self.find(places, complaint.hint(help));
     }
 
     /// Whether the cluster is large enough for something.

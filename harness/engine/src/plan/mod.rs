@@ -30,7 +30,7 @@ use crate::ready::Ready;
 use crate::target::Choices;
 
 pub use catalogue::{
-    BackendEntry, Catalogue, NemesisEntry, SettingEntry, TargetEntry, Values, WorkloadEntry,
+    BackendEntry, BesideEntry, Catalogue, NemesisEntry, SettingEntry, TargetEntry, Values, WorkloadEntry,
 };
 pub use compare::{Cell, ComparePlan, TargetSide};
 pub use mistake::{Complaint, Mistake, Mistakes};

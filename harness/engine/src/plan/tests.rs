@@ -76,10 +76,34 @@ pub(super) fn catalogue() -> Catalogue {
                 settings: vec![SettingEntry::new("shape", shapes)],
                 nodes_min: 3,
                 membership: false,
+                beside: vec![],
             },
-            NemesisEntry { name: "kill".into(), settings: vec![], nodes_min: 1, membership: false },
+            NemesisEntry {
+                name: "kill".into(),
+                settings: vec![],
+                nodes_min: 1,
+                membership: false,
+                beside: vec![],
+            },
+            NemesisEntry {
+                name: "disk".into(),
+                settings: vec![
+                    SettingEntry::new("fault", Values::words(&["fails", "full", "slow"])),
+                    SettingEntry::new("lacks", Values::words(&["space", "inodes"])),
+                    SettingEntry::new("files", Values::Files),
+                    SettingEntry::new("times", Values::Whole(1, 1_000_000)),
+                ],
+                nodes_min: 1,
+                membership: false,
+                beside: vec![beside("lacks", &["full"], false), beside("times", &["fails", "full"], true)],
+            },
         ],
     }
+}
+
+fn beside(setting: &str, values: &[&str], by_default: bool) -> BesideEntry {
+    let values = values.iter().map(|value| (*value).into()).collect();
+    BesideEntry { setting: setting.into(), other: "fault".into(), values, by_default }
 }
 
 /// A plan that chooses everything otherwise than by default.
