@@ -1,7 +1,8 @@
 //! Takes nodes' power away: daemons are killed, what they had not fsynced is lost, and they are started again.
 //!
 //! Finds stores that answer for what is not on their disk: a missing or late fsync, a new file or a rename whose directory was
-//! not fsynced. What is durable is told in the engine's `disk.rs`. With `unsynced = torn` some of what was not fsynced is there all the
+//! not fsynced; and stores that keep what a monotonic clock showed beyond a boot: it begins from zero, where the kernel has time
+//! namespaces. What is durable is told in the engine's `disk.rs`. With `unsynced = torn` some of what was not fsynced is there all the
 //! same, as on real disks: that finds stores that take half a write for a whole one. With `at` the node goes down in the
 //! middle of its n-th fsync or rename since the fault began, and is up again at once; with `fsync = lies` none of the fsyncs until
 //! then were done, which no store can bear alone: strike no more nodes than may forget everything.

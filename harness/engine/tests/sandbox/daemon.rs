@@ -128,6 +128,7 @@ fn converse(stream: &TcpStream, socket: &UdpSocket, datagrams: &Datagrams, descr
                 "spinning".into()
             }
             ["clock"] => clock(),
+            ["since", "boot"] => since_boot(),
             ["swing", milliseconds] => swing(milliseconds),
             ["back"] => back(),
             ["new", "program"] => new_program(Command::new("/proc/self/exe").args([COMMAND, "clock"])),
@@ -156,6 +157,17 @@ fn clock() -> String {
 
 fn now() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos())
+}
+
+/// What the clocks show that count from the last boot, in nanoseconds: the monotonic one, and the one that counts suspended time.
+pub fn since_boot() -> String {
+    let shown = |clock| {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the kernel fills a live timespec.
+        assert_eq!(unsafe { libc::clock_gettime(clock, &raw mut time) }, 0);
+        (time.tv_sec * 1_000_000_000 + time.tv_nsec).to_string()
+    };
+    [libc::CLOCK_MONOTONIC, libc::CLOCK_BOOTTIME].map(shown).join(",")
 }
 
 /// How far the time of day gets away from the monotonic clock in so many milliseconds, least and most, from now on.

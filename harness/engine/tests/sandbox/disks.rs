@@ -16,6 +16,7 @@ use crate::stage::{Stage, folder, options, run, until};
 pub const CASES: &[(&str, fn())] = &[
     ("a node's files are changed while it is down, once, and nobody else's", edited_while_down),
     ("what was not fsynced goes with the power, and nothing else does", power_fails),
+    ("after a reboot clocks since boot begin from zero, and nobody else's", booted),
     ("some of what was not fsynced is torn, and goes on from there", torn),
     ("a node goes down in the middle of its third fsync, or behind it", struck_by_fsync),
     ("a node goes down before a rename, or behind it", struck_by_rename),
@@ -85,6 +86,66 @@ fn power_fails() {
     assert_eq!(work(&mut stage, 1), Work::default());
     stage.apply(&[]);
     assert_eq!(stage.ask(0, "echo up"), "up");
+    assert!(stage.sandbox.deaths().is_empty());
+}
+
+/// What a node's clocks since boot show, in nanoseconds.
+fn since_boot(said: &str) -> [u64; 2] {
+    let mut shown = said.split(',').map(|one| one.parse().expect("nanoseconds"));
+    [(); 2].map(|()| shown.next().expect("two clocks"))
+}
+
+/// Without a word on how long anything takes: what a clock shows is held against how long ago it can have begun.
+fn booted() {
+    let loses = Wrong::Lose(Loss::All);
+    let strike = Wrong::Strike(Strike { call: Call::Sync, nth: 1, done: false });
+    let mut stage = stage(2, &[loses, strike]);
+    assert!(
+        stage.sandbox.mechanisms().iter().any(|one| one.contains("time namespace")),
+        "{:?} {:?}",
+        stage.sandbox.mechanisms(),
+        stage.sandbox.notes()
+    );
+    let machine = || since_boot(&crate::daemon::since_boot());
+    let node = |stage: &Stage, index: usize| since_boot(&stage.ask(index, "since boot"));
+    let first = machine();
+    let goes_on = |shown: [u64; 2]| shown.iter().zip(first).all(|(shown, first)| *shown > first);
+    stage.apply(&[run(0, Run::Down)]);
+    stage.apply(&[]);
+    assert!(goes_on(node(&stage, 0)), "a kill is no reboot");
+    let mut booted = Instant::now();
+    let anew = |shown: [u64; 2], since: Instant| {
+        let passed = since.elapsed();
+        assert!(shown.iter().all(|one| Duration::from_nanos(*one) <= passed), "{shown:?} after {passed:?}");
+        assert!(!goes_on(shown));
+    };
+    for _ in 0..2 {
+        booted = Instant::now();
+        stage.apply(&[run(0, Run::Down), wrong(0, loses)]);
+        stage.apply(&[]);
+        anew(node(&stage, 0), booted);
+    }
+    // It goes on from there, also for a daemon that is only killed.
+    let last = node(&stage, 0);
+    stage.apply(&[run(0, Run::Down)]);
+    stage.apply(&[]);
+    let next = node(&stage, 0);
+    anew(next, booted);
+    assert!(next[0] > last[0] && next[1] > last[1], "{last:?} {next:?}");
+    // In the middle of a call, too, and another kind of clock beside it.
+    let struck = Instant::now();
+    stage.apply(&[wrong(0, loses), wrong(0, strike)]);
+    does(&stage, 0, "put file 1");
+    stage.connect(0).try_ask("fsync file").expect_err("nobody lives to answer");
+    anew(node(&stage, 0), struck);
+    stage.apply(&[Change::Clock { node: Node(0), skew: Skew::Jump(3_600_000_000_000) }]);
+    let shown: u128 = stage.ask(0, "clock").parse().expect("a time");
+    let right = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos();
+    assert!(shown > right + 3_000_000_000_000, "{shown} {right}");
+    anew(node(&stage, 0), struck);
+    stage.apply(&[]);
+    assert!(goes_on(node(&stage, 1)), "another node");
+    assert!(goes_on(machine()), "the machine");
     assert!(stage.sandbox.deaths().is_empty());
 }
 

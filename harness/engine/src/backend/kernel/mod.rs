@@ -1,6 +1,7 @@
 //! What backends ask of the kernel inside namespaces that are their own: faults of links, signals to a whole
 //! node, clocks of processes, netlink.
 
+pub mod boot;
 pub mod chain;
 pub mod children;
 mod chooser;

@@ -17,6 +17,7 @@ use std::process::{Child, ExitCode, Stdio};
 use std::thread;
 
 use super::AGENT_COMMAND;
+use super::boot::Boot;
 use super::clock::Clocks;
 use super::disk::{Disks, Fate};
 use super::execs::{self, Execs};
@@ -67,6 +68,12 @@ struct Agent {
     /// What the daemon was started by.
     program: Option<Started>,
     disks: Disks,
+    /// What clocks count from that count from the last boot.
+    boot: Boot,
+    /// Whether its power has failed since it was booted.
+    dark: bool,
+    /// Whether such clocks can begin anew.
+    boots: bool,
     /// The node is to go down in the middle of a call.
     struck: bool,
     execs: Option<Execs>,
@@ -86,7 +93,7 @@ fn serve() -> io::Result<()> {
         Ok(log) => log,
         Err(error) => return send(&lifeline, &Message::Reply(Err(error.to_string()))),
     };
-    let Furniture { name, watch, .. } = furniture;
+    let Furniture { name, watch, boots, .. } = furniture;
     let mut agent = Agent {
         name,
         lifeline,
@@ -99,6 +106,9 @@ fn serve() -> io::Result<()> {
         straining: Straining::default(),
         program: None,
         disks: Disks::new(DATA, watch),
+        boot: Boot::default(),
+        dark: false,
+        boots,
         struck: false,
         execs: None,
     };
@@ -158,7 +168,7 @@ impl Agent {
             }
             Command::Kill => {
                 self.kill_all()?;
-                self.disks.at_rest()?;
+                self.rest()?;
             }
             Command::Pause => {
                 self.starving.pause();
@@ -176,7 +186,7 @@ impl Agent {
                 self.let_go(true)?;
                 self.disks.set(disk);
                 if self.daemon.is_none() {
-                    self.disks.at_rest()?;
+                    self.rest()?;
                 }
             }
             Command::Measure => {
@@ -193,6 +203,12 @@ impl Agent {
         Ok(Reply::Done)
     }
 
+    /// Does what is to be done while nobody runs.
+    fn rest(&mut self) -> io::Result<()> {
+        self.dark |= self.disks.at_rest()?;
+        Ok(())
+    }
+
     /// Kills the daemon and starts it as it was, if it runs.
     fn start_again(&mut self) -> io::Result<()> {
         self.reap()?;
@@ -201,7 +217,7 @@ impl Agent {
         }
         let Some(program) = self.program.take() else { return Ok(()) };
         self.kill_all()?;
-        self.disks.at_rest()?;
+        self.rest()?;
         self.struck = false;
         let (file, arguments, environment) = &program;
         let started = self.start(file.as_deref(), arguments, environment);
@@ -249,9 +265,14 @@ impl Agent {
         // SAFETY: between fork and exec only system calls are made, none of which allocates.
         unsafe { command.pre_exec(move || execs::tell(to, &mut program).and_then(|()| leave_agent())) };
         self.execs = None;
+        if std::mem::take(&mut self.dark) && self.boots {
+            self.boot = Boot::now();
+        }
+        let boot = self.boot;
         let child = thread::scope(|scope| {
             let spawned = scope.spawn(move || {
-                let spawned = command.spawn();
+                // Of this thread's alone, which ends with the start.
+                let spawned = boot.enter().and_then(|()| command.spawn());
                 // The child's copy closes when it is another program: then nobody can write any more.
                 drop(theirs);
                 spawned

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::agent::DATA;
+use super::boot;
 use super::command;
 use super::enter::Fabric;
 use super::links::{self, MOST_NODES, address};
@@ -21,7 +23,7 @@ use super::{Options, Timings};
 use crate::backend::{Backend, BackendError, ClientNetwork};
 use crate::clock::Clock;
 use crate::cluster::{Daemon, Death, Desired, Endpoint, Node, NodeSpec, Observation, Program, Run};
-use crate::disk::{Disk, Watch};
+use crate::disk::{Disk, Watch, Wrong};
 use crate::link::Share;
 use crate::strain::Strains;
 
@@ -87,7 +89,8 @@ impl Sandbox {
         let (warden, Made { mut networks, mut links, faults, took: namespaces, heals_fast }) = made?;
 
         // The agents start, on the other processors, while their links are made.
-        furnish(&mut agents, &folder, &Watch::of(&options.disks))?;
+        let boots = reboots(options).then(boots);
+        furnish(&mut agents, &folder, &Watch::of(&options.disks), matches!(boots, Some(Ok(()))))?;
         let ends = networks.iter().map(|one| (one.endpoint, one.namespace.as_fd()));
         links::connect(&mut links, ends)?;
         for network in &mut networks {
@@ -105,8 +108,13 @@ impl Sandbox {
             agent.reply()?;
         }
         let clients = networks.pop().expect("the clients' network is made last").namespace;
-        let notes = notes(&matrix, options.fast_heal && !heals_fast);
-        let mechanisms = matrix.mechanisms();
+        let mut notes = notes(&matrix, options.fast_heal && !heals_fast);
+        let mut mechanisms = matrix.mechanisms();
+        match boots {
+            Some(Ok(())) => mechanisms.push(BOOTS.into()),
+            Some(Err(error)) => notes.push(format!("the monotonic clock goes on through a reboot: {error}")),
+            None => {}
+        }
         let member = |agent| Member {
             agent,
             program: None,
@@ -321,6 +329,20 @@ impl Drop for Sandbox {
     }
 }
 
+/// How it is told by what the clocks of a node begin anew.
+const BOOTS: &str = "after a reboot monotonic clocks begin from zero, by a time namespace";
+
+/// Whether the power of nodes is to fail.
+fn reboots(options: &Options) -> bool {
+    options.disks.iter().any(|wrong| matches!(wrong, Wrong::Lose(_)))
+}
+
+/// Whether clocks that count from the last boot can begin anew here: tried by a thread that ends, as what it tries sticks to it.
+fn boots() -> io::Result<()> {
+    let tried = std::thread::spawn(boot::attempt).join();
+    tried.unwrap_or_else(|_| Err(io::Error::other("the attempt panicked")))
+}
+
 /// What leads a daemon from one state to another.
 fn commands(from: Run, to: Run, program: &Program) -> Vec<Command> {
     match (from, to) {
@@ -410,7 +432,7 @@ fn log(folder: &Path, node: Node) -> PathBuf {
 }
 
 /// Tells every agent what its node is, without waiting for the answers.
-fn furnish(agents: &mut [Agent], folder: &Path, watch: &Watch) -> Result<(), BackendError> {
+fn furnish(agents: &mut [Agent], folder: &Path, watch: &Watch, boots: bool) -> Result<(), BackendError> {
     let nodes = (0..agents.len()).map(|index| Endpoint::Node(Node(index)));
     let hosts: BTreeMap<_, _> = nodes.chain([Endpoint::Clients]).map(|one| (one, address(one))).collect();
     let hosts: Vec<_> = hosts.into_iter().map(|(one, address)| (one.to_string(), address)).collect();
@@ -422,6 +444,7 @@ fn furnish(agents: &mut [Agent], folder: &Path, watch: &Watch) -> Result<(), Bac
             log: log(folder, node),
             hosts: hosts.clone(),
             watch: watch.clone(),
+            boots,
         })?;
     }
     Ok(())

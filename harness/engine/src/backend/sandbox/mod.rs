@@ -18,7 +18,7 @@ use crate::link::Wrong;
 // What its files ask of the kernel, under short names.
 #[cfg(target_os = "linux")]
 use super::kernel::{
-    clock, connections, cuts, disk, execs, filter, matrix, netlink, processes, starving, straining, system,
+    boot, clock, connections, cuts, disk, execs, filter, matrix, netlink, processes, starving, straining, system,
 };
 
 #[cfg(target_os = "linux")]

@@ -13,6 +13,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::Capability;
+use super::boot;
 use super::clock;
 use super::connections::Connections;
 use super::cuts::Cuts;
@@ -63,6 +64,7 @@ const ATTEMPTS: &[(&str, Needed, Attempt)] = &[
     ("one thread held", Needed::Nobody, thread),
     ("limits of running processes", Needed::Nobody, limits),
     ("calls on files heard of", Needed::Nobody, disks),
+    ("clocks since boot", Needed::Nobody, boots),
     ("ended connections", Needed::Nobody, connections),
     ("skewed clocks", Needed::Nobody, clocks),
     ("fast heal of connections", Needed::Nobody, fast_heal),
@@ -306,6 +308,17 @@ fn disks() -> Result<Found, BackendError> {
     Ok(match disk::attempt() {
         Ok(()) => works("seccomp user notification; those who are heard end with us"),
         Err(error) => fails(format!("a process of our own cannot be heard: {error}"), "Linux 5.5 or newer"),
+    })
+}
+
+fn boots() -> Result<Found, BackendError> {
+    isolate()?;
+    Ok(match boot::attempt() {
+        Ok(()) => works("a time namespace; after a reboot monotonic clocks begin from zero"),
+        Err(error) => {
+            let how = format!("a process of our own cannot be given others: {error}; a reboot is one without that");
+            fails(how, "Linux 5.6 or newer, with CONFIG_TIME_NS")
+        }
     })
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Furniture {
     pub(super) hosts: Vec<(String, Ipv4Addr)>,
     /// What has to be heard of its calls on files.
     pub(super) watch: Watch,
+    /// Whether clocks that count from the last boot can begin anew.
+    pub(super) boots: bool,
 }
 
 /// What an agent is asked. Each gets one `Reply`, in order.

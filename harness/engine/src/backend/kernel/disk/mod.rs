@@ -157,11 +157,12 @@ impl Disks {
         self.held.clear();
     }
 
-    /// Nobody runs who could use it: what has to happen meanwhile is done, each once.
+    /// Nobody runs who could use it: what has to happen meanwhile is done, each once. Whether the power failed.
     ///
     /// # Errors
     /// When a file cannot be changed.
-    pub fn at_rest(&mut self) -> io::Result<()> {
+    pub fn at_rest(&mut self) -> io::Result<bool> {
+        let fails = self.ledger.is_some() && self.wanted.loses.is_some();
         if let (Some(ledger), Some(loss)) = (&mut self.ledger, self.wanted.loses) {
             let lost = ledger.lose(loss)?;
             self.work.losses += 1;
@@ -178,7 +179,7 @@ impl Disks {
             }
         }
         self.made.clone_from(&self.wanted.edits);
-        Ok(())
+        Ok(fails)
     }
 
     /// What was seen and done until now.
