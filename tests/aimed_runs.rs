@@ -39,7 +39,8 @@ fn a_step_that_may_not_happen_is_told() {
     }
     let (_alone, folder) = (alone(), folder());
     let step = |at: &str, does: &str| format!("[[script]]\nat = {at:?}\ndo = {does:?}\nfor = \"2s\"\n");
-    let text = "seed = 1\nnodes = 3\ntime-limit = \"8s\"\ntarget = \"raft\"\nworkload = \"register\"\n\n".to_owned();
+    let text =
+        "seed = 1\nnodes = 3\ntime-limit = \"8s\"\ntarget = \"raft\"\nworkload = \"register\"\n\n".to_owned();
     let text = text + &step("2s", "kill:who=leader") + &step("3s", "pause");
     fs::write(folder.path().join("plan.toml"), text).expect("a file can be written");
     let ended = run(folder.path(), &["run", "plan.toml", "--out", "a"]).expect(2);

@@ -54,9 +54,12 @@ mod tests {
             let entry = crate::named(nemesis).expect("there is one");
             let takes = |name: &str| entry.settings.iter().find(|one| one.name == name).map(|one| one.takes);
             assert!(takes(setting).is_some(), "{nemesis}:{setting}");
-            let Some(crate::Takes::Words(words)) = takes(other) else { panic!("{nemesis}:{other} is a word") };
+            let Some(crate::Takes::Words(words)) = takes(other) else {
+                panic!("{nemesis}:{other} is a word")
+            };
             assert!(values.iter().all(|value| words.contains(value)), "{nemesis}:{other}");
-            let done = |settings: Settings| (entry.make)(&settings).choose(&VIEW, &mut random()).expect("a node");
+            let done =
+                |settings: Settings| (entry.make)(&settings).choose(&VIEW, &mut random()).expect("a node");
             let default = done(Settings::new()).changes;
             let named = done([((*other).into(), values[0].into())].into()).changes;
             assert_eq!(default == named, *by_default, "{nemesis}:{other}");

@@ -154,6 +154,11 @@ pub fn disks(name: &str, settings: &Settings) -> Vec<DiskWrong> {
     changes(name, settings).into_iter().filter_map(wrong).collect()
 }
 
+/// Whether it makes clocks wrong.
+pub fn skews(name: &str, settings: &Settings) -> bool {
+    changes(name, settings).iter().any(|change| matches!(change, Change::Clock { .. }))
+}
+
 /// Whether it holds processes, or has to look into them: their clocks, their limits, their threads.
 pub fn traces(name: &str, settings: &Settings) -> bool {
     changes(name, settings).iter().any(|change| match change {
@@ -266,6 +271,7 @@ mod tests {
         let set = |name: &str, value: &str| [(name.to_owned(), value.to_owned())].into();
         assert!(traces("clock", &[].into()) && traces("files", &[].into()) && traces("memory", &[].into()));
         assert!(traces("pause", &set("thread", "wal")) && !traces("pause", &[].into()));
+        assert!(skews("clock", &[].into()) && !skews("pause", &set("thread", "wal")));
         assert!(!traces("kill", &set("storm", "1s")) && !traces("disconnect", &[].into()));
         let lost = DiskWrong::Lose(schism_engine::disk::Loss::All);
         assert_eq!(disks("reboot", &[("who".into(), "leader".into())].into()), [lost]);

@@ -1,7 +1,7 @@
 //! Where clusters can run, and what a plan may set there.
 
-use schism_engine::backend::ShapedBy;
 use schism_engine::backend::docker::{Limits, Reach, Way};
+use schism_engine::backend::{ShapedBy, SkewedBy};
 use schism_engine::plan::{BackendEntry, BackendPlan, SettingEntry, Values, size};
 use schism_engine::target::Setting;
 
@@ -32,9 +32,19 @@ const SHAPING: Setting = Setting {
             queue, or tc where there is none",
 };
 
+const CLOCKS: Setting = Setting {
+    name: "clocks",
+    about: "by what clocks are skewed: best, vdso or library; best by default, which is a patch of each process's vDSO, or \
+            where those cannot be patched, a library that dynamic programs load",
+};
+
 /// Every backend.
 pub const ALL: &[Entry] = &[
-    Entry { name: SANDBOX, about: "namespaces of this machine; limits nothing", settings: &[READY, SHAPING] },
+    Entry {
+        name: SANDBOX,
+        about: "namespaces of this machine; limits nothing",
+        settings: &[READY, SHAPING, CLOCKS],
+    },
     Entry {
         name: DOCKER,
         about: "containers, in the local engine or where DOCKER_HOST points",
@@ -79,6 +89,7 @@ fn values(setting: &str) -> Values {
         "pids" => Values::Whole(2, 4_000_000),
         "reach" => Values::words(&["found", "published"]),
         "shaping" => Values::words(&ShapedBy::ALL.map(|(word, _)| word)),
+        "clocks" => Values::words(&SkewedBy::ALL.map(|(word, _)| word)),
         "cuts" => Values::words(&Way::ALL.map(|(word, _)| word)),
         "foreign-users" => Values::Switch,
         _ => Values::Any,
@@ -107,6 +118,13 @@ pub fn cuts(plan: &BackendPlan) -> Way {
 pub fn shaped_by(plan: &BackendPlan) -> ShapedBy {
     let word = plan.settings.get("shaping");
     let found = word.and_then(|word| ShapedBy::ALL.into_iter().find(|(known, _)| known == word));
+    found.map(|(_, way)| way).unwrap_or_default()
+}
+
+/// By what clocks are skewed, by a plan that has been checked.
+pub fn skewed_by(plan: &BackendPlan) -> SkewedBy {
+    let word = plan.settings.get("clocks");
+    let found = word.and_then(|word| SkewedBy::ALL.into_iter().find(|(known, _)| known == word));
     found.map(|(_, way)| way).unwrap_or_default()
 }
 

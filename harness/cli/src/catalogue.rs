@@ -1,7 +1,9 @@
 //! Everything there is, by name: what a plan may speak of, and the living parts a plan is made into.
 
 use schism_engine::backend::Backend;
-use schism_engine::plan::{BesideEntry, Catalogue, NemesisEntry, Plan, SettingEntry, TargetEntry, Values, WorkloadEntry};
+use schism_engine::plan::{
+    BesideEntry, Catalogue, NemesisEntry, Plan, SettingEntry, TargetEntry, Values, WorkloadEntry,
+};
 use schism_engine::run::Parts;
 use schism_nemeses::Takes;
 

@@ -117,6 +117,8 @@ impl Ground {
                     shaped_by,
                     shapes,
                     disks: disks(plan),
+                    skews: plan.strikes().any(|one| schism_nemeses::skews(&one.name, &one.settings)),
+                    skewed_by: backends::skewed_by(&plan.backend),
                     fast_heal: false,
                 };
                 let cluster = Sandbox::create(&fabric, &options)?;

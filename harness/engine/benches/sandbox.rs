@@ -20,7 +20,7 @@ mod linux {
     use std::time::{Duration, Instant};
 
     use schism_engine::backend::sandbox::{AGENT_COMMAND, Options, Sandbox, agent_main, enter};
-    use schism_engine::backend::{Backend, ShapedBy};
+    use schism_engine::backend::{Backend, ShapedBy, SkewedBy};
     use schism_engine::cluster::{Change, Desired, Endpoint, Node};
     use schism_engine::link::{Cut, Wrong};
 
@@ -127,6 +127,8 @@ mod linux {
                 shaped_by: ShapedBy::Best,
                 shapes: Vec::new(),
                 disks: Vec::new(),
+                skews: false,
+                skewed_by: SkewedBy::Best,
                 fast_heal: false,
             };
             let mut sandbox = Sandbox::create(&fabric, &options).expect("creating");

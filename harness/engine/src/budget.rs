@@ -69,12 +69,7 @@ impl BrokenMax {
     ///
     /// # Errors
     /// When it draws none: one that would have been felt and may not happen, or if there was none, the first that it drew.
-    pub fn draw(
-        self,
-        scheduled: &mut Scheduled,
-        view: &View,
-        in_force: &[Change],
-    ) -> Result<Fault, LeftOut> {
+    pub fn draw(self, scheduled: &mut Scheduled, view: &View, in_force: &[Change]) -> Result<Fault, LeftOut> {
         let before = Desired::of(in_force);
         let mut left_out = LeftOut::nobody(view, scheduled.nemesis.aims_at_leader());
         for _ in 0..DRAWS {
@@ -404,7 +399,10 @@ mod tests {
             let left_out = draw(BrokenMax::Minority, &in_force, seed).expect_err("two are broken");
             assert_eq!(left_out.why, Why::TooMany { broken: 3, most: 2 });
             let fault = left_out.fault.expect("it was drawn");
-            assert!(![Node(0), Node(4)].contains(&fault.nodes[0]), "one that would have been felt: {fault:?}");
+            assert!(
+                ![Node(0), Node(4)].contains(&fault.nodes[0]),
+                "one that would have been felt: {fault:?}"
+            );
             assert!(draw(BrokenMax::Any, &in_force, seed).is_ok());
         }
     }

@@ -200,10 +200,11 @@ impl<'a> Disruption<'a> {
             all.filter(|fault| fault.nodes.len() == view.nodes).ok_or(left_out)
         });
         // One at a time, so that those who are left are always a majority.
-        let drawn = drawn.and_then(|fault| match removed(&fault.changes).is_empty() || self.removed().is_empty() {
-            true => Ok(fault),
-            false => Err(LeftOut { fault: Some(fault), why: Why::OneAtATime }),
-        });
+        let drawn =
+            drawn.and_then(|fault| match removed(&fault.changes).is_empty() || self.removed().is_empty() {
+                true => Ok(fault),
+                false => Err(LeftOut { fault: Some(fault), why: Why::OneAtATime }),
+            });
         let fault = match drawn {
             Ok(fault) => fault,
             Err(left_out) => {
@@ -423,7 +424,8 @@ fn note_deaths_but(backend: &mut dyn Backend, recorder: &Recorder, expected: &BT
     let mut deaths = backend.deaths();
     deaths.retain(|death| !expected.contains(&death.node));
     for death in &deaths {
-        let whose = if death.suspicious { "; that may be the machine's doing, as where memory runs out" } else { "" };
+        let whose =
+            if death.suspicious { "; that may be the machine's doing, as where memory runs out" } else { "" };
         let text = format!("its daemon died by itself: {}{whose}", death.how);
         recorder.record(What::Note(Note { node: death.node.to_string(), text, doubt: death.suspicious }));
     }

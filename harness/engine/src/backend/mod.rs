@@ -32,6 +32,24 @@ impl ShapedBy {
         [("best", ShapedBy::Best), ("nfqueue", ShapedBy::Queue), ("tc", ShapedBy::Tc)];
 }
 
+/// By what clocks are skewed. It is forced in tests; a user takes the best there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SkewedBy {
+    /// By patches, or by a library where processes cannot be patched.
+    #[default]
+    Best,
+    /// By a patch of the vDSO of each process: any program, while it runs.
+    Vdso,
+    /// By a library that dynamic programs load when they are started.
+    Library,
+}
+
+impl SkewedBy {
+    /// Every way, by its word in plans.
+    pub const ALL: [(&str, SkewedBy); 3] =
+        [("best", SkewedBy::Best), ("vdso", SkewedBy::Vdso), ("library", SkewedBy::Library)];
+}
+
 /// A place where a cluster runs.
 pub trait Backend: Send {
     /// Its name in plans.

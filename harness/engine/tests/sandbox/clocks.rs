@@ -3,11 +3,12 @@
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use schism_engine::backend::Backend;
+use schism_engine::backend::sandbox::{Options, enter};
+use schism_engine::backend::{Backend, SkewedBy};
 use schism_engine::clock::{Reading, Skew};
-use schism_engine::cluster::{Change, Node, Program, Run};
+use schism_engine::cluster::{Change, Desired, Node, Program, Run};
 
-use crate::stage::{Stage, folder, run, until};
+use crate::stage::{Stage, folder, options, run, until};
 
 pub const CASES: &[(&str, fn())] = &[
     ("a clock jumps there and back, and no other does", jumped),
@@ -17,6 +18,11 @@ pub const CASES: &[(&str, fn())] = &[
     ("children and new programs have the clock of their node", inherited),
     ("a node that restarts has its clock again, a paused one gets it", restarted),
     ("a clock that nobody keeps wrong is right again by itself", lease_ends),
+    ("by a library a clock jumps, drifts and strobes, and its lease ends", library),
+    (
+        "by a library a Python program's clock is skewed, a Java virtual machine's, and no Go program's",
+        library_of_others,
+    ),
     ("a thousand skews set and undone on a busy process", again_and_again),
     ("the clock of a Python program is skewed while it runs", python),
     ("the clock of a Java virtual machine is skewed while it runs", java),
@@ -166,6 +172,97 @@ fn children() -> Vec<i32> {
     all.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
+/// A cluster whose clocks are skewed by a library.
+fn with_library(nodes: usize) -> Stage {
+    let options = Options { skewed_by: SkewedBy::Library, ..options(nodes, &folder()) };
+    let stage = Stage::on(&enter().expect("entering"), &options);
+    let mechanisms = stage.sandbox.mechanisms();
+    assert!(mechanisms.iter().any(|one| one.contains("LD_PRELOAD")), "{mechanisms:?}");
+    stage
+}
+
+/// Reads the node's clock while it is being asked for.
+fn read_while_asked(stage: &mut Stage, index: usize) -> Reading {
+    stage.ask(index, "ticking 1");
+    reading(stage, index).expect("somebody asks for the time")
+}
+
+fn library() {
+    let mut stage = with_library(2);
+    assert!(stage.ask(0, "environment").contains("GREETING=hello"));
+    for by in [HOUR, -HOUR] {
+        stage.apply(&[skew(0, Skew::Jump(by))]);
+        for how in ["clock", "new program", "found program", "shell"] {
+            assert!(is_ahead(&stage.ask(0, how), by), "{how} by {by}");
+        }
+        assert!(is_ahead(&stage.ask(1, "clock"), 0), "n2 is in order");
+        let read = read_while_asked(&mut stage, 0);
+        assert!((read.ahead_ns - by).abs() < SECOND, "{read}");
+    }
+    stage.apply(&[skew(0, Skew::Jump(HOUR)), run(0, Run::Down)]);
+    stage.apply(&[skew(0, Skew::Jump(HOUR))]);
+    assert!(is_ahead(&stage.ask(0, "clock"), HOUR), "it has been killed and started again");
+    stage.apply(&[]);
+    assert!(is_ahead(&stage.ask(0, "clock"), 0));
+
+    stage.apply(&[skew(0, Skew::Drift(100_000_000))]);
+    let first = read_while_asked(&mut stage, 0);
+    until("it has gained", || reading(&mut stage, 0).expect("read").ahead_ns > first.ahead_ns + SECOND / 20);
+    let last = reading(&mut stage, 0).expect("it is asked for the time");
+    let (passed, gained) = ((last.host - first.host).as_nanos() as i64, last.ahead_ns - first.ahead_ns);
+    assert!((gained - passed / 10).abs() < passed / 100, "{gained} ns gained in {passed}");
+    stage.apply(&[skew(0, Skew::Strobe(HOUR, Duration::from_millis(20)))]);
+    let read = reading(&mut stage, 0).expect("it is asked for the time");
+    assert!((read.most_ns - read.least_ns - HOUR).abs() < SECOND, "{read:?}");
+
+    stage.apply(&[skew(0, Skew::Jump(HOUR))]);
+    let begun = host();
+    until("several leases have passed", || host() > begun + 6 * SECOND);
+    assert!(is_ahead(&stage.ask(0, "clock"), HOUR));
+    let agent = children().into_iter().next().expect("the agent is our child");
+    // SAFETY: a plain system call on a child of ours.
+    assert_eq!(unsafe { libc::kill(agent, libc::SIGSTOP) }, 0);
+    until("it is right by itself", || is_ahead(&stage.ask(0, "clock"), 0));
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::kill(agent, libc::SIGCONT) }, 0);
+    until("it is kept wrong again", || is_ahead(&stage.ask(0, "clock"), HOUR));
+    stage.apply(&[]);
+    assert!(is_ahead(&stage.ask(0, "clock"), 0));
+    assert!(stage.sandbox.deaths().is_empty());
+}
+
+fn library_of_others() {
+    jumps_while_it_runs(with_library(2), &PYTHON, &said_in_log);
+    let data = folder().join("nodes/n1/data");
+    fs::write(data.join("Tell.class"), TELL_CLASS).expect("writing the program");
+    jumps_while_it_runs(with_library(2), &JAVA, &said_in_log_by_java);
+    // Go has loaded it and asks somebody else: it is not said to have another clock.
+    let mut stage = with_library(1);
+    let says = |stage: &Stage| date(&stage.http_head(0)?);
+    instead(&mut stage, &etcd(), &says);
+    stage.apply(&[skew(0, Skew::Jump(HOUR))]);
+    assert!(says(&stage).is_some_and(|ns| (ns - host()).abs() < MUCH));
+    assert_eq!(reading(&mut stage, 0), None);
+    stage.apply(&[]);
+    // As a static program: it has not loaded it.
+    instead(&mut stage, &[&["/usr/bin/env", "-u", "LD_PRELOAD"][..], &PYTHON].concat(), &said_in_log);
+    let desired = Desired::of(&[skew(0, Skew::Jump(HOUR))]);
+    let refused = stage.sandbox.apply(&desired).expect_err("it has no library").to_string();
+    assert!(refused.contains("static program") && refused.contains("schism doctor"), "{refused}");
+}
+
+/// The same as below, for a program whose clock shows only when it asks for it.
+fn jumps_while_it_runs(mut stage: Stage, program: &[&str], said: &dyn Fn(&Stage) -> Option<i64>) {
+    instead(&mut stage, program, said);
+    for by in [HOUR, -HOUR, 0] {
+        stage.apply(if by == 0 { vec![] } else { vec![skew(0, Skew::Jump(by))] }.as_slice());
+        until("it says the other time", || said(&stage).is_some_and(|ns| (ns - host() - by).abs() < MUCH));
+        let read = reading(&mut stage, 0).expect("it asks for the time");
+        assert!((read.ahead_ns - by).abs() < SECOND, "{read}");
+    }
+    assert!(stage.sandbox.deaths().is_empty());
+}
+
 fn again_and_again() {
     let mut stage = Stage::new(2);
     stage.ask(0, "ticking 3");
@@ -236,35 +333,45 @@ fn last_line(stage: &Stage) -> Option<String> {
     whole.lines().last().map(str::to_owned)
 }
 
+const PYTHON: [&str; 3] = [
+    "/usr/bin/python3",
+    "-c",
+    "import time\nwhile True:\n print('tells', time.time_ns(), flush=True)\n time.sleep(0.01)",
+];
+
+fn said_in_log(stage: &Stage) -> Option<i64> {
+    last_line(stage)?.strip_prefix("tells ")?.parse().ok()
+}
+
 fn python() {
-    const TELL: &str =
-        "import time\nwhile True:\n print('tells', time.time_ns(), flush=True)\n time.sleep(0.01)";
-    while_it_runs(&["/usr/bin/python3", "-c", TELL], &|stage| {
-        last_line(stage)?.strip_prefix("tells ")?.parse().ok()
-    });
+    while_it_runs(&PYTHON, &said_in_log);
 }
 
 /// What `javac --release 8 -g:none Tell.java` makes of the file beside it: a machine to test on needs no compiler.
 const TELL_CLASS: &[u8] = include_bytes!("Tell.class");
 
+const JAVA: [&str; 5] = ["java", "-Xmx64m", "-cp", "/run/data", "Tell"];
+
+fn said_in_log_by_java(stage: &Stage) -> Option<i64> {
+    Some(said_in_log(stage)? * 1_000_000)
+}
+
 fn java() {
-    let said = |stage: &Stage| {
-        let milliseconds: i64 = last_line(stage)?.strip_prefix("tells ")?.parse().ok()?;
-        Some(milliseconds * 1_000_000)
-    };
     let data = folder().join("nodes/n1/data");
     fs::create_dir_all(&data).expect("a data directory");
     fs::write(data.join("Tell.class"), TELL_CLASS).expect("writing the program");
-    while_it_runs(&["java", "-Xmx64m", "-cp", "/run/data", "Tell"], &said);
+    while_it_runs(&JAVA, &said_in_log_by_java);
 }
 
 /// etcd, whose answers carry the time; Go reads clocks without the C library.
-fn go() {
+fn etcd() -> Vec<&'static str> {
     let clients =
         ["--listen-client-urls", "http://0.0.0.0:7000", "--advertise-client-urls", "http://n1:7000"];
-    let arguments =
-        [&["etcd", "--log-level", "error", "--data-dir", "/run/data/etcd"][..], &clients].concat();
-    while_it_runs(&arguments, &|stage| date(&stage.http_head(0)?));
+    [&["etcd", "--log-level", "error", "--data-dir", "/run/data/etcd"][..], &clients].concat()
+}
+
+fn go() {
+    while_it_runs(&etcd(), &|stage| date(&stage.http_head(0)?));
 }
 
 /// Nanoseconds since 1970 of a line like `Date: Mon, 23 Nov 2026 00:55:54 GMT`.

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use schism_engine::backend::sandbox::{Fabric, Options, Sandbox, enter};
-use schism_engine::backend::{Backend, ClientNetwork, ShapedBy};
+use schism_engine::backend::{Backend, ClientNetwork, ShapedBy, SkewedBy};
 use schism_engine::cluster::{Change, Desired, Endpoint, Node, Program, Run};
 use schism_engine::link::{Cut, Wrong};
 
@@ -43,6 +43,8 @@ pub fn options(nodes: usize, folder: &Path) -> Options {
         shaped_by: ShapedBy::Best,
         shapes: Vec::new(),
         disks: Vec::new(),
+        skews: true,
+        skewed_by: SkewedBy::Best,
         fast_heal: true,
     }
 }

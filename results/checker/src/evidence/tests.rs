@@ -185,10 +185,7 @@ fn a_run_that_was_cut() {
 #[test]
 fn a_death_that_may_be_the_machines_doing() {
     let note = |doubt| [What::Note(Note { node: "n2".into(), text: "killed by signal 9".into(), doubt })];
-    assert_eq!(
-        reasons(before(4, note(true))),
-        ["n2 at 0.006 s: killed by signal 9"]
-    );
+    assert_eq!(reasons(before(4, note(true))), ["n2 at 0.006 s: killed by signal 9"]);
     assert!(reasons(before(4, note(false))).is_empty());
 }
 

@@ -79,5 +79,9 @@ pub fn attempt() -> io::Result<()> {
         check(libc::waitpid(pid, &raw mut status, 0))?;
         status
     };
-    if status == 0 { Ok(()) } else { Err(io::Error::other("a process in a new time namespace has the old time")) }
+    if status == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::other("a process in a new time namespace has the old time"))
+    }
 }

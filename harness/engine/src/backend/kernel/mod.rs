@@ -5,9 +5,9 @@ pub mod boot;
 pub mod chain;
 pub mod children;
 mod chooser;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub mod clock;
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[path = "clock/elsewhere.rs"]
 pub mod clock;
 pub mod connections;

@@ -16,9 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode, Stdio};
 use std::thread;
 
-use super::AGENT_COMMAND;
 use super::boot::Boot;
-use super::clock::Clocks;
+use super::clock::{self, Clocks};
 use super::disk::{Disks, Fate};
 use super::execs::{self, Execs};
 use super::filter;
@@ -27,6 +26,7 @@ use super::protocol::{Command, Exit, Furniture, Message, Reply, receive, send};
 use super::starving::Starving;
 use super::straining::Straining;
 use super::system::{check, die_with_parent, mount, socket_pair};
+use super::{AGENT_COMMAND, TELL};
 
 /// Where the agent finds its end of the lifeline.
 pub(super) const LIFELINE: i32 = 3;
@@ -34,11 +34,18 @@ pub(super) const LIFELINE: i32 = 3;
 /// The data directory as a daemon sees it.
 pub(super) const DATA: &str = "/run/data";
 
+/// Where a node has the library that its programs load for their clocks.
+const LIBRARY: &str = "/run/schism-clock.so";
+
 /// Capabilities a daemon keeps, those every container has: without the rest it cannot change its links, mounts or the clock.
 const KEPT_CAPABILITIES: [u32; 14] = [0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31];
 
 /// Runs a node until its controller ends. Started by the controller only; by hand it just says so.
 pub fn main() -> ExitCode {
+    if std::env::args().nth(2).is_some_and(|word| word == TELL) {
+        clock::tell();
+        return ExitCode::SUCCESS;
+    }
     if std::process::id() != 1 {
         eprintln!("error: {AGENT_COMMAND} is for schism itself: it is the first process of a sandbox's node");
         return ExitCode::from(64);
@@ -89,8 +96,12 @@ fn serve() -> io::Result<()> {
     };
     let Some(furniture) = receive::<Furniture>(&lifeline, true)? else { return Ok(()) };
     let children = watch_children()?;
-    let log = match furnish(&furniture) {
-        Ok(log) => log,
+    let clocks = |log| {
+        let library = furniture.library.then(|| Clocks::by_library(Path::new(LIBRARY)));
+        Ok((log, library.transpose().map_err(during("making a library for clocks"))?.unwrap_or_default()))
+    };
+    let (log, clocks) = match furnish(&furniture).and_then(clocks) {
+        Ok(furnished) => furnished,
         Err(error) => return send(&lifeline, &Message::Reply(Err(error.to_string()))),
     };
     let Furniture { name, watch, boots, .. } = furniture;
@@ -101,7 +112,7 @@ fn serve() -> io::Result<()> {
         children,
         daemon: None,
         starts: 0,
-        clocks: Clocks::default(),
+        clocks,
         starving: Starving::default(),
         straining: Straining::default(),
         program: None,
@@ -244,6 +255,11 @@ impl Agent {
         command.args(arguments).env_clear().current_dir(DATA);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.envs(environment.iter().map(|(name, value)| (name, value)));
+        if let Some(library) = self.clocks.library() {
+            let theirs = environment.iter().rfind(|(name, _)| name == "LD_PRELOAD");
+            let all = [library.to_str(), theirs.map(|(_, value)| value.as_str())];
+            command.env("LD_PRELOAD", all.into_iter().flatten().collect::<Vec<_>>().join(":"));
+        }
         command.stdin(Stdio::null()).stdout(self.log.try_clone()?).stderr(self.log.try_clone()?);
         let child = self.spawn(command).map_err(|error| {
             let missing = file.is_some() && error.kind() == io::ErrorKind::NotFound;
@@ -302,7 +318,7 @@ impl Agent {
         let Some(execs) = &self.execs else { return Ok(()) };
         let Some(waiting) = execs.next()? else { return Ok(()) };
         if waiting.is_exec() {
-            if !self.clocks.is_right() {
+            if self.clocks.has_to_follow() {
                 execs::follow(waiting.thread);
             }
             return execs.allow(&waiting);
@@ -356,7 +372,8 @@ impl Agent {
                 return Ok(());
             }
             if libc::WIFSTOPPED(status) {
-                if execs::stopped(pid, status) && (self.clocks.is_right() || self.clocks.follow(pid).is_err())
+                if execs::stopped(pid, status)
+                    && (!self.clocks.has_to_follow() || self.clocks.follow(pid).is_err())
                 {
                     execs::forget(pid);
                 }

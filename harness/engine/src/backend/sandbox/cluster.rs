@@ -17,6 +17,7 @@ use super::matrix::Matrix;
 use super::netlink::Netlink;
 use super::node::Agent;
 use super::protocol::{Command, Exit, Furniture, Reply};
+use super::rung::{self, Rung};
 use super::system::enter_network;
 use super::warden::{Made, Warden};
 use super::{Options, Timings};
@@ -90,7 +91,13 @@ impl Sandbox {
 
         // The agents start, on the other processors, while their links are made.
         let boots = reboots(options).then(boots);
-        furnish(&mut agents, &folder, &Watch::of(&options.disks), matches!(boots, Some(Ok(()))))?;
+        let rung = options.skews.then(|| rung::choose(options.skewed_by)).transpose()?;
+        let means = Means {
+            watch: Watch::of(&options.disks),
+            boots: matches!(boots, Some(Ok(()))),
+            library: matches!(rung, Some((Rung::Library, _))),
+        };
+        furnish(&mut agents, &folder, &means)?;
         let ends = networks.iter().map(|one| (one.endpoint, one.namespace.as_fd()));
         links::connect(&mut links, ends)?;
         for network in &mut networks {
@@ -110,6 +117,10 @@ impl Sandbox {
         let clients = networks.pop().expect("the clients' network is made last").namespace;
         let mut notes = notes(&matrix, options.fast_heal && !heals_fast);
         let mut mechanisms = matrix.mechanisms();
+        if let Some((rung, why)) = rung {
+            mechanisms.push(rung.words().into());
+            notes.extend(why);
+        }
         match boots {
             Some(Ok(())) => mechanisms.push(BOOTS.into()),
             Some(Err(error)) => notes.push(format!("the monotonic clock goes on through a reboot: {error}")),
@@ -431,8 +442,16 @@ fn log(folder: &Path, node: Node) -> PathBuf {
     place(folder, node).join("node.log")
 }
 
+/// By what a node's agent does what is asked of it.
+#[derive(Clone)]
+struct Means {
+    watch: Watch,
+    boots: bool,
+    library: bool,
+}
+
 /// Tells every agent what its node is, without waiting for the answers.
-fn furnish(agents: &mut [Agent], folder: &Path, watch: &Watch, boots: bool) -> Result<(), BackendError> {
+fn furnish(agents: &mut [Agent], folder: &Path, means: &Means) -> Result<(), BackendError> {
     let nodes = (0..agents.len()).map(|index| Endpoint::Node(Node(index)));
     let hosts: BTreeMap<_, _> = nodes.chain([Endpoint::Clients]).map(|one| (one, address(one))).collect();
     let hosts: Vec<_> = hosts.into_iter().map(|(one, address)| (one.to_string(), address)).collect();
@@ -443,8 +462,9 @@ fn furnish(agents: &mut [Agent], folder: &Path, watch: &Watch, boots: bool) -> R
             data: place(folder, node).join("data"),
             log: log(folder, node),
             hosts: hosts.clone(),
-            watch: watch.clone(),
-            boots,
+            watch: means.watch.clone(),
+            boots: means.boots,
+            library: means.library,
         })?;
     }
     Ok(())

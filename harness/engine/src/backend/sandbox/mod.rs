@@ -12,13 +12,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::ShapedBy;
+use super::{ShapedBy, SkewedBy};
 use crate::link::Wrong;
 
 // What its files ask of the kernel, under short names.
 #[cfg(target_os = "linux")]
 use super::kernel::{
-    boot, clock, connections, cuts, disk, execs, filter, matrix, netlink, processes, starving, straining, system,
+    boot, clock, connections, cuts, disk, execs, filter, matrix, netlink, processes, starving, straining,
+    system,
 };
 
 #[cfg(target_os = "linux")]
@@ -39,6 +40,8 @@ pub(super) mod probe;
 mod protocol;
 #[cfg(target_os = "linux")]
 mod remedy;
+#[cfg(target_os = "linux")]
+mod rung;
 #[cfg(not(target_os = "linux"))]
 mod stub;
 #[cfg(target_os = "linux")]
@@ -58,6 +61,10 @@ pub use stub::{Fabric, Sandbox, agent_main, enter, probe};
 /// The argument that makes our binary a node agent: the command line hands over to [`agent_main`] when it sees it first.
 pub const AGENT_COMMAND: &str = "sandbox-agent";
 
+/// Behind [`AGENT_COMMAND`]: say the time of day, and nothing else.
+#[cfg(target_os = "linux")]
+const TELL: &str = "time";
+
 /// What a sandbox is to be.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -75,6 +82,10 @@ pub struct Options {
     pub shapes: Vec<Wrong>,
     /// What is to go wrong with disks. Only what that needs is watched: nodes pay for nothing else.
     pub disks: Vec<crate::disk::Wrong>,
+    /// Whether clocks are to go wrong.
+    pub skews: bool,
+    /// By what clocks are skewed.
+    pub skewed_by: SkewedBy,
     /// Whether TCP connections recover within about a second after a heal. Without it (as machines come), a connection
     /// may stay dead after a cut for as long as the cut was.
     pub fast_heal: bool,

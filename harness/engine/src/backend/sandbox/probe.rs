@@ -23,6 +23,7 @@ use super::links;
 use super::matrix::{Matrix, Sockets};
 use super::netlink::Netlink;
 use super::remedy::{OTHERWISE, user_namespace_remedy};
+use super::rung;
 use super::straining;
 use super::system::{check, die_with_parent, enter_network, mount, own_network, set, unshare};
 use crate::backend::BackendError;
@@ -67,6 +68,7 @@ const ATTEMPTS: &[(&str, Needed, Attempt)] = &[
     ("clocks since boot", Needed::Nobody, boots),
     ("ended connections", Needed::Nobody, connections),
     ("skewed clocks", Needed::Nobody, clocks),
+    ("clocks by a library", Needed::Nobody, library),
     ("fast heal of connections", Needed::Nobody, fast_heal),
 ];
 
@@ -264,7 +266,7 @@ fn pause() -> Result<Found, BackendError> {
 }
 
 /// Does something to a process that is there for nothing else.
-fn on_another<T>(act: impl FnOnce(i32) -> T) -> Result<T, BackendError> {
+pub(super) fn on_another<T>(act: impl FnOnce(i32) -> T) -> Result<T, BackendError> {
     let failed = |error| BackendError::system("making a process")(error);
     // SAFETY: the child makes only system calls; it is killed and waited for.
     unsafe {
@@ -281,7 +283,7 @@ fn on_another<T>(act: impl FnOnce(i32) -> T) -> Result<T, BackendError> {
     }
 }
 
-const TRACING: &str = "sudo sysctl -w kernel.yama.ptrace_scope=1, or run as root";
+pub(super) const TRACING: &str = "sudo sysctl -w kernel.yama.ptrace_scope=1, or run as root";
 
 fn thread() -> Result<Found, BackendError> {
     let held = on_another(|pid| {
@@ -316,7 +318,8 @@ fn boots() -> Result<Found, BackendError> {
     Ok(match boot::attempt() {
         Ok(()) => works("a time namespace; after a reboot monotonic clocks begin from zero"),
         Err(error) => {
-            let how = format!("a process of our own cannot be given others: {error}; a reboot is one without that");
+            let how =
+                format!("a process of our own cannot be given others: {error}; a reboot is one without that");
             fails(how, "Linux 5.6 or newer, with CONFIG_TIME_NS")
         }
     })
@@ -331,11 +334,32 @@ fn connections() -> Result<Found, BackendError> {
 }
 
 fn clocks() -> Result<Found, BackendError> {
-    Ok(match on_another(clock::attempt)? {
+    let patched = match rung::vdso()? {
         Ok(()) => {
-            works("jump, drift, strobe and leap second by a patch of the process's vDSO; ends by its lease")
+            let how =
+                "jump, drift, strobe and leap second by a patch of the process's vDSO; ends by its lease";
+            return Ok(works(how));
         }
-        Err(error) => fails(format!("the clock of a process of our own cannot be changed: {error}"), TRACING),
+        Err(error) => format!("the clock of a process of our own cannot be changed: {error}"),
+    };
+    Ok(match rung::library() {
+        Ok(()) => Found {
+            works: true,
+            how: format!("of dynamic programs only, by a library that they load, as {patched}"),
+            remedy: Some(format!("{TRACING}: for all programs")),
+        },
+        Err(error) => fails(format!("{patched}; and by a library: {error}"), TRACING),
+    })
+}
+
+fn library() -> Result<Found, BackendError> {
+    Ok(match rung::library() {
+        Ok(()) => works(
+            "of dynamic programs, by LD_PRELOAD, where no vDSO can be patched; `backend.clocks` asks for it",
+        ),
+        Err(error) => {
+            fails(error.to_string(), "a schism that is linked dynamically, and a place for temporary files")
+        }
     })
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Furniture {
     pub(super) watch: Watch,
     /// Whether clocks that count from the last boot can begin anew.
     pub(super) boots: bool,
+    /// Whether programs load a library for their clocks.
+    pub(super) library: bool,
 }
 
 /// What an agent is asked. Each gets one `Reply`, in order.

@@ -1,6 +1,7 @@
 //! Clocks where there is no payload for the processor: they cannot be skewed, and whoever asks is told so.
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::clock::{Clock, Reading};
@@ -10,6 +11,29 @@ use crate::clock::{Clock, Reading};
 pub struct Clocks;
 
 impl Clocks {
+    /// As any other.
+    pub fn finding_programs() -> Self {
+        Clocks
+    }
+
+    /// Refuses.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn by_library(_path: &Path) -> io::Result<Self> {
+        attempt(0).map(|()| Clocks)
+    }
+
+    /// Nothing.
+    pub fn library(&self) -> Option<&Path> {
+        None
+    }
+
+    /// Nobody does.
+    pub fn has_to_follow(&self) -> bool {
+        false
+    }
+
     /// Refuses whatever is not right.
     ///
     /// # Errors
@@ -50,7 +74,7 @@ impl Clocks {
 /// # Errors
 /// Always.
 pub fn keep(_pid: i32, _id: i32) -> io::Result<Option<i32>> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "threads can be held on x86-64 only"))
+    Err(io::Error::new(io::ErrorKind::Unsupported, "threads can be held on x86-64 and aarch64 only"))
 }
 
 /// There is nobody to let go.
@@ -61,5 +85,16 @@ pub fn let_go(_id: i32, _signal: i32) {}
 /// # Errors
 /// Always.
 pub fn attempt(_pid: i32) -> io::Result<()> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "clocks can be skewed on x86-64 only"))
+    Err(io::Error::new(io::ErrorKind::Unsupported, "clocks can be skewed on x86-64 and aarch64 only"))
 }
+
+/// Says why not.
+///
+/// # Errors
+/// Always.
+pub fn attempt_library(_words: [&str; 2]) -> io::Result<()> {
+    attempt(0)
+}
+
+/// There is nobody to tell.
+pub fn tell() {}

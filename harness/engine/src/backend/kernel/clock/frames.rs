@@ -8,14 +8,11 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use super::arch::{FRAME_BYTES, interrupted};
 use super::vdso;
 
 /// How much of a stack is searched.
 const DEPTH: u64 = 1 << 20;
-/// Behind the address of the next instruction stand the flags, and then the selector of the code segment.
-const FRAME_BYTES: usize = 18;
-/// The selector of all 64-bit programs.
-const USER_CODE: [u8; 2] = [0x33, 0];
 
 /// Whether a thread whose stack pointer is this will return into one of these ranges, other than to its beginning.
 ///
@@ -32,14 +29,8 @@ pub(super) fn returns_into(pid: i32, memory: &File, stack: u64, ranges: &[(u64, 
 
 /// Whether these bytes, which begin at a multiple of eight, hold a frame of a signal that came inside one of these ranges.
 fn holds_frame(stack: &[u8], ranges: &[(u64, u64)]) -> bool {
-    let word = |bytes: &[u8]| u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes"));
-    stack.windows(FRAME_BYTES).step_by(8).any(|frame| {
-        let (at, flags) = (word(frame), word(&frame[8..]));
-        // Of the flags the second bit is always set, and those above the 21st never are.
-        let are_flags = flags & 2 != 0 && flags >> 22 == 0;
-        let inside = ranges.iter().any(|(start, end)| (start + 1..*end).contains(&at));
-        inside && are_flags && frame[16..] == USER_CODE
-    })
+    let inside = |at: u64| ranges.iter().any(|(start, end)| (start + 1..*end).contains(&at));
+    stack.windows(FRAME_BYTES).step_by(8).any(|frame| interrupted(frame).is_some_and(inside))
 }
 
 #[cfg(test)]
@@ -48,6 +39,25 @@ mod tests {
     use super::super::{Block, JUMP_BYTES, Process, mend, places, ranges, read, skew};
     use super::*;
 
+    #[cfg(target_arch = "aarch64")]
+    #[test]
+    fn a_frame_is_known_by_its_shape() {
+        let ranges = [(0x7000, 0x7018)];
+        let frame = |stack: u64, at: u64, state: u64| {
+            let words = [0, stack, at, state, 0];
+            words.iter().flat_map(|word: &u64| word.to_le_bytes()).collect::<Vec<u8>>()
+        };
+        let stack = 0x7fff_fff0;
+        assert!(holds_frame(&frame(stack, 0x7004, 0x6000_0000), &ranges));
+        assert!(holds_frame(&frame(stack, 0x7014, 0x1000), &ranges));
+        assert!(!holds_frame(&frame(stack, 0x7000, 0), &ranges), "at the beginning nothing is half done");
+        assert!(!holds_frame(&frame(stack, 0x7018, 0), &ranges));
+        assert!(!holds_frame(&frame(stack + 8, 0x7004, 0), &ranges), "no stack pointer");
+        assert!(!holds_frame(&frame(stack, 0x7004, 0x5), &ranges), "the kernel's own state");
+        assert!(!holds_frame(&[], &ranges));
+    }
+
+    #[cfg(target_arch = "x86_64")]
     #[test]
     fn a_frame_is_known_by_its_shape() {
         let ranges = [(0x7000, 0x700c)];

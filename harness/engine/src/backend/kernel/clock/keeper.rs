@@ -1,30 +1,77 @@
-//! Keeps the clock of a whole node wrong: of everything that runs in it now and of what comes later.
+//! Keeps the clock of a whole node wrong: of everything that runs in it now and of what comes later. By a patch of each process, or
+//! where those cannot be patched, by a library that they load.
 
 use std::collections::BTreeSet;
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::library::Library;
 use super::{Block, mend, now_ns, read, renew, skew};
 use crate::backend::kernel::processes;
 use crate::clock::{Clock, Reading};
 
 /// How often leases are renewed: well before they are over. Also when a process is found that has lost its skew.
 const RENEWAL: Duration = Duration::from_secs(1);
+/// How often it is looked for new programs where nobody tells of them, which costs some 0.1 ms a process.
+const LOOK: Duration = Duration::from_millis(100);
 const SECOND_NS: u64 = 1_000_000_000;
 /// How long a strobe is watched for both of its states. A nemesis turns at least once a second.
 const STROBE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long somebody is waited for who asks for the time, where only that shows which he is told, and how often it is looked.
+const ASKED: Duration = Duration::from_millis(300);
+const GLANCE: Duration = Duration::from_millis(2);
 
 /// The clock of a node.
-#[derive(Default)]
 pub struct Clocks {
+    /// How often leases are renewed.
+    every: Duration,
     wanted: Clock,
     block: Block,
     due: Option<Instant>,
     /// It was wrong at some time: there may be something to read.
     touched: bool,
+    /// What everybody is to load, where nobody can be patched.
+    library: Option<Library>,
+}
+
+impl Default for Clocks {
+    fn default() -> Self {
+        Clocks {
+            every: RENEWAL,
+            wanted: Clock::default(),
+            block: Block::default(),
+            due: None,
+            touched: false,
+            library: None,
+        }
+    }
 }
 
 impl Clocks {
+    /// Of a node that does not tell of new programs: they are found soon after they have begun.
+    pub fn finding_programs() -> Self {
+        Clocks { every: LOOK, ..Clocks::default() }
+    }
+
+    /// Of a node whose programs load a library, made at this path, for their clocks.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn by_library(path: &Path) -> io::Result<Self> {
+        Ok(Clocks { library: Some(Library::create(path)?), ..Clocks::default() })
+    }
+
+    /// What everybody who is started has to load, if anything.
+    pub fn library(&self) -> Option<&Path> {
+        self.library.as_ref().map(Library::path)
+    }
+
+    /// Whether who becomes another program loses the clock that it has.
+    pub fn has_to_follow(&self) -> bool {
+        !self.is_right() && self.library.is_none()
+    }
+
     /// Makes the clock of everybody in the node this wrong, or right. Safe to repeat.
     ///
     /// # Errors
@@ -32,13 +79,22 @@ impl Clocks {
     pub fn set(&mut self, wanted: Clock) -> io::Result<()> {
         self.block = after(&self.block, &self.wanted, &wanted, now_ns());
         self.wanted = wanted;
+        self.due = None;
         if self.is_right() {
-            self.due = None;
-            return each(mend);
+            return match &self.library {
+                Some(library) => library.end(),
+                None => each(mend),
+            };
         }
         self.touched = true;
-        self.due = Some(Instant::now() + RENEWAL);
-        each(|pid| skew(pid, &self.block))
+        self.due = Some(Instant::now() + self.every);
+        match &mut self.library {
+            Some(library) => {
+                each(|pid| library.is_in(pid))?;
+                library.choose(&self.block)
+            }
+            None => each(|pid| skew(pid, &self.block)),
+        }
     }
 
     /// Whether nobody's clock is wanted wrong.
@@ -56,9 +112,12 @@ impl Clocks {
         if self.due.is_none_or(|due| Instant::now() < due) {
             return;
         }
-        self.due = Some(Instant::now() + RENEWAL);
+        self.due = Some(Instant::now() + self.every);
         // A process that refuses now has taken the skew before or was reported then; its own clock is read as the proof.
-        let _ = each(|pid| renew(pid, &self.block));
+        let _ = match &self.library {
+            Some(library) => library.renew(),
+            None => each(|pid| renew(pid, &self.block)),
+        };
     }
 
     /// Gives a process that has just become another program the node's clock.
@@ -66,7 +125,7 @@ impl Clocks {
     /// # Errors
     /// When it cannot be given.
     pub fn follow(&self, pid: i32) -> io::Result<()> {
-        if self.is_right() { Ok(()) } else { ended_is_fine(skew(pid, &self.block)) }
+        if self.has_to_follow() { ended_is_fine(skew(pid, &self.block)) } else { Ok(()) }
     }
 
     /// Reads a process's own clock, if it was ever wrong; while it strobes, in both of its states.
@@ -74,17 +133,31 @@ impl Clocks {
         if !self.touched {
             return None;
         }
-        let mut last = read(pid).ok()??;
+        let mut last = self.look(pid)?;
         let (mut least_ns, mut most_ns) = (last.ahead_ns, last.ahead_ns);
         let begun = Instant::now();
         // Until both states were seen: a look may come too late, when there is little processor time.
         while most_ns - least_ns < self.wanted.strobe_ns.abs() / 2 && begun.elapsed() < STROBE_PATIENCE {
             std::thread::sleep(until_turned(&self.block, now_ns()));
-            last = read(pid).ok()??;
+            last = self.look(pid)?;
             (least_ns, most_ns) = (least_ns.min(last.ahead_ns), most_ns.max(last.ahead_ns));
         }
         let host = Duration::from_nanos(last.host_ns);
         Some(Reading { host, ahead_ns: last.ahead_ns, least_ns, most_ns })
+    }
+
+    /// What a process's clock shows. With a library: what somebody in the node is told next.
+    fn look(&self, pid: i32) -> Option<super::Reading> {
+        let Some(library) = &self.library else { return read(pid).ok()? };
+        let (begun, now) = (Instant::now(), now_ns());
+        while begun.elapsed() < ASKED {
+            let told = library.told().ok()?;
+            if let Some(told) = told.filter(|told| told.host_ns >= now) {
+                return Some(told);
+            }
+            std::thread::sleep(GLANCE);
+        }
+        None
     }
 }
 

@@ -11,11 +11,15 @@
 //! What it cannot reach: the monotonic clock, time stamps of files, timers, the cycle counter, and programs that ask the
 //! kernel directly instead of through the vDSO. A clock read costs a system call while patched.
 
-#[path = "x86_64.rs"]
+#[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 mod arch;
 mod frames;
 mod keeper;
+mod library;
 mod page;
+#[cfg(test)]
+mod payload_tests;
 mod trace;
 mod vdso;
 
@@ -24,12 +28,13 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use arch::{FUNCTIONS, JUMP_BYTES, SYSTEM_CALL, jump, target};
+use arch::{BELOW, FUNCTIONS, INSTRUCTION, JUMP_BYTES, SYSTEM_CALL, jump, target};
 pub use keeper::Clocks;
+pub use library::{attempt_library, tell};
 use page::Block;
 use page::{
-    BLOCK_BYTES, BLOCKS, BLOCKS_AT, CODE_AT, EXPIRES_AT, LEASE_NS, MAGIC, PAGE_BYTES, TRAP_AT, WHICH_AT,
-    fresh,
+    APART, BLOCK_BYTES, BLOCKS, BLOCKS_AT, CODE_AT, EXPIRES_AT, MAGIC, PAGE_BYTES, TRAP_AT, WHICH_AT,
+    expires, fresh,
 };
 use trace::Held;
 pub use trace::{keep, let_go};
@@ -100,10 +105,8 @@ fn read(pid: i32) -> io::Result<Option<Reading>> {
     let Some(clock) = function(FUNCTIONS[0].0) else { return Ok(None) };
     let held = Held::thread(pid)?;
     let trap = page + TRAP_AT as u64;
-    let (stack, answer) = (page + PAGE_BYTES as u64, page + 2 * PAGE_BYTES as u64 - 16);
-    // At the beginning of a function its stack is eight bytes off a multiple of sixteen.
-    let top = answer - 8;
-    debug_assert!(top > stack && top % 16 == 8);
+    let answer = page + (APART + PAGE_BYTES) as u64 - 16;
+    let top = answer - BELOW;
     let mut best: Option<(u64, Reading)> = None;
     for _ in 0..READINGS {
         process.memory.write_all_at(&trap.to_le_bytes(), top)?;
@@ -225,15 +228,15 @@ impl Process {
     }
 
     fn make_page(&self, held: &Held) -> io::Result<u64> {
-        let instruction = position(&SYSTEM_CALL)
+        let instruction = position(&SYSTEM_CALL, INSTRUCTION)
             .ok_or_else(|| io::Error::other("this kernel's vDSO has no system call to borrow"))?;
         let instruction = self.vdso.start + instruction;
         let (code, stack) = (libc::PROT_READ | libc::PROT_EXEC, libc::PROT_READ | libc::PROT_WRITE);
-        let length = 2 * PAGE_BYTES as u64;
+        let length = 2 * APART as u64;
         let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
         let map = [0, length, code as u64, flags, u64::MAX, 0];
         let page = held.system_call(instruction, libc::SYS_mmap, map)?;
-        let protect = [page + PAGE_BYTES as u64, PAGE_BYTES as u64, stack as u64, 0, 0, 0];
+        let protect = [page + APART as u64, APART as u64, stack as u64, 0, 0, 0];
         held.system_call(instruction, libc::SYS_mprotect, protect)?;
         self.memory.write_all_at(&fresh(), page)?;
         Ok(page)
@@ -248,8 +251,7 @@ impl Process {
     }
 
     fn renew(&self, page: u64) -> io::Result<()> {
-        let expires = now_ns() + LEASE_NS;
-        self.memory.write_all_at(&expires.to_le_bytes(), page + EXPIRES_AT as u64)
+        self.memory.write_all_at(&expires(now_ns()).to_le_bytes(), page + EXPIRES_AT as u64)
     }
 
     fn which(&self, page: u64) -> io::Result<u64> {

@@ -1,5 +1,5 @@
-//! The two pages that a patched process gets: one of parameters and code, which it may read and execute, and one to be
-//! used as a stack while its clock is read.
+//! The two pages that a patched process gets: one of parameters and code, which it may read and execute, and one that it may write
+//! to: it says there what it was told last, and it is used as a stack while its clock is read.
 //!
 //! Parameters are changed while threads read them. Each set is written into the next of several blocks and then chosen by
 //! one aligned word, so that a reader sees the old ones or the new ones, and nothing in between.
@@ -8,8 +8,18 @@ use super::arch;
 
 /// One page, and all of it ours.
 pub(super) const PAGE_BYTES: usize = 4096;
+/// How far apart the two pages begin.
+pub(super) const APART: usize = arch::PAGES_APART;
 /// How long a skew stands that nobody renews.
 pub(super) const LEASE_NS: u64 = 4_000_000_000;
+/// How far clocks that are cheaper to read may be behind (a tick of the kernel's, which is 10 ms at most): a moment that is so much
+/// older than a renewal is one of its lease.
+const COARSE_NS: u64 = 20_000_000;
+
+/// When a lease ends that is renewed at this moment.
+pub(super) fn expires(now_ns: u64) -> u64 {
+    now_ns + LEASE_NS - COARSE_NS
+}
 
 /// Tells our page from others.
 pub(super) const MAGIC: [u8; 16] = *b"schism's clock 1";
@@ -18,10 +28,13 @@ pub(super) const WHICH_AT: usize = 0x18;
 pub(super) const BLOCKS_AT: usize = 0x40;
 pub(super) const BLOCK_BYTES: usize = 64;
 pub(super) const BLOCKS: u64 = 8;
+/// Where a library has the path of its own file, which ends with a zero.
+pub(super) const PATH_AT: usize = BLOCKS_AT + BLOCKS as usize * BLOCK_BYTES;
+pub(super) const PATH_BYTES: usize = TRAP_AT - PATH_AT;
 pub(super) const TRAP_AT: usize = 0x3f0;
 pub(super) const CODE_AT: usize = 0x400;
 
-const _: () = assert!(BLOCKS_AT + BLOCKS as usize * BLOCK_BYTES <= TRAP_AT && LEASE_NS > 0);
+const _: () = assert!(PATH_AT < TRAP_AT && LEASE_NS > 0);
 
 /// What the payload adds to the time of day. All zero: nothing. Times are nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

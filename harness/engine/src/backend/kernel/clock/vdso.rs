@@ -63,9 +63,10 @@ pub(super) fn function(name: &str) -> Option<Function> {
     symbols(image())?.find(|(known, _)| known == name.as_bytes()).map(|(_, function)| function)
 }
 
-/// Where the image has these bytes.
-pub(super) fn position(bytes: &[u8]) -> Option<u64> {
-    image().windows(bytes.len()).position(|window| window == bytes).map(|at| at as u64)
+/// Where the image has this instruction; each begins at a multiple of so many bytes.
+pub(super) fn position(instruction: &[u8], multiple: usize) -> Option<u64> {
+    let mut places = image().windows(instruction.len()).step_by(multiple);
+    places.position(|window| window == instruction).map(|at| (at * multiple) as u64)
 }
 
 const PROGRAM_HEADER_BYTES: usize = 56;

@@ -7,7 +7,7 @@
 use std::io;
 use std::ptr;
 
-use super::page::{BLOCKS_AT, CODE_AT, EXPIRES_AT, LEASE_NS, WHICH_AT};
+use super::page::{APART, BLOCKS_AT, CODE_AT, EXPIRES_AT, LEASE_NS, PATH_AT, WHICH_AT};
 
 /// Where something is in the payload.
 type Entry = fn() -> u64;
@@ -22,11 +22,21 @@ pub(super) const FUNCTIONS: [(&str, Entry); 3] = [
 /// The instruction that makes a system call; the vDSO has one.
 pub(super) const SYSTEM_CALL: [u8; 2] = [0x0f, 0x05];
 
+/// What instructions begin at a multiple of.
+pub(super) const INSTRUCTION: usize = 1;
+
 /// The breakpoint on which a call ends.
 pub(super) const TRAP: [u8; 1] = [0xcc];
 
 /// How far behind the breakpoint a process stands that has run into it.
 pub(super) const BEHIND_TRAP: u64 = 1;
+
+/// How far the top of the stack of an injected call is below a multiple of sixteen bytes with room above it: the address to which
+/// the call returns is there.
+pub(super) const BELOW: u64 = 8;
+
+/// How far apart the page of code and the one of data are.
+pub(super) const PAGES_APART: usize = 4096;
 
 /// `movabs rax, target; jmp rax`
 pub(super) const JUMP_BYTES: usize = 12;
@@ -53,6 +63,21 @@ pub(super) fn payload() -> &'static [u8] {
 
 fn at(label: *const u8) -> u64 {
     label as u64 - (&raw const schism_clock_gettime) as u64
+}
+
+/// What of a signal's frame tells where a thread was interrupted: the next instruction, the flags, and the selector of the code
+/// segment.
+pub(super) const FRAME_BYTES: usize = 18;
+/// The selector of all 64-bit programs.
+const USER_CODE: [u8; 2] = [0x33, 0];
+
+/// Where these bytes say that a thread was interrupted, if they are of a signal's frame.
+pub(super) fn interrupted(frame: &[u8]) -> Option<u64> {
+    let word = |at: usize| u64::from_le_bytes(frame[at..at + 8].try_into().expect("eight bytes"));
+    let flags = word(8);
+    // Of the flags the second bit is always set, and those above the 21st never are.
+    let are_flags = flags & 2 != 0 && flags >> 22 == 0;
+    (are_flags && frame[16..18] == USER_CODE).then(|| word(0))
 }
 
 /// A thread's registers.
@@ -111,17 +136,61 @@ impl Registers {
     }
 }
 
+/// The machine, as ELF files name it.
+pub(super) const MACHINE: u16 = 62;
+
+/// What a library has in the place of the C library's functions, and where in the payload.
+pub(super) fn library() -> [(&'static str, u64); 3] {
+    [
+        ("clock_gettime", at(&raw const schism_clock_library_gettime)),
+        ("gettimeofday", at(&raw const schism_clock_library_gettimeofday)),
+        ("time", time()),
+    ]
+}
+
+/// Where in the payload the function is that a library begins with.
+pub(super) fn init() -> u64 {
+    at(&raw const schism_clock_init)
+}
+
+/// Where in the payload the function is that tells seconds.
+pub(super) fn time() -> u64 {
+    at(&raw const schism_clock_time)
+}
+
+/// What the payload makes of this moment, with the parameters of the page at this address.
+#[cfg(test)]
+pub(super) fn shifted(page: u64, ns: u64) -> u64 {
+    let function = page + CODE_AT as u64 + at(&raw const schism_clock_shift);
+    let told;
+    // SAFETY: the page holds the payload, whose function takes the moment in rcx, gives it in rax, and changes no more than registers
+    // that a called function may change.
+    unsafe {
+        std::arch::asm!(
+            "call {function}", function = in(reg) function,
+            in("rcx") ns, lateout("rax") told, clobber_abi("C"),
+        );
+    }
+    told
+}
+
 unsafe extern "C" {
     static schism_clock_gettime: u8;
     static schism_clock_gettimeofday: u8;
     static schism_clock_time: u8;
+    #[cfg(test)]
+    static schism_clock_shift: u8;
+    static schism_clock_library_gettime: u8;
+    static schism_clock_library_gettimeofday: u8;
+    static schism_clock_init: u8;
     static schism_clock_end: u8;
 }
 
 std::arch::global_asm!(
     ".pushsection .text.schism_clock, \"ax\"",
     ".balign 16",
-    ".globl schism_clock_gettime, schism_clock_gettimeofday, schism_clock_time, schism_clock_end",
+    ".globl schism_clock_gettime, schism_clock_gettimeofday, schism_clock_time, schism_clock_shift, schism_clock_end",
+    ".globl schism_clock_library_gettime, schism_clock_library_gettimeofday, schism_clock_init",
     // int clock_gettime(clock: edi, time: rsi)
     "schism_clock_gettime:",
     "mov eax, {CLOCK_GETTIME}",
@@ -137,7 +206,7 @@ std::arch::global_asm!(
     "2:",
     "imul rcx, [rsi], 1000000000",
     "add rcx, [rsi + 8]",
-    "call 50f",
+    "call schism_clock_shift",
     "mov ecx, 1000000000",
     "xor edx, edx",
     "div rcx",
@@ -157,7 +226,7 @@ std::arch::global_asm!(
     "imul rcx, [rdi], 1000000000",
     "imul rdx, [rdi + 8], 1000",
     "add rcx, rdx",
-    "call 50f",
+    "call schism_clock_shift",
     "mov ecx, 1000000000",
     "xor edx, edx",
     "div rcx",
@@ -184,9 +253,46 @@ std::arch::global_asm!(
     "jz 9f",
     "mov [rdi], rax",
     "9: ret",
+    // The same as the C library's: what it gives for an error is -1. It leaves `errno` as it was.
+    ".balign 16",
+    "schism_clock_library_gettime:",
+    "call schism_clock_gettime",
+    "sar eax, 31",
+    "ret",
+    ".balign 16",
+    "schism_clock_library_gettimeofday:",
+    "call schism_clock_gettimeofday",
+    "sar eax, 31",
+    "ret",
+    // A library's first function: makes the page of data that of all who have the file.
+    ".balign 16",
+    "schism_clock_init:",
+    "lea rsi, [rip]",
+    "and rsi, -4096",
+    "add rsi, {PATH_AT}",
+    "mov edi, -100", // AT_FDCWD
+    "mov edx, {FLAGS}",
+    "mov eax, {OPENAT}",
+    "syscall",
+    "test eax, eax",
+    "js 9f",
+    "mov r8d, eax",
+    "lea rdi, [rip]",
+    "and rdi, -4096",
+    "add rdi, {APART}",
+    "mov esi, 4096",
+    "mov edx, 3", // to read and to write
+    "mov r10d, {SHARED}",
+    "mov r9d, 2 * {APART}",
+    "mov eax, {MMAP}",
+    "syscall",
+    "mov edi, r8d",
+    "mov eax, {CLOSE}",
+    "syscall",
+    "9: ret",
     // The nanoseconds in rcx as the parameters have them, in rax. Changes rdx and r8 to r11.
     ".balign 16",
-    "50:",
+    "schism_clock_shift:",
     "lea r8, [rip]",
     "and r8, -4096",
     "mov r11, rcx",
@@ -233,6 +339,9 @@ std::arch::global_asm!(
     "test r11, r11",
     "cmovs r11, rax",
     "8:",
+    // What it was and what it is told as, for whoever wants to know what this clock shows.
+    "mov [r8 + {APART}], rcx",
+    "mov [r8 + {APART} + 8], r11",
     "mov rax, r11",
     "ret",
     "schism_clock_end:",
@@ -243,6 +352,13 @@ std::arch::global_asm!(
     WHICH_AT = const WHICH_AT,
     BLOCKS_AT = const BLOCKS_AT,
     LEASE_NS = const LEASE_NS,
+    APART = const APART,
+    PATH_AT = const PATH_AT,
+    OPENAT = const libc::SYS_openat,
+    MMAP = const libc::SYS_mmap,
+    CLOSE = const libc::SYS_close,
+    FLAGS = const libc::O_RDWR | libc::O_CLOEXEC,
+    SHARED = const libc::MAP_SHARED | libc::MAP_FIXED,
 );
 
 const _: () = assert!(CODE_AT.is_multiple_of(16), "the assembler counts on it");
