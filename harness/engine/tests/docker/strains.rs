@@ -135,40 +135,76 @@ pub fn processes_are_as_bad_as_asked(engine: &Arc<Engine>) -> Result<(), Backend
     cluster.stop()
 }
 
-/// A controller that gives one node another clock, leaves one no descriptors, holds a thread of one and the connections of
-/// another end; says where they are, and waits.
+/// Nodes of the controller that is killed, by what is wrong with them.
+const CLOCK: usize = 0;
+const DISCONNECTED: usize = 3;
+const FORGETFUL: usize = 4;
+const STORMY: usize = 5;
+const ROTTEN: usize = 6;
+const NODES: usize = 7;
+
+/// A controller that gives one node another clock, leaves one no descriptors and one no memory, holds a thread of one, has the
+/// connections of another end, one restart again and again, and has changed a file of the last; says where they are, and waits.
 pub fn strain() -> ! {
     let engine = Arc::new(Engine::connect().expect("there is an engine"));
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let able = |options| Options { nodes: 4, traces: true, ..options };
+    let able = |options| Options { nodes: NODES, traces: true, edits: true, ..options };
     let mut cluster = cluster_with(&engine, folder.path(), able).expect("a cluster");
-    let strains =
-        [Strain::Files(0), Strain::Thread(Name::of(ACCEPTS)), Strain::Disconnect(Duration::from_millis(50))];
+    let files = Pattern::of("file").expect("short");
+    let edit = disk::Wrong::Edit(Edit { harm: Harm::Flip(1), files, seed: 1 });
+    let rotten = Node(ROTTEN);
+    let rot = [Change::Run { node: rotten, run: Run::Down }, Change::Disk { node: rotten, wrong: edit }];
+    cluster.apply(&Desired::of(&rot)).expect("a changed file");
+    cluster.apply(&Desired::default()).expect("a restart");
+    await_answer(&cluster.nodes()[ROTTEN]);
+    // Who has a mebibyte left makes no thread, and lives.
+    let strains = [
+        Strain::Files(0),
+        Strain::Thread(Name::of(ACCEPTS)),
+        Strain::Disconnect(Duration::from_millis(50)),
+        Strain::Memory(1 << 20),
+        Strain::Storm(Duration::from_millis(1)),
+    ];
     let strains = strains.into_iter().zip(1..);
     let strains = strains.map(|(strain, node)| Change::Strain { node: Node(node), strain });
-    let clock = Change::Clock { node: Node(0), skew: Skew::Jump(HOUR.as_nanos() as i64) };
+    let clock = Change::Clock { node: Node(CLOCK), skew: Skew::Jump(HOUR.as_nanos() as i64) };
     let changes: Vec<Change> = strains.chain([clock]).collect();
     cluster.apply(&Desired::of(&changes)).expect("faults");
     println!("{}", cluster.nodes().iter().map(|node| node.reach(PORT).to_string() + " ").collect::<String>());
     loop {
-        std::thread::park();
+        cluster.tend().expect("tending");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
+/// Whether nobody starts or ends a node any more: it goes on for a while, or stays down.
+fn is_calm(at: SocketAddr) -> bool {
+    const LOOKS: u32 = 4;
+    (0..LOOKS).all(|_| lasts(at)) || (0..LOOKS).all(|_| !answers_at(at))
+}
+
 pub fn strains_end_with_their_controller(engine: &Engine) -> Result<(), BackendError> {
-    let (mut controller, nodes) = controller(&[STRAINER], 4);
+    let (mut controller, nodes) = controller(&[STRAINER], NODES);
+    let changed = || asked(nodes[ROTTEN], CHANGED).expect("it tells");
     let is_well = |which: usize| match which {
-        0 => hours_ahead(nodes[0]) == 0,
-        3 => lasts(nodes[3]),
+        CLOCK => hours_ahead(nodes[which]) == 0,
+        DISCONNECTED => lasts(nodes[which]),
+        STORMY => is_calm(nodes[which]),
+        // What was changed stays so.
+        ROTTEN => changed() == 1,
         _ => !is_silent(nodes[which]),
     };
-    assert_eq!((0..4).filter(|which| is_well(*which)).count(), 0, "all are as bad as asked");
+    for which in [CLOCK, 1, 2, DISCONNECTED, FORGETFUL] {
+        assert!(!is_well(which), "node {which} is as bad as asked");
+    }
+    assert!(!(0..4).all(|_| lasts(nodes[STORMY])), "it is started again and again");
+    assert_eq!(changed(), 1);
     controller.kill().expect("killing");
     controller.wait().expect("waiting");
     let killed = Instant::now();
-    for which in 0..4 {
+    for which in 0..NODES {
         while !is_well(which) {
-            assert!(killed.elapsed() < Duration::from_secs(30), "fault {which} outlives its controller");
+            assert!(killed.elapsed() < Duration::from_secs(40), "fault {which} outlives its controller");
         }
     }
     docker::clean(engine).map(drop)

@@ -75,7 +75,7 @@ fn serve(commands: impl Read + Send + 'static, mut answers: impl Write) -> io::R
         links,
         starving: Starving::default(),
         straining: Straining::default(),
-        clocks: Clocks::default(),
+        clocks: Clocks::finding_programs(),
         disks: Disks::new(DATA, Watch::default()),
     };
     while served.is_ok() {
