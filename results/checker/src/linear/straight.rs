@@ -1,9 +1,9 @@
-//! Straight from a history's columns: the search for objects of few states whose calls all say what they ask and leave,
-//! and all of which were answered.
+//! Straight from a history's columns: the search for objects of few states whose calls all say what they ask and leave.
 //!
 //! It goes the way of [`search`](super::search) and skips what that skips, for the reasons that stand there, with what such
 //! objects allow: an operation is no more than the state it asks for and the one it leaves, so what is pending is a word of
 //! bits for each state, eager observers are one `or` of two words, and nothing is noted that a step back would have to undo.
+//! An optional operation is one that is pending from its call to the end, and whether it is in line is whether it was used.
 //! Neither rows nor classes are made. Whatever does not fit, or takes more than a few steps an operation, is left to
 //! [`search`](super::search()).
 //!
@@ -30,7 +30,7 @@ const TRIES: u64 = 2048;
 /// The clock is asked once in so many configurations.
 const CLOCK_EVERY: u64 = 1024;
 /// So many events are looked at to see what is asked for soon, and whether what is owed can still come.
-const LOOK_AHEAD: usize = 32;
+const LOOK_AHEAD: usize = 24;
 
 /// What an operation asks for and what it leaves. Those of one kind are alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,14 +57,52 @@ impl Kind {
     }
 }
 
-/// One end of an operation.
-#[derive(Clone, Copy)]
-struct Event {
-    kind: Kind,
-    slot: u8,
-    is_call: bool,
-    /// Where its other end stands.
-    other: u32,
+/// One end of an operation: in one word, since an event is written and read again before its parts would be there. From
+/// the lowest bits on: what is asked and left, a byte each, the slot and which end it is, too, and in the upper half where
+/// the other end stands. Zero where nothing happens.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Event(u64);
+
+/// Where the return of an optional operation stands, since nobody knows whether it happened.
+const NEVER: u32 = u32::MAX;
+
+const NO_EVENT: Event = Event(0);
+
+impl Event {
+    fn call(kind: Kind, slot: u8, returned: u32) -> Event {
+        Event::end(kind, slot, 1, returned)
+    }
+
+    fn end_of(kind: Kind, slot: u8, called: u32) -> Event {
+        Event::end(kind, slot, 2, called)
+    }
+
+    fn end(kind: Kind, slot: u8, which: u64, other: u32) -> Event {
+        let low = u64::from(kind.asks) | u64::from(kind.leaves) << 8 | u64::from(slot) << 16;
+        Event(low | which << 24 | u64::from(other) << 32)
+    }
+
+    fn kind(self) -> Kind {
+        Kind { asks: self.0 as u8, leaves: (self.0 >> 8) as u8 }
+    }
+
+    /// Below [`SLOTS`].
+    fn slot(self) -> usize {
+        (self.0 >> 16) as usize % SLOTS
+    }
+
+    fn bit(self) -> u64 {
+        1 << self.slot()
+    }
+
+    fn is_call(self) -> bool {
+        self.0 >> 24 & 1 == 1
+    }
+
+    /// Where the other end stands, or [`NEVER`].
+    fn other(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
 }
 
 /// Judges the operations of one object, given in the order of their calls. `None` if that is not possible this way, or
@@ -91,112 +129,215 @@ pub fn straight<M: Model>(
     let legal = search.run(line.initial, &mut holding)?;
     let reached = (!legal).then(|| line.operation(search.furthest as usize, columns, operations)).flatten();
     let finding = if legal { Finding::Linearizable } else { Finding::NotLinearizable };
-    let effort =
-        Effort { configurations: search.tried, reached, concurrency: line.slots, optional: 0, widest: 0 };
-    Some((finding, effort))
+    let (concurrency, optional) = (line.concurrency, line.optional);
+    Some((finding, Effort { configurations: search.tried, reached, concurrency, optional, widest: 0 }))
 }
 
 /// The operations in the order of time.
 struct Line {
     events: Vec<Event>,
     initial: u8,
-    /// The most that are pending at once.
-    slots: usize,
-    /// By state: how many operations ask for it, and how many leave it behind.
-    to_ask: [u32; 256],
-    to_give: [u32; 256],
+    /// The most operations with a known answer that are pending at once.
+    concurrency: usize,
+    /// How many are optional and not idle.
+    optional: usize,
+    last: Last,
 }
 
-/// Whether an operation counts; `None` if only the other search can tell.
+/// By state: the event after the last call of an operation with a known answer that asks for it, of an optional one that
+/// does, and of one of either kind that leaves it behind. Zero if there is none.
+#[derive(Clone)]
+struct Last {
+    asked: [u32; 256],
+    wanted: [u32; 256],
+    given: [u32; 256],
+}
+
+/// What an operation counts for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counts {
+    Required,
+    Optional,
+    Not,
+}
+
 #[inline]
-fn counts(status: &[Status], columns: &Columns, at: usize) -> Option<bool> {
+fn counts(status: &[Status], columns: &Columns, at: usize) -> Counts {
     match status[at] {
-        Status::Done | Status::Answered => Some(true),
-        Status::Fail => Some(false),
-        // Nobody knows whether it happened; that matters unless nothing can come of it.
-        Status::Info | Status::Open => (!columns.call(at).changes()).then_some(false),
+        Status::Done | Status::Answered => Counts::Required,
+        Status::Fail => Counts::Not,
+        Status::Info | Status::Open => of_unknown_fate(columns, at),
     }
+}
+
+#[cold]
+fn of_unknown_fate(columns: &Columns, at: usize) -> Counts {
+    if columns.call(at).changes() { Counts::Optional } else { Counts::Not }
 }
 
 impl Line {
-    fn of<M: Model>(model: &M, columns: &Columns, operations: impl Iterator<Item = usize>) -> Option<Line> {
+    fn of<M: Model>(
+        model: &M,
+        columns: &Columns,
+        operations: impl Iterator<Item = usize> + Clone,
+    ) -> Option<Line> {
         let mut kinds = Kinds::new(model, columns)?;
-        let mut counted = Vec::with_capacity(operations.size_hint().0);
-        let (mut to_ask, mut to_give) = ([0; 256], [0; 256]);
         let (status, invoke, complete) = (columns.status(), columns.invoke(), columns.complete());
+        let places = Places::of(columns, operations.clone());
+        let mut line = Line {
+            events: vec![NO_EVENT; places.count()],
+            initial: kinds.initial,
+            concurrency: 0,
+            optional: 0,
+            last: Last { asked: [0; 256], wanted: [0; 256], given: [0; 256] },
+        };
+        let mut optional = Vec::new();
         for at in operations {
-            if counts(status, columns, at)? {
-                let kind = kinds.of(model, columns, at)?;
-                to_ask[kind.asks as usize] += 1;
-                to_give[kind.leaves as usize] += 1;
-                counted.push(Counted { kind, invoke: invoke[at], complete: complete[at] });
+            let counts = counts(status, columns, at);
+            if counts == Counts::Not {
+                continue;
             }
+            let (kind, call) = (kinds.of(model, columns, at)?, places.of_position(invoke[at]));
+            if counts == Counts::Optional {
+                optional.push((kind, call));
+                continue;
+            }
+            let returned = places.of_position(complete[at]);
+            line.events[call] = Event::call(kind, 0, returned as u32);
+            line.events[returned] = Event::end_of(kind, 0, call as u32);
         }
-        let nothing = Event { kind: NOTHING, slot: 0, is_call: false, other: 0 };
-        let mut events = vec![nothing; counted.len() * 2];
-        // By operation: its slot and where its call stands, once it is called.
-        let mut calls = vec![(0, 0); counted.len()];
-        let (mut free, mut slots) = (u64::MAX, 0);
-        // Which end comes next is as good as random: nothing here depends on it by a branch.
-        for (at, end) in (0..).zip(in_order(&counted)) {
-            let (operation, is_call) = ((end >> 1) as usize, end & 1 == 0);
-            let (known, other) = calls[operation];
-            // A slot is taken at the call and free again at the return.
-            let slot = if is_call { free.trailing_zeros() } else { known };
-            free ^= 1u64.checked_shl(slot)?;
-            slots = slots.max(slot + 1);
-            calls[operation] = (slot, at);
-            events[at as usize] = Event { kind: counted[operation].kind, slot: slot as u8, is_call, other };
-            events[if is_call { at } else { other } as usize].other = at;
-        }
-        Some(Line { events, initial: kinds.initial, slots: slots as usize, to_ask, to_give })
+        line.offer(&optional);
+        line.close_up()?;
+        Some(line)
     }
 
-    /// The place in the history of the operation that ends at this event.
+    /// Adds optional operations, but for those that nobody could tell: what they leave, nobody asks for who is not left out
+    /// himself.
+    fn offer(&mut self, optional: &[(Kind, usize)]) {
+        if optional.is_empty() {
+            return;
+        }
+        let mut asked = [false; 256];
+        for event in self.events.iter().filter(|event| event.is_call()) {
+            asked[event.kind().asks as usize] = true;
+        }
+        loop {
+            asked[NONE as usize] = false;
+            let matters = |(kind, _): &&(Kind, usize)| asked[kind.leaves as usize];
+            let new = |kind: Kind| kind.asks != NONE && !asked[kind.asks as usize];
+            let Some((more, _)) = optional.iter().filter(matters).find(|(kind, _)| new(*kind)) else { break };
+            asked[more.asks as usize] = true;
+        }
+        for (kind, call) in optional.iter().filter(|(kind, _)| asked[kind.leaves as usize]) {
+            self.optional += 1;
+            self.events[*call] = Event::call(*kind, 0, NEVER);
+        }
+    }
+
+    /// Takes out places without an event, and gives each operation a slot. `None` if there are too few.
+    fn close_up(&mut self) -> Option<()> {
+        let events = &mut self.events[..];
+        let (mut free, mut slots) = (u64::MAX, 0u64);
+        let mut to = 0;
+        // Which end comes next is as good as random: nothing here depends on it by a branch.
+        for from in 0..events.len() {
+            let event = events[from];
+            if event == NO_EVENT {
+                continue;
+            }
+            // A slot is taken at the call and free again at the return, which was told it by the call.
+            let slot = if event.is_call() { free.trailing_zeros() } else { event.slot() as u32 };
+            free ^= 1u64.checked_shl(slot)?;
+            slots |= !free;
+            let (kind, slot, at) = (event.kind(), slot as u8, to as u32);
+            let Kind { asks, leaves } = if event.is_call() { kind } else { NOTHING };
+            self.last.given[leaves as usize] = at + 1;
+            if event.other() == NEVER {
+                self.last.wanted[asks as usize] = at + 1;
+                events[to] = Event::call(kind, slot, NEVER);
+            } else {
+                self.last.asked[asks as usize] = at + 1;
+                let (this, other) = if event.is_call() { (1, 2) } else { (2, 1) };
+                events[event.other() as usize] = Event::end(kind, slot, other, at);
+                events[to] = Event::end(kind, slot, this, event.other());
+            }
+            to += 1;
+        }
+        self.events.truncate(to);
+        self.concurrency =
+            if self.optional == 0 { slots.count_ones() as usize } else { most_open(&self.events) };
+        Some(())
+    }
+
+    /// The place in the history of the operation that returns at this event; `None` if none does.
     fn operation(
         &self,
         event: usize,
         columns: &Columns,
         operations: impl Iterator<Item = usize>,
     ) -> Option<usize> {
-        let call = self.events.get(event)?.other as usize;
-        let before = self.events[..call].iter().filter(|event| event.is_call).count();
-        operations.filter(|at| counts(columns.status(), columns, *at) == Some(true)).nth(before)
+        let call = self.events.get(event).filter(|event| !event.is_call())?.other() as usize;
+        let required = |event: &&Event| event.is_call() && event.other() != NEVER;
+        let before = self.events[..call].iter().filter(required).count();
+        let status = columns.status();
+        operations.filter(|at| counts(status, columns, *at) == Counts::Required).nth(before)
     }
 }
 
-/// An operation that counts.
-#[derive(Clone, Copy)]
-struct Counted {
-    kind: Kind,
-    invoke: Position,
-    complete: Position,
+/// The largest number of operations with a known answer that are pending at once.
+fn most_open(events: &[Event]) -> usize {
+    let required = events.iter().filter(|event| event.other() != NEVER);
+    let open = required.scan(0, |open, event| {
+        *open = if event.is_call() { *open + 1 } else { *open - 1 };
+        Some(*open)
+    });
+    open.max().unwrap_or(0)
 }
 
-/// Where there are no more positions than so many times the events, each event has a place of its own and need not be
-/// compared with others.
+/// Where there are no more positions than so many times the events, each position is a place.
 const SPARSE: usize = 4;
 
-/// The ends of all operations in the order of time: twice an operation's number, and one more for its return.
-fn in_order(counted: &[Counted]) -> impl Iterator<Item = u32> {
-    let first = counted.first().map_or(0, |operation| operation.invoke);
-    let end = counted.iter().map(|operation| operation.complete).max().map_or(0, |last| last as usize + 1);
-    let span = end.saturating_sub(first as usize);
-    let ends = (0..).zip(counted).flat_map(|(number, operation)| {
-        [(operation.invoke, 2 * number), (operation.complete, 2 * number + 1)]
-    });
-    let places = if span <= SPARSE * 2 * counted.len() {
-        let mut places = vec![u32::MAX; span];
-        for (position, end) in ends {
-            places[(position - first) as usize] = end;
+/// Where the events of an object go so that they are in order.
+enum Places {
+    /// At their positions, from this one on; so many.
+    Near(Position, usize),
+    /// These are all positions: they are too far apart for places of their own.
+    Far(Vec<Position>),
+}
+
+impl Places {
+    fn of(columns: &Columns, operations: impl Iterator<Item = usize> + Clone) -> Places {
+        let (status, invoke, complete) = (columns.status(), columns.invoke(), columns.complete());
+        let end = |at: usize| if status[at].is_ok() { complete[at].max(invoke[at]) } else { invoke[at] };
+        let (mut count, mut last) = (0, 0);
+        for at in operations.clone() {
+            (count, last) = (count + 1, last.max(end(at)));
         }
-        places
-    } else {
-        let mut ends: Vec<(Position, u32)> = ends.collect();
-        ends.sort();
-        ends.into_iter().map(|(_, end)| end).collect()
-    };
-    places.into_iter().filter(|end| *end != u32::MAX)
+        let first = operations.clone().next().map_or(0, |at| invoke[at]);
+        let span = (last as usize + 1).saturating_sub(first as usize);
+        if span <= SPARSE * 2 * count {
+            return Places::Near(first, span);
+        }
+        let mut positions: Vec<Position> = operations.flat_map(|at| [invoke[at], end(at)]).collect();
+        positions.sort_unstable();
+        positions.dedup();
+        Places::Far(positions)
+    }
+
+    fn count(&self) -> usize {
+        match self {
+            Places::Near(_, count) => *count,
+            Places::Far(positions) => positions.len(),
+        }
+    }
+
+    #[inline]
+    fn of_position(&self, position: Position) -> usize {
+        match self {
+            Places::Near(first, _) => (position - first) as usize,
+            Places::Far(positions) => positions.partition_point(|known| *known < position),
+        }
+    }
 }
 
 /// What the calls met so far ask and leave, by what they say.
@@ -245,7 +386,7 @@ impl<'c, S: Clone + Eq + std::hash::Hash> Kinds<'c, S> {
         };
         let answer = if self.status[at] == Status::Answered { answer } else { u32::MAX };
         let parts = [first, second, answer, key];
-        let kind = kind as u128 + 1;
+        let kind = 2 * (kind as u128 + 1) + u128::from(self.status[at].is_info());
         let said = parts.iter().fold(kind, |said, part| said << PART | u128::from(part.wrapping_add(1)));
         let place = place(&self.table, said);
         match self.table[place] {
@@ -264,11 +405,11 @@ impl<'c, S: Clone + Eq + std::hash::Hash> Kinds<'c, S> {
         said: u128,
     ) -> Option<Kind> {
         let (call, outcome) = (columns.call(at), columns.outcome(at));
-        let Outcome::Ok(ret) = &outcome else { return None };
-        if !model.understands(&call, Some(ret)) || self.count == KINDS {
+        let ret = if let Outcome::Ok(ret) = &outcome { Some(ret) } else { None };
+        if !model.understands(&call, ret) || self.count == KINDS {
             return None;
         }
-        let Effect { needs, gives } = model.effect(&call, Some(ret));
+        let Effect { needs, gives } = model.effect(&call, ret);
         let asks = match needs {
             Needs::Unknown => return None,
             Needs::Nothing => NONE,
@@ -303,9 +444,9 @@ fn number(state: u32) -> Option<u8> {
 
 /// Where it stands in the table, or would.
 fn place(table: &[(u128, Kind)], said: u128) -> usize {
-    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
-    let hash = ((said as u64).wrapping_mul(MIX) ^ (said >> 64) as u64).wrapping_mul(MIX);
-    let mut place = (hash >> 32) as usize & (table.len() - 1);
+    const MIX: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xc2b2_ae3d_27d4_eb4f];
+    let hash = (said as u64).wrapping_mul(MIX[0]) ^ ((said >> 64) as u64).wrapping_mul(MIX[1]);
+    let mut place = (hash >> 40) as usize & (table.len() - 1);
     while table[place].0 != said && table[place].0 != 0 {
         place = (place + 1) & (table.len() - 1);
     }
@@ -315,13 +456,13 @@ fn place(table: &[(u128, Kind)], said: u128) -> usize {
 /// What is pending where the search stands, and what is still to come.
 struct Walk<'l> {
     events: &'l [Event],
+    last: &'l Last,
     pending: u64,
+    /// The optional ones of them.
+    optional: u64,
     /// By state: the pending operations that ask for it, and that leave it behind.
     asked_by: [u64; 256],
     given_by: [u64; 256],
-    /// By state: how many of those are still to be called.
-    to_ask: [u32; 256],
-    to_give: [u32; 256],
     /// By slot: where the call of what is pending there stands.
     call: [u32; SLOTS],
 }
@@ -331,22 +472,22 @@ impl<'l> Walk<'l> {
     fn new(line: &'l Line) -> Self {
         Walk {
             events: &line.events,
+            last: &line.last,
             pending: 0,
+            optional: 0,
             asked_by: [0; 256],
             given_by: [0; 256],
-            to_ask: line.to_ask,
-            to_give: line.to_give,
             call: [0; SLOTS],
         }
     }
 
     /// Passes an event on the way on or back: what is pending then was not before, or the other way round.
     fn turn(&mut self, event: Event, call: u32) {
-        let slot = event.slot as usize % SLOTS;
+        let slot = event.slot();
         let bit = 1 << slot;
         self.pending ^= bit;
-        self.asked_by[event.kind.asks as usize] ^= bit;
-        self.given_by[event.kind.leaves as usize] ^= bit;
+        self.asked_by[event.kind().asks as usize] ^= bit;
+        self.given_by[event.kind().leaves as usize] ^= bit;
         self.call[slot] = call;
     }
 
@@ -360,9 +501,24 @@ impl<'l> Walk<'l> {
         self.given_by[NONE as usize] & (self.asked_by[NONE as usize] | self.asked_by[state as usize])
     }
 
-    /// Whether nobody will ask for the state any more, of those not in line.
-    fn unasked(&self, state: u8, done: u64) -> bool {
-        self.to_ask[state as usize] == 0 && self.asked_by[state as usize] & !done == 0
+    /// Whether nobody will ask for the state any more, of those not in line, from this event on.
+    fn unasked(&self, at: u32, state: u8, done: u64) -> bool {
+        let state = state as usize;
+        at >= self.last.asked[state].max(self.last.wanted[state]) && self.asked_by[state] & !done == 0
+    }
+
+    /// Passes the call of an optional operation on the way on.
+    #[cold]
+    fn offer(&mut self, event: Event, at: u32) {
+        self.turn(event, at);
+        self.optional ^= event.bit();
+    }
+
+    /// The same on the way back.
+    #[cold]
+    fn withdraw(&mut self, event: Event) {
+        self.turn(event, 0);
+        self.optional ^= event.bit();
     }
 
     /// Walks on to the first return whose operation is not in line. A covered write goes in line here if nobody will ask
@@ -372,19 +528,22 @@ impl<'l> Walk<'l> {
     fn advance(&mut self, from: u32, done: &mut u64, state: u8, covered: u32) -> u32 {
         let mut at = from;
         while let Some(event) = self.events.get(at as usize).copied() {
-            let (kind, slot) = (event.kind, event.slot as usize % SLOTS);
-            if !event.is_call & (*done >> slot & 1 == 0) {
+            let (kind, slot) = (event.kind(), event.slot());
+            if event.other() == NEVER {
+                self.offer(event, at);
+                at += 1;
+                continue;
+            }
+            if !event.is_call() & (*done >> slot & 1 == 0) {
                 let worthless =
-                    event.other < covered && kind.overwrites() && self.unasked(kind.leaves, *done);
+                    event.other() < covered && kind.overwrites() && self.unasked(at, kind.leaves, *done);
                 if !worthless {
                     break;
                 }
             }
             let observes = (kind.leaves == NONE) & ((kind.asks == NONE) | (kind.asks == state));
-            *done = *done & !(1 << slot) | u64::from(event.is_call & observes) << slot;
-            self.turn(event, if event.is_call { at } else { event.other });
-            self.to_ask[kind.asks as usize] -= u32::from(event.is_call);
-            self.to_give[kind.leaves as usize] -= u32::from(event.is_call);
+            *done = *done & !(1 << slot) | u64::from(event.is_call() & observes) << slot;
+            self.turn(event, if event.is_call() { at } else { event.other() });
             at += 1;
         }
         at
@@ -393,30 +552,35 @@ impl<'l> Walk<'l> {
     /// Walks back from `from` to `to`.
     fn retreat(&mut self, from: u32, to: u32) {
         for event in self.events[to as usize..from as usize].iter().rev() {
-            self.turn(*event, event.other);
-            self.to_ask[event.kind.asks as usize] += u32::from(event.is_call);
-            self.to_give[event.kind.leaves as usize] += u32::from(event.is_call);
+            if event.other() == NEVER {
+                self.withdraw(*event);
+                continue;
+            }
+            self.turn(*event, event.other());
         }
     }
 
     /// Whether a pending operation that asks for `state` cannot get it in time any more, now that it is another one. Those
     /// to come are not looked at: that rarely tells anything, and would cost more than what it saves.
     fn owed(&self, at: u32, state: u8, done: u64) -> bool {
-        if self.unasked(state, done) || self.given_by[state as usize] & !done != 0 {
+        let asking = self.asked_by[state as usize] & !done & !self.optional;
+        if (asking == 0 && at >= self.last.asked[state as usize])
+            || self.given_by[state as usize] & !done != 0
+        {
             return false;
         }
-        if self.to_give[state as usize] == 0 {
+        if at >= self.last.given[state as usize] {
             return true;
         }
-        if self.asked_by[state as usize] & !done == 0 {
+        if asking == 0 {
             return false;
         }
         for event in self.events[at as usize..].iter().take(LOOK_AHEAD) {
-            if event.is_call {
-                if event.kind.leaves == state {
+            if event.is_call() {
+                if event.kind().leaves == state {
                     return false;
                 }
-            } else if event.kind.asks == state && (event.other >= at || done & (1 << event.slot) == 0) {
+            } else if event.kind().asks == state && (event.other() >= at || done & event.bit() == 0) {
                 return true;
             }
         }
@@ -432,16 +596,32 @@ impl<'l> Walk<'l> {
         if self.asked_by[state as usize] & !done != 0 {
             return false;
         }
-        let coming = self.events[at as usize..].iter().take(LOOK_AHEAD).filter(|event| event.is_call);
-        coming.map(|event| event.kind.asks).find(|asked| *asked == left || *asked == state) == Some(left)
+        let coming = self.events[at as usize..].iter().take(LOOK_AHEAD).filter(|event| event.is_call());
+        coming.map(|event| event.kind().asks).find(|asked| *asked == left || *asked == state) == Some(left)
+    }
+
+    /// Those that change the state, must go in line and are not.
+    fn changing(&self, done: u64) -> u64 {
+        self.pending & !self.optional & !self.given_by[NONE as usize] & !done
+    }
+
+    /// Those of them that leave what this one asks for, if that is another state.
+    fn wanted(&self, must: Event, state: u8, done: u64) -> u64 {
+        match must.kind().asks {
+            asked if asked != NONE && asked != state => {
+                self.changing(done) & self.given_by[asked as usize] & !must.bit()
+            }
+            _ => 0,
+        }
     }
 
     /// Whether a pending operation may be worth putting in line before its return.
     fn purposeful(&self, slot: usize, done: u64) -> bool {
-        let Event { kind, other: returned, .. } = self.call(slot);
+        let (kind, returned) = (self.call(slot).kind(), self.call(slot).other());
+        // Optional ones after all that return, and in the order of their calls.
         let alike = |other: usize| {
-            let other = self.call(other);
-            other.kind == kind && other.other < returned
+            let (call, other) = (self.call[other], self.call(other));
+            other.kind() == kind && (other.other(), call) < (returned, self.call[slot])
         };
         if kind.overwrites() && self.asked_by[kind.leaves as usize] & !done == 0 {
             return false;
@@ -449,9 +629,32 @@ impl<'l> Walk<'l> {
         !bits(self.given_by[kind.leaves as usize] & !done).any(alike)
     }
 
+    /// The optional operations that may be worth using: what they leave, a pending operation asks for, or one of themselves
+    /// that is. Where the state is what is asked for already, using one can still cover writes.
+    fn worth_using(&self, state: u8, done: u64, covered: u32) -> u64 {
+        let offered = self.optional & !done;
+        if offered == 0 {
+            return 0;
+        }
+        let hides = self.first_uncovered(covered, done) < NEVER;
+        let mut wanted = [false; 256];
+        for slot in bits(self.pending & !self.optional & !done) {
+            wanted[self.call(slot).kind().asks as usize] = true;
+        }
+        let mut worth = 0;
+        loop {
+            wanted[NONE as usize] = false;
+            wanted[state as usize] &= hides;
+            let more = bits(offered & !worth).find(|slot| wanted[self.call(*slot).kind().leaves as usize]);
+            let Some(slot) = more else { return worth };
+            worth |= 1 << slot;
+            wanted[self.call(slot).kind().asks as usize] = true;
+        }
+    }
+
     /// The first call of a pending write that is neither in line nor covered.
     fn first_uncovered(&self, covered: u32, done: u64) -> u32 {
-        let writes = self.asked_by[NONE as usize] & !self.given_by[NONE as usize] & !done;
+        let writes = self.asked_by[NONE as usize] & !self.given_by[NONE as usize] & !self.optional & !done;
         bits(writes).map(|slot| self.call[slot]).filter(|called| *called >= covered).min().unwrap_or(u32::MAX)
     }
 }
@@ -474,8 +677,12 @@ enum Turn {
     Worse,
     /// Pending operations that leave what it asks for.
     Wanted,
-    /// All other pending ones.
+    /// All other pending ones that must go in line anyhow.
     Others,
+    /// Optional ones.
+    Optional,
+    /// Nothing is left to try.
+    None,
 }
 
 /// A configuration whose successors are being tried.
@@ -485,8 +692,8 @@ struct Frame {
     /// Writes called before this event were pending when the last write went in line: they are covered.
     covered: u32,
     state: u8,
+    /// Whose turn it is when the pending operations in `left` have had theirs.
     turn: Turn,
-    /// The pending operations still to be tried before the next turn.
     left: u64,
     done: u64,
 }
@@ -506,9 +713,9 @@ struct Search<'l> {
 impl Search<'_> {
     /// Whether there is a legal order; `None` if too much was tried.
     fn run(&mut self, initial: u8, holding: &mut Holding<'_, '_>) -> Option<bool> {
-        let hopeless = |state: u8| {
-            state != initial && self.walk.to_ask[state as usize] > 0 && self.walk.to_give[state as usize] == 0
-        };
+        let last = self.walk.last;
+        let hopeless =
+            |state: u8| state != initial && last.asked[state as usize] > 0 && last.given[state as usize] == 0;
         if (NONE + 1..DEAD).any(hopeless) {
             return Some(false);
         }
@@ -521,41 +728,40 @@ impl Search<'_> {
                 return None;
             }
             let must = self.walk.events[top.at as usize];
-            let pending =
-                self.walk.pending & !self.walk.given_by[NONE as usize] & !top.done & !(1 << must.slot);
-            let wanted = match must.kind.asks {
-                asked if asked != NONE && asked != top.state => self.walk.given_by[asked as usize],
-                _ => 0,
-            };
-            let passable = must.other < top.covered && must.kind.overwrites();
             let legal = match top.turn {
-                Turn::Better if !passable => {
-                    (top.turn, top.left) = (Turn::Wanted, pending & wanted);
-                    self.put_in_line(must.slot as usize)
+                Turn::Better | Turn::Worse => {
+                    let passable = must.other() < top.covered && must.kind().overwrites();
+                    let better = matches!(top.turn, Turn::Better);
+                    let used_first =
+                        !passable || self.walk.asked_soon(top.at, must.kind().leaves, top.state, top.done);
+                    top.turn = if passable && better { Turn::Worse } else { Turn::Wanted };
+                    if better == used_first { self.put_in_line(must.slot()) } else { self.pass(must) }
                 }
-                Turn::Better => {
-                    top.turn = Turn::Worse;
-                    let used_first = self.walk.asked_soon(top.at, must.kind.leaves, top.state, top.done);
-                    if used_first { self.put_in_line(must.slot as usize) } else { self.pass(must) }
-                }
-                Turn::Worse => {
-                    (top.turn, top.left) = (Turn::Wanted, pending & wanted);
-                    let used_first = self.walk.asked_soon(top.at, must.kind.leaves, top.state, top.done);
-                    if used_first { self.pass(must) } else { self.put_in_line(must.slot as usize) }
-                }
-                Turn::Wanted if top.left == 0 => {
-                    (top.turn, top.left) = (Turn::Others, pending & !wanted);
-                    false
-                }
-                Turn::Others if top.left == 0 => {
-                    self.give_up(holding)?;
-                    false
-                }
-                Turn::Wanted | Turn::Others => {
+                _ if top.left != 0 => {
                     let slot = top.left.trailing_zeros() as usize;
                     top.left &= top.left - 1;
                     let done = top.done;
                     self.walk.purposeful(slot, done) && self.put_in_line(slot)
+                }
+                Turn::Wanted => {
+                    top.left = self.walk.wanted(must, top.state, top.done);
+                    top.turn = Turn::Others;
+                    false
+                }
+                Turn::Others => {
+                    let wanted = self.walk.wanted(must, top.state, top.done);
+                    top.left = self.walk.changing(top.done) & !must.bit() & !wanted;
+                    top.turn = Turn::Optional;
+                    false
+                }
+                Turn::Optional => {
+                    top.left = self.walk.worth_using(top.state, top.done, top.covered);
+                    top.turn = Turn::None;
+                    false
+                }
+                Turn::None => {
+                    self.give_up(holding)?;
+                    false
                 }
             };
             if legal {
@@ -568,9 +774,14 @@ impl Search<'_> {
     /// Puts a pending operation in line. `true` if that explains everything.
     fn put_in_line(&mut self, slot: usize) -> bool {
         let Some(&Frame { at, covered, state, mut done, .. }) = self.stack.last() else { return false };
-        let kind = self.walk.call(slot).kind;
+        let kind = self.walk.call(slot).kind();
         let Some(after) = kind.after(state) else { return false };
         done |= 1 << slot;
+        let optional = self.walk.optional >> slot & 1 == 1;
+        if optional && after == state && self.walk.first_uncovered(covered, done) == NEVER {
+            // It would change nothing.
+            return false;
+        }
         if after != state {
             if self.walk.owed(at, state, done) {
                 return false;
@@ -583,8 +794,8 @@ impl Search<'_> {
     /// Lets a covered write return unseen.
     fn pass(&mut self, write: Event) -> bool {
         let Some(&Frame { at, covered, state, mut done, .. }) = self.stack.last() else { return false };
-        done |= 1 << write.slot;
-        if write.kind.leaves != state && self.walk.owed(at, write.kind.leaves, done) {
+        done |= write.bit();
+        if write.kind().leaves != state && self.walk.owed(at, write.kind().leaves, done) {
             return false;
         }
         self.arrive(at, done, state, covered)
@@ -597,7 +808,7 @@ impl Search<'_> {
         if at as usize == self.walk.events.len() {
             return true;
         }
-        let state = if self.walk.unasked(state, done) { DEAD } else { state };
+        let state = if self.walk.unasked(at, state, done) { DEAD } else { state };
         if at <= self.in_vain
             && let Some(known) = self.memo.get(&key(at, state, done))
             && *known >= self.walk.first_uncovered(covered, done)
