@@ -47,26 +47,18 @@ pub fn number(value: &Value) -> Option<i64> {
     text.split_once('/')?.0.parse().ok()
 }
 
-/// What was read of each key in the phase `final`: positions of reads that were answered.
+/// What was read of each key last, in the phase `final`: the position of the last answered read at each node. Where there is
+/// time to settle, all is read twice, and what was seen before it says nothing of the end.
 fn final_reads(history: &History) -> BTreeMap<&Key, Vec<usize>> {
     let begin = history.phases.iter().rev().find(|(_, phase)| phase == "final").map(|(time, _)| *time);
-    let mut reads: BTreeMap<&Key, Vec<usize>> = BTreeMap::new();
+    let mut last: BTreeMap<&Key, BTreeMap<Option<&str>, usize>> = BTreeMap::new();
     for (at, operation) in history.rows().iter().enumerate() {
-        let last = begin.is_some_and(|begin| operation.invoked >= begin);
-        if let (true, Call::Read { key }, Some(_)) = (last, &operation.call, operation.read()) {
-            reads.entry(key).or_default().push(at);
+        let is_last = begin.is_some_and(|begin| operation.invoked >= begin);
+        if let (true, Call::Read { key }, Some(_)) = (is_last, &operation.call, operation.read()) {
+            last.entry(key).or_default().insert(operation.node.as_deref(), at);
         }
     }
-    reads
-}
-
-/// The last of some reads at each node.
-fn last_of_each_node<'a>(history: &History, reads: impl Iterator<Item = &'a usize>) -> Vec<usize> {
-    let mut last: BTreeMap<Option<&str>, usize> = BTreeMap::new();
-    for read in reads {
-        last.insert(history.rows()[*read].node.as_deref(), *read);
-    }
-    last.into_values().collect()
+    last.into_iter().map(|(key, of_nodes)| (key, of_nodes.into_values().collect())).collect()
 }
 
 /// Nobody can say how a case ended that nobody looked at.

@@ -222,6 +222,11 @@ fn no_money_is_made_or_lost_and_no_account_overdrawn() {
     assert_eq!(found(&bank, vec![taken(), put(done()), read(3, numbered(45, 2))], 2), KEPT);
     let lost = vec![taken(), put(done()), read(3, numbered(30, 1))];
     assert_eq!(found(&bank, lost, 2), broken("money lost"));
+    // Where there was time to settle, the node was asked again, and that is the end; elsewhere it is not.
+    let behind = || vec![taken(), put(done()), read(3, numbered(30, 1)), read(3, numbered(45, 2))];
+    assert_eq!(found(&bank, behind(), 2), KEPT);
+    let elsewhere = behind().into_iter().chain([read(13, numbered(30, 1))]).collect();
+    assert_eq!(found(&bank, elsewhere, 2), broken("money lost"));
     let made = vec![taken(), read(3, Value::Nil)];
     assert_eq!(found(&bank, made, 1), broken("money made"));
     let unsure = || put(Outcome::Info("no answer".into()));

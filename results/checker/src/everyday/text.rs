@@ -9,7 +9,7 @@
 use rustc_hash::FxHashMap;
 use schism_history::{Call, History, Key, Outcome, Process, Value};
 
-use super::{anomaly, final_reads, last_of_each_node, unread};
+use super::{anomaly, final_reads, unread};
 use crate::explain::wording::{did, when, who};
 use crate::verdict::{Anomaly, Budget, Checker, Judgement};
 
@@ -28,14 +28,14 @@ impl Checker for Texts {
         let (mut anomalies, mut all, mut lost) = (Vec::new(), 0, 0);
         for (text, typed) in typed {
             let rows = history.rows();
-            let last = last_of_each_node(history, reads.get(text).into_iter().flatten());
+            let last = reads.get(text).map_or(&[][..], Vec::as_slice);
             let judge = OfText { history, text, typed };
             all += judge.typed.iter().filter(|at| rows[**at].outcome.is_ok()).count();
             let missing: Vec<_> = last.iter().map(|read| judge.lost(*read)).collect();
             lost += missing.iter().map(Vec::len).max().unwrap_or(0);
             let told = last.iter().zip(missing).find_map(|(read, lost)| judge.tell_lost(*read, &lost));
             let told = told.or_else(|| last.iter().find_map(|read| judge.wrong(*read)));
-            anomalies.extend(told.or_else(|| judge.differ(&last)));
+            anomalies.extend(told.or_else(|| judge.differ(last)));
         }
         let about = "all see the same text, with every acknowledged character, and each author's in order";
         Judgement::new(self.name(), about, anomalies, unread(&reads))

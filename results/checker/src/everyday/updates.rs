@@ -12,7 +12,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 use schism_history::{Call, History, Key, Outcome, Process, Value};
 
-use super::{acknowledged, anomaly, final_reads, last_of_each_node, unread};
+use super::{acknowledged, anomaly, final_reads, unread};
 use crate::explain::wording::{did, when, who};
 use crate::verdict::{Anomaly, Budget, Checker, Judgement};
 
@@ -41,7 +41,7 @@ impl Checker for Updates {
             let judge = OfKey { history, key, writes, replaced: &replaced };
             let mut missing = FxHashSet::default();
             let mut found: Vec<Anomaly> = Vec::new();
-            for read in last_of_each_node(history, reads.get(key).into_iter().flatten()) {
+            for read in reads.get(key).into_iter().flatten().copied() {
                 let lost = judge.lost(read);
                 found.extend(lost.first().map(|write| judge.tell_lost(*write, read, lost.len())));
                 found.extend(judge.returned(read));

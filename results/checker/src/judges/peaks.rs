@@ -77,8 +77,25 @@ impl Peaks {
         }
     }
 
+    /// Takes all before `end` out that are larger than the bound, the last one first. Those that stand together are found
+    /// together.
+    pub(super) fn take_all(&mut self, end: usize, bound: u32, mut each: impl FnMut(usize)) {
+        let mut last = end.checked_sub(1);
+        while let Some(at) = last {
+            let block = at / WIDE;
+            let mut bits = above(&self.rows[0][block], bound) & (u32::MAX >> (31 - at % WIDE));
+            while bits != 0 {
+                let found = bits.ilog2() as usize;
+                bits ^= 1 << found;
+                self.rows[0][block][found] = 0;
+                each(block * WIDE + found);
+            }
+            last = self.last(block * WIDE, bound);
+        }
+    }
+
     /// The last one before `end` that is larger than the bound.
-    pub(super) fn last(&mut self, end: usize, bound: u32) -> Option<usize> {
+    fn last(&mut self, end: usize, bound: u32) -> Option<usize> {
         'again: loop {
             let (mut end, mut span) = (end, 1);
             for level in 0..self.rows.len() {
@@ -138,6 +155,13 @@ mod tests {
                 assert_eq!(peaks.next(from, end, bound), next, "{count}, after {step}");
                 let last = (0..from).rev().find(|at| numbers[*at] > bound);
                 assert_eq!(peaks.last(from, bound), last, "{count}, after {step}");
+                if step % 7 == 3 {
+                    let mut taken = Vec::new();
+                    peaks.take_all(from, bound, |at| taken.push(at));
+                    let above: Vec<usize> = (0..from).rev().filter(|at| numbers[*at] > bound).collect();
+                    assert_eq!(taken, above, "{count}, after {step}");
+                    above.iter().for_each(|at| numbers[*at] = 0);
+                }
             }
         }
     }

@@ -159,16 +159,13 @@ fn peel(land: &mut Landscape, skyline: &mut Skyline, mut open: Vec<(u32, u32)>) 
     let mut reach = Peaks::of(&land.over);
     while let Some((from, end)) = open.pop() {
         // Operations that begin before the end of these moments, and reach one of them.
-        let mut begun = land.begins.before(end);
-        while let Some(operation) = reach.last(begun, from) {
-            reach.take(operation);
-            begun = operation;
+        reach.take_all(land.begins.before(end), from, |operation| {
             let element = land.of[operation];
             land.operations[element as usize] -= 1;
             if land.operations[element as usize] == 0 {
                 skyline.take(element, &mut open);
             }
-        }
+        });
     }
 }
 

@@ -281,7 +281,7 @@ fn to_know_less_never_hurts() {
 /// must not stand for the first. One in a million random histories tells them apart.
 #[test]
 fn covered_and_not_covered_are_not_the_same() {
-    let history = crate::script::history(
+    is_legal(
         "p2 0-3 w1
          p0 1-6 w0
          p1 2-? w0
@@ -291,8 +291,28 @@ fn covered_and_not_covered_are_not_the_same() {
          p0 11-14 r1
          p3 13-15 r1",
     );
+}
+
+/// What may have been written is what is there already, and yet it matters: it hides another write.
+#[test]
+fn a_write_of_what_is_there_can_hide_another_one() {
+    is_legal(
+        "p0 0-6 w7
+         p1 1-4 c0>1
+         p2 2-? w0
+         p1 7-9 c1>2
+         p0 8-10 r2",
+    );
+}
+
+fn is_legal(script: &str) {
+    let history = crate::script::history(script);
     let model = CasRegister { initial: Value::Int(0) };
     assert!(brute_force::linearizable(&model, &history));
-    let (finding, _) = search(&model, &entries(&history), &Allowance::new(BUDGET), u64::MAX);
+    each_way(&model, &entries(&history), 0, Finding::Linearizable);
+    let allowance = Allowance::new(BUDGET);
+    let (finding, _) = search(&model, &entries(&history), &allowance, u64::MAX);
     assert_eq!(finding, Finding::Linearizable);
+    let straight = straight(&model, history.columns(), 0..history.len(), &allowance);
+    assert_eq!(straight.map(|(finding, _)| finding), Some(Finding::Linearizable));
 }

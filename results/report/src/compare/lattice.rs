@@ -110,7 +110,7 @@ pub fn judged(history: &History, ask: &mut dyn FnMut(&dyn Checker) -> Judgement)
 }
 
 /// Nodes that still differ so soon after the last write or fault may only be late.
-const SETTLED: Duration = Duration::from_millis(500);
+pub(super) const SETTLED: Duration = Duration::from_millis(500);
 
 fn convergent(judgement: Judgement, history: &History) -> Held {
     let changed =

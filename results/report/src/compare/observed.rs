@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schism_checker::Verdict;
 use schism_history::{Call, CallKind, History, Key, Operation, Outcome, Ret, Time, Value};
 
-use super::lattice::Levels;
+use super::lattice::{Levels, SETTLED};
 use super::rows::Losses;
 use crate::measure::{Place, Sample, merge, place};
 use crate::summary::{Judged, Summary};
@@ -190,23 +190,27 @@ fn staleness(history: &History) -> Option<Staleness> {
 }
 
 /// Elements that were acknowledged and that no final read shows, and ends of registers that an acknowledged write should
-/// have overwritten.
+/// have overwritten. An element that was put in just before may only be late: it counts neither way.
 fn losses(history: &History, lost_writes: u64) -> Losses {
     let begin = history.phases.iter().rev().find(|(_, phase)| phase == "final").map(|(time, _)| *time);
     let Some(begin) = begin else { return Losses::default() };
-    let mut held: BTreeMap<&Key, BTreeSet<&Value>> = BTreeMap::new();
+    // By key: what the final reads show, and when the last of them began.
+    let mut held: BTreeMap<&Key, (BTreeSet<&Value>, Time)> = BTreeMap::new();
     for operation in history.rows().iter().filter(|operation| operation.invoked >= begin) {
         if let (Call::Read { key }, Outcome::Ok(Ret::Value(value))) = (&operation.call, &operation.outcome) {
-            held.entry(key).or_default().extend(value.elements().unwrap_or_default());
+            let (held, asked) = held.entry(key).or_insert_with(|| (BTreeSet::new(), Time(0)));
+            held.extend(value.elements().unwrap_or_default());
+            *asked = (*asked).max(operation.invoked);
         }
     }
     let (mut losses, mut written) = (Losses { acknowledged: 0, lost: lost_writes }, BTreeSet::new());
     for operation in history.rows().iter().filter(|operation| operation.outcome.is_ok()) {
         match &operation.call {
             Call::Add { key, value } => {
-                let Some(held) = held.get(key) else { continue };
-                losses.acknowledged += 1;
-                losses.lost += u64::from(!held.contains(value));
+                let Some((held, asked)) = held.get(key) else { continue };
+                let late = !held.contains(value) && asked.since(operation.completed) < SETTLED;
+                losses.acknowledged += u64::from(!late);
+                losses.lost += u64::from(!late && !held.contains(value));
             }
             Call::Write { key, .. } | Call::Cas { key, .. } if held.contains_key(key) => {
                 written.insert(key);

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use schism_checker::{Budget, Checker, Doubt, Judgement, Linearizable, Verdict, model::CasRegister};
+use schism_history::{Call, Event, History, Outcome, Process, Ret, Time, Value, What};
 use schism_report::compare::{
-    Comparison, Ended, Level, Observed, Run, Runs, confirm, judged, markdown, page, screen,
+    Comparison, Ended, Level, Levels, Observed, Run, Runs, confirm, judged, markdown, page, screen,
 };
 use schism_report::terminal::Look;
 use schism_report::{About, Summary};
@@ -76,6 +77,40 @@ fn a_target_stands_where_its_worst_run_puts_it() {
     let out = comparison.targets[1].ruled_out.as_ref().expect("something rules out the next stronger");
     assert!(!out.sentences.is_empty() && out.case == "one cut off");
     assert_eq!(comparison.targets[0].ruled_out, None);
+}
+
+/// What was put in long before the end and is not there is lost; what was put in just before may only be late.
+#[test]
+fn lost_is_what_had_time_to_arrive() {
+    let losses = |last_read_ms: u64| {
+        let key = || Value::Int(1);
+        let add = |value: i64| Call::Add { key: key(), value: value.into() };
+        let done = || Outcome::Ok(Ret::Done);
+        let seen = Outcome::Ok(Ret::Value(Value::list([1.into()])));
+        let calls = [
+            (0, add(1), done()),
+            (100, add(2), done()),
+            (400, add(3), done()),
+            (last_read_ms, Call::Read { key: key() }, seen),
+        ];
+        let mut events = Vec::new();
+        for (at, call, outcome) in calls {
+            let mut put = |ms: u64, what| events.push(Event { time: Time(ms * 1_000_000), what });
+            if !call.changes() {
+                put(at, What::Phase("final".into()));
+            }
+            let process = Process(0);
+            put(at, What::Invoke { process, node: Some("n1".into()), call: call.clone() });
+            put(at + 1, What::Complete { process, call, outcome });
+        }
+        let history = History::from_events(events).expect("one call at a time");
+        let summary = Summary::new(About::default(), &[], &history);
+        let losses = Observed::of(&history, &summary, Levels::new(), 0).losses;
+        (losses.acknowledged, losses.lost)
+    };
+    assert_eq!(losses(450), (1, 0));
+    assert_eq!(losses(700), (2, 1));
+    assert_eq!(losses(1_000), (3, 2));
 }
 
 /// A run in which too little happened is no pass, and never hides what another one found.
