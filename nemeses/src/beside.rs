@@ -35,6 +35,8 @@ pub const BESIDE: &[Beside] = &[
     on("reboot", "nth", "at", AT, false),
     on("reboot", "when", "at", AT, false),
     on("reboot", "fsync", "at", AT, false),
+    on("partition", "flap", "by", &["flapping"], false),
+    on("partition", "port", "by", &["drop"], true),
     on("disk", "lacks", "fault", &["full"], false),
     on("disk", "delay", "fault", &["slow"], false),
     on("disk", "call", "fault", &["fails"], true),

@@ -28,6 +28,7 @@ pub const FOOTINGS: &[Footing] = &[
     on("cuts", "partition", "all links concerned at once, in under 1 ms"),
     on("refusing links", "partition:by=reset", "the next packet is answered"),
     on(SHAPED, "partition:by=flapping", "turns within 1 ms"),
+    on("swallowed bytes", "partition:by=swallow", "segment by segment"),
     on(SHAPED, "partition:port", "packet by packet"),
     on(SHAPED, "delay", "0.1 to 0.3 ms more than asked for"),
     on(SHAPED, "loss", "within a tenth of what was asked for"),

@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use schism_engine::cluster::{Change, Node};
 use schism_engine::disk::Wrong as DiskWrong;
-use schism_engine::link::{Share, Wrong};
+use schism_engine::link::{Cut, Share, Wrong};
 use schism_engine::nemesis::{Nemesis, View};
 use schism_engine::plan;
 use schism_engine::random::Random;
@@ -134,10 +134,10 @@ fn changes(name: &str, settings: &Settings) -> Vec<Change> {
     fault.map(|fault| fault.changes).unwrap_or_default()
 }
 
-/// What it does to packets besides stopping them all.
+/// What it does to packets that takes a look at each of them.
 pub fn shapes(name: &str, settings: &Settings) -> Vec<Wrong> {
     let wrong = |change: Change| match change {
-        Change::Link { wrong: Wrong::Cut(_), .. } => None,
+        Change::Link { wrong: Wrong::Cut(Cut::Drop | Cut::Reset | Cut::Refuse), .. } => None,
         Change::Link { wrong, .. } => Some(wrong),
         _ => None,
     };
@@ -171,8 +171,8 @@ pub fn traces(name: &str, settings: &Settings) -> bool {
 }
 
 /// Whether packets are sent by us that nobody else has sent, which takes a raw socket.
-pub fn sends_copies(name: &str) -> bool {
-    name == duplicate::ENTRY.name
+pub fn sends_packets(name: &str, settings: &Settings) -> bool {
+    shapes(name, settings).iter().any(|wrong| matches!(wrong, Wrong::Duplicate(_) | Wrong::Cut(Cut::Swallow)))
 }
 
 /// The value of a setting, or its default.

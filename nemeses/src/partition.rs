@@ -47,8 +47,9 @@ pub(crate) const ENTRY: Entry = Entry {
         Setting {
             name: "by",
             about: "how: packets vanish (drop, the default), TCP connections are reset, senders are told that nobody is there \
-                    (refuse), or packets vanish for a while and pass for a while in turns (flapping)",
-            takes: Takes::Words(&["drop", "reset", "refuse", "flapping"]),
+                    (refuse), packets vanish for a while and pass for a while in turns (flapping), or what is sent by TCP is \
+                    acknowledged to its sender and never delivered (swallow)",
+            takes: Takes::Words(&["drop", "reset", "refuse", "flapping", "swallow"]),
         },
         Setting {
             name: "port",
@@ -89,6 +90,7 @@ fn wrong(settings: &Settings) -> Wrong {
         _ if port.is_some() => Wrong::CutPort(port.unwrap_or_default()),
         "reset" => Wrong::Cut(Cut::Reset),
         "refuse" => Wrong::Cut(Cut::Refuse),
+        "swallow" => Wrong::Cut(Cut::Swallow),
         "flapping" => {
             let flap = duration(settings, "flap", "300ms");
             Wrong::Flap(Flap { down: flap, up: flap })
@@ -115,6 +117,7 @@ impl Partition {
         fault.detail.push_str(&match self.wrong {
             Wrong::Cut(Cut::Reset) => ", by reset".into(),
             Wrong::Cut(Cut::Refuse) => ", refused".into(),
+            Wrong::Cut(Cut::Swallow) => ", swallowed".into(),
             Wrong::Flap(_) => ", flapping".into(),
             Wrong::CutPort(port) => format!(", port {port}"),
             _ => String::new(),
@@ -382,6 +385,7 @@ mod tests {
             ("drop", Wrong::Cut(Cut::Drop), ""),
             ("reset", Wrong::Cut(Cut::Reset), ", by reset"),
             ("refuse", Wrong::Cut(Cut::Refuse), ", refused"),
+            ("swallow", Wrong::Cut(Cut::Swallow), ", swallowed"),
             (
                 "flapping",
                 Wrong::Flap(Flap { down: Duration::from_millis(50), up: Duration::from_millis(50) }),

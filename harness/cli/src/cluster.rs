@@ -138,7 +138,7 @@ impl Ground {
                     cuts: backends::cuts(&plan.backend),
                     shaped_by,
                     shapes,
-                    raw_sockets: plan.strikes().any(|one| schism_nemeses::sends_copies(&one.name)),
+                    raw_sockets: plan.strikes().any(|one| schism_nemeses::sends_packets(&one.name, &one.settings)),
                     traces: plan.strikes().any(|one| schism_nemeses::traces(&one.name, &one.settings)),
                     edits: !disks(plan).is_empty(),
                     foreign_users: plan.backend.settings.get("foreign-users").is_some_and(|is| is == "true"),

@@ -117,7 +117,7 @@ impl Kind {
 }
 
 fn of_links(kind: Kind, pairs: &BTreeSet<Pair>, around: &Around) -> Effect {
-    if let Kind::Cut(how) = kind {
+    if let Kind::Cut(how @ (Cut::Drop | Cut::Reset | Cut::Refuse)) = kind {
         let counted = |observation: &Observation| -> u64 {
             pairs.iter().filter_map(|pair| observation.dropped.get(pair)).sum()
         };
@@ -127,6 +127,7 @@ fn of_links(kind: Kind, pairs: &BTreeSet<Pair>, around: &Around) -> Effect {
             Cut::Drop => "dropped",
             Cut::Reset => "answered by a reset or dropped",
             Cut::Refuse => "refused",
+            Cut::Swallow => unreachable!("counted by the shaper"),
         };
         return Effect { bit: stopped > 0, evidence: format!("{stopped} packets {word}") };
     }
@@ -140,6 +141,11 @@ fn of_links(kind: Kind, pairs: &BTreeSet<Pair>, around: &Around) -> Effect {
         (number, format!("{number} of {} packets {word} ({percent:.1} %)", traffic.seen))
     };
     let (number, evidence) = match kind {
+        Kind::Cut(Cut::Swallow) => {
+            let (packets, bytes) = (traffic.swallowed, traffic.acknowledged);
+            let evidence = format!("{packets} packets swallowed, {bytes} bytes of them acknowledged");
+            (packets, evidence)
+        }
         Kind::Cut(_) => unreachable!("counted elsewhere, and dealt with above"),
         Kind::PartlyCut => of_all(traffic.cut, "dropped"),
         Kind::Delay => {
@@ -336,6 +342,11 @@ mod tests {
             ),
             (Wrong::Rate(1), Traffic { waited: 2, overflowed: 1, ..seen }, "2 packets waited, 1 lost"),
             (Wrong::Mtu(1), Traffic { oversized: 1, ..seen }, "1 of 100 packets too long (1.0 %)"),
+            (
+                Wrong::Cut(Cut::Swallow),
+                Traffic { swallowed: 2, acknowledged: 60, ..seen },
+                "2 packets swallowed, 60 bytes of them acknowledged",
+            ),
         ];
         for (asked, (wrong, _, evidence)) in cases.iter().enumerate() {
             for (done, (_, traffic, _)) in cases.iter().enumerate() {

@@ -52,6 +52,10 @@ pub enum Cut {
     Reset,
     /// The sender is told that the other end cannot be reached (ICMP).
     Refuse,
+    /// What is sent over a TCP connection is acknowledged to its sender and never delivered, its end included; connections can
+    /// be made all the same. All else vanishes. When it is over, both ends of such a connection are reset: it could not
+    /// go on, as its sender has forgotten what the receiver lacks.
+    Swallow,
     /// Packets vanish without a word.
     Drop,
 }
@@ -209,9 +213,14 @@ impl Link {
         }
     }
 
-    /// Whether anything is wrong with it besides a whole cut.
+    /// Whether anything is wrong with it besides a cut that takes no look at packets.
     pub fn is_shaped(&self) -> bool {
-        Link { cut: None, ..self.clone() } != Link::default()
+        self.swallows() || Link { cut: None, ..self.clone() } != Link::default()
+    }
+
+    /// Whether what is sent over it is acknowledged and never delivered.
+    pub fn swallows(&self) -> bool {
+        self.cut == Some(Cut::Swallow)
     }
 }
 
@@ -242,6 +251,10 @@ pub struct Traffic {
     pub overflowed: u64,
     /// Lost because they were too long.
     pub oversized: u64,
+    /// Swallowed: data of TCP connections that were acknowledged to their sender, and whatever is not TCP.
+    pub swallowed: u64,
+    /// How many bytes of those were acknowledged to their sender.
+    pub acknowledged: u64,
 }
 
 impl Traffic {
@@ -276,6 +289,8 @@ impl Traffic {
             waited: number(self.waited, other.waited),
             overflowed: number(self.overflowed, other.overflowed),
             oversized: number(self.oversized, other.oversized),
+            swallowed: number(self.swallowed, other.swallowed),
+            acknowledged: number(self.acknowledged, other.acknowledged),
         }
     }
 }
@@ -296,6 +311,7 @@ mod tests {
         let late = |mean| Wrong::Delay(Delay { mean: ms(mean), ..Delay::default() });
         vec![
             [Wrong::Cut(Cut::Reset), Wrong::Cut(Cut::Drop)],
+            [Wrong::Cut(Cut::Swallow), Wrong::Cut(Cut::Drop)],
             [Wrong::Flap(Flap { down: ms(1), up: ms(1) }), Wrong::Flap(Flap { down: ms(2), up: ms(1) })],
             [late(10), late(100)],
             [Wrong::Loss(Loss::Random(Share::percent(1))), Wrong::Loss(Loss::Every(10))],
@@ -330,7 +346,8 @@ mod tests {
         assert_eq!(both_ways[0], both_ways[1]);
         for wrong in all {
             assert_ne!(joined(&[wrong]), Link::default());
-            assert_eq!(joined(&[wrong]).is_shaped(), !matches!(wrong, Wrong::Cut(_)));
+            let shaped = !matches!(wrong, Wrong::Cut(Cut::Reset));
+            assert_eq!(joined(&[wrong]).is_shaped(), shaped, "{wrong:?}");
         }
         assert_eq!(joined(&[Wrong::CutPort(1), Wrong::CutPort(2)]).ports.len(), 2);
     }

@@ -3,10 +3,11 @@
 //!
 //! Each direction of a link has its own stream of chance and is a line with a fixed order of stations: it may be down or
 //! closed to a port, refuse what is too long, lose packets, let them wait for their turn where it is narrow, delay them,
-//! let others overtake them, double and change them. It knows nothing of sockets: a source hands packets in and does with
+//! let others overtake them, double and change them, and swallow them at the far end. It knows nothing of sockets: a source hands packets in and does with
 //! them what comes out. What it cannot do is hold a packet that its source does not hold.
 
 mod draw;
+mod swallow;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,8 @@ use crate::cluster::Pair;
 use crate::link::{Link, Traffic};
 use crate::random::Random;
 use draw::{Losses, delay};
+pub use swallow::{ACK, FIN, Numbers, RST, SYN, Segment};
+use swallow::{Met, Swallowing};
 
 /// A packet that would have to wait longer than this for its turn on a narrow link is lost instead, as in a full router.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -33,6 +36,8 @@ pub struct Packet {
     pub payload: usize,
     /// The ports it comes from and goes to, if it has any.
     pub ports: Option<[u16; 2]>,
+    /// Its head, if it is TCP's.
+    pub segment: Option<Segment>,
 }
 
 /// What is to be done with a packet.
@@ -40,10 +45,17 @@ pub struct Packet {
 pub enum Fate {
     /// It is lost.
     Lost,
+    /// It is lost, and its sender told otherwise.
+    Swallowed {
+        /// What its sender gets for an answer.
+        answer: Option<Segment>,
+    },
     /// It goes on its way.
     Passed {
         /// It is changed before.
         changed: Option<Change>,
+        /// It has these numbers instead of its own, as something is missing that its receiver shall not learn of.
+        numbers: Option<Numbers>,
     },
     /// It is on its way already, and a copy follows it.
     Copied {
@@ -63,7 +75,7 @@ pub struct Change {
 
 impl Fate {
     /// It goes on its way as it is.
-    pub const UNTOUCHED: Fate = Fate::Passed { changed: None };
+    pub const UNTOUCHED: Fate = Fate::Passed { changed: None, numbers: None };
 }
 
 /// One direction of a link.
@@ -99,6 +111,7 @@ struct Held<T> {
     arrived: Duration,
     delayed: bool,
     fate: Fate,
+    segment: Option<Segment>,
     ticket: T,
 }
 
@@ -106,6 +119,7 @@ struct Held<T> {
 pub struct Shaper<T> {
     seed: u64,
     lines: BTreeMap<Pair, Line>,
+    swallowing: Swallowing,
     held: BinaryHeap<Reverse<Held<T>>>,
     number: u64,
 }
@@ -113,12 +127,14 @@ pub struct Shaper<T> {
 impl<T: Clone> Shaper<T> {
     /// With all links well.
     pub fn new(seed: u64) -> Self {
-        Shaper { seed, lines: BTreeMap::new(), held: BinaryHeap::new(), number: 0 }
+        let (lines, swallowing, held) = (BTreeMap::new(), Swallowing::default(), BinaryHeap::new());
+        Shaper { seed, lines, swallowing, held, number: 0 }
     }
 
     /// Makes exactly these links as bad as this, from now on. Of the links that are well again every packet is due at once,
-    /// and what is on its way on one that is cut will be lost.
-    pub fn desire(&mut self, now: Duration, links: &BTreeMap<Pair, Link>) {
+    /// and what is on its way on one that is cut will be lost. What comes out is to be sent after that: resets of connections that
+    /// cannot go on, as a link that no longer swallows has swallowed some of them.
+    pub fn desire(&mut self, now: Duration, links: &BTreeMap<Pair, Link>) -> Vec<Segment> {
         for pair in links.keys() {
             if !self.lines.contains_key(pair) {
                 let random = Random::of(self.seed, &format!("link {} {}", pair.0, pair.1));
@@ -134,6 +150,8 @@ impl<T: Clone> Shaper<T> {
             .into_iter()
             .map(|Reverse(one)| Reverse(Held { due: if well(&one.pair) { now } else { one.due }, ..one }))
             .collect();
+        let Shaper { lines, swallowing, .. } = self;
+        swallowing.end(|pair| swallows(lines, pair))
     }
 
     /// Takes a packet in. What is to become of it comes out of [`Shaper::due`] when its time has come, which may be at once.
@@ -143,19 +161,18 @@ impl<T: Clone> Shaper<T> {
             Some(line) => line.decide(now, packet),
             None => Decision { due: now, fate: Fate::UNTOUCHED, copied: None, delayed: false },
         };
-        let ticket = ticket(copied.is_some() || !matches!(fate, Fate::Lost | Fate::UNTOUCHED));
-        if let (Some(by), Fate::Passed { changed }) = (copied, fate) {
-            self.hold(due, now, packet.pair, delayed, fate, ticket.clone());
-            self.hold(due + by, now, packet.pair, false, Fate::Copied { changed }, ticket);
-        } else {
-            self.hold(due, now, packet.pair, delayed, fate, ticket);
+        let told_otherwise = packet.segment.is_some() && swallows(&self.lines, (packet.pair.1, packet.pair.0));
+        let touched = copied.is_some() || told_otherwise || !matches!(fate, Fate::Lost | Fate::UNTOUCHED);
+        let ticket = ticket(touched || swallows(&self.lines, packet.pair));
+        let (number, pair, segment) = (self.number + 1, packet.pair, packet.segment);
+        let held = Held { due, number, pair, arrived: now, delayed, fate, segment, ticket };
+        self.number += 2;
+        if let (Some(by), Fate::Passed { changed, .. }) = (copied, fate) {
+            let (due, ticket) = (due + by, held.ticket.clone());
+            let (number, fate) = (number + 1, Fate::Copied { changed });
+            self.held.push(Reverse(Held { due, number, delayed: false, fate, ticket, ..held }));
         }
-    }
-
-    fn hold(&mut self, due: Duration, arrived: Duration, pair: Pair, delayed: bool, fate: Fate, ticket: T) {
-        self.number += 1;
-        let number = self.number;
-        self.held.push(Reverse(Held { due, number, pair, arrived, delayed, fate, ticket }));
+        self.held.push(Reverse(held));
     }
 
     /// The next packet whose time has come, and what becomes of it.
@@ -164,8 +181,10 @@ impl<T: Clone> Shaper<T> {
             return None;
         }
         let Reverse(mut one) = self.held.pop()?;
+        let swallowed = swallows(&self.lines, one.pair);
+        let told_otherwise = swallows(&self.lines, (one.pair.1, one.pair.0));
         if let Some(line) = self.lines.get_mut(&one.pair) {
-            if line.link.cut.is_some() && one.fate != Fate::Lost {
+            if line.is_cut() && one.fate != Fate::Lost {
                 line.traffic.cut += 1;
                 // Of a copy there is nothing that its source would have to lose.
                 if matches!(one.fate, Fate::Copied { .. }) {
@@ -177,7 +196,32 @@ impl<T: Clone> Shaper<T> {
                 line.traffic.held += now.saturating_sub(one.arrived);
             }
         }
+        match (one.fate, one.segment) {
+            // Whatever was doubled is taken away once, and there is nothing left to copy.
+            (Fate::Copied { .. }, _) if swallowed => return self.due(now),
+            (Fate::Passed { .. }, None) if swallowed => {
+                self.count_swallowed(one.pair, 0);
+                one.fate = Fate::Swallowed { answer: None };
+            }
+            (Fate::Passed { changed, .. }, Some(segment)) if swallowed || told_otherwise => {
+                one.fate = match self.swallowing.meet(&segment, one.pair, swallowed) {
+                    Met::Passed(numbers) => Fate::Passed { changed, numbers },
+                    Met::Swallowed(answer, bytes) => {
+                        self.count_swallowed(one.pair, bytes);
+                        Fate::Swallowed { answer }
+                    }
+                };
+            }
+            _ => {}
+        }
         Some((one.ticket, one.fate))
+    }
+
+    fn count_swallowed(&mut self, pair: Pair, acknowledged: u32) {
+        if let Some(line) = self.lines.get_mut(&pair) {
+            line.traffic.swallowed += 1;
+            line.traffic.acknowledged += u64::from(acknowledged);
+        }
     }
 
     /// When the next packet's time comes.
@@ -189,6 +233,10 @@ impl<T: Clone> Shaper<T> {
     pub fn traffic(&self) -> BTreeMap<Pair, Traffic> {
         self.lines.iter().map(|(pair, line)| (*pair, line.traffic)).collect()
     }
+}
+
+fn swallows(lines: &BTreeMap<Pair, Line>, pair: Pair) -> bool {
+    lines.get(&pair).is_some_and(|line| line.link.swallows())
 }
 
 impl Line {
@@ -209,6 +257,11 @@ impl Line {
             (self.busy, self.last, self.losses) = (now, now, Losses::default());
         }
         self.link = link;
+    }
+
+    /// Whether nothing at all passes.
+    fn is_cut(&self) -> bool {
+        self.link.cut.is_some() && !self.link.swallows()
     }
 
     fn decide(&mut self, now: Duration, packet: &Packet) -> Decision {
@@ -232,7 +285,7 @@ impl Line {
         let twice = self.happens(self.link.duplicate.share);
         self.traffic.duplicated += u64::from(twice);
         let changed = (packet.payload > 0).then(|| self.change(packet.payload)).flatten();
-        let (fate, copied) = (Fate::Passed { changed }, twice.then_some(self.link.duplicate.by));
+        let (fate, copied) = (Fate::Passed { changed, numbers: None }, twice.then_some(self.link.duplicate.by));
         Decision { due, fate, copied, delayed: !self.link.delay.mean.is_zero() }
     }
 
@@ -244,7 +297,7 @@ impl Line {
             let (down, period) = (flap.down.as_nanos(), (flap.down + flap.up).as_nanos());
             (now.saturating_sub(self.since)).as_nanos().checked_rem(period).is_some_and(|phase| phase < down)
         });
-        if link.cut.is_some() || closed || down {
+        if self.is_cut() || closed || down {
             self.traffic.cut += 1;
             return true;
         }

@@ -24,7 +24,7 @@ fn shaper(wrongs: &[Wrong]) -> Shaper<usize> {
 }
 
 fn packet(length: usize) -> Packet {
-    Packet { pair: PAIR, length, payload: length - 40, ports: Some([4000, 80]) }
+    Packet { pair: PAIR, length, payload: length - 40, ports: Some([4000, 80]), segment: None }
 }
 
 /// Sends so many packets of this length, one each so often, and returns each one's number, moment and fate as it comes out.
@@ -131,7 +131,7 @@ fn doubles_and_changes_are_as_many_as_asked() {
     let mut shaper = shaper(&[doubling, Wrong::Evade(share), Wrong::Corrupt(share)]);
     let out = sent(&mut shaper, 10_000, 100, ms(1));
     let fates = |wanted: &dyn Fn(Change) -> bool| {
-        let has = |fate: &Fate| matches!(*fate, Fate::Passed { changed: Some(change) } if wanted(change));
+        let has = |fate: &Fate| matches!(*fate, Fate::Passed { changed: Some(change), .. } if wanted(change));
         out.iter().filter(|(.., fate)| has(fate)).count() as u64
     };
     let doubled = out.iter().filter(|(.., fate)| matches!(fate, Fate::Copied { .. })).count() as u64;
@@ -144,7 +144,7 @@ fn doubles_and_changes_are_as_many_as_asked() {
     assert!([doubled, evading, noticed].iter().all(|count| (850..1150).contains(count)), "{counted:?}");
     let later = ms(20_000);
     shaper.arrive(later, &Packet { payload: 0, ..packet(40) }, |_| 0);
-    assert!(matches!(shaper.due(later), Some((0, Fate::Passed { changed: None }))), "nothing to change");
+    assert!(matches!(shaper.due(later), Some((0, Fate::UNTOUCHED))), "nothing to change");
 }
 
 /// A copy is the same packet, so much later, and not part of what is held back; where the link is cut meanwhile, it is lost alone.
@@ -154,7 +154,7 @@ fn a_copy_comes_as_late_as_asked() {
     let mut shaper = shaper(&[doubling, Wrong::Evade(Share::ALL)]);
     let out = sent(&mut shaper, 2, 100, ms(10));
     let [
-        (0, first, Fate::Passed { changed }),
+        (0, first, Fate::Passed { changed, .. }),
         (1, ..),
         (0, second, Fate::Copied { changed: again }),
         (1, third, _),
@@ -200,6 +200,40 @@ fn ports_long_packets_and_flapping_lose_exactly_what_they_should() {
     let states: Vec<bool> =
         (0..6).map(|at| fate(flap, ms(at * 10 + 5), &packet(100)) == Fate::Lost).collect();
     assert_eq!(states, [true, true, false, true, true, false]);
+}
+
+/// At the far end: what is late, lost or doubled before is so all the same, and the way back is told what it shall believe.
+#[test]
+fn what_is_swallowed_is_answered_for_once_in_its_time() {
+    let late = Wrong::Delay(Delay { mean: ms(10), ..Delay::default() });
+    let swallow = Wrong::Cut(Cut::Swallow);
+    let mut shaper = Shaper::new(7);
+    shaper.desire(ms(0), &links(&[late, Wrong::Duplicate(Duplicate::ALL), swallow]));
+    let ends = [([198, 18, 0, 1], 4000), ([198, 18, 0, 2], 80)];
+    let [from, to] = ends.map(|(address, port)| std::net::SocketAddrV4::new(address.into(), port));
+    let head = |from, to, sequence, acknowledges, payload| {
+        let (flags, window, timestamps) = (ACK, 100, None);
+        Segment { from, to, sequence, acknowledges, flags, window, timestamps, payload }
+    };
+    let there = Packet { segment: Some(head(from, to, 1000, 70, 60)), ..packet(100) };
+    let mut kept = Vec::new();
+    shaper.arrive(ms(0), &there, |bytes| kept.push(bytes));
+    shaper.arrive(ms(1), &packet(100), |bytes| kept.push(bytes));
+    assert_eq!((shaper.due(ms(9)), kept), (None, vec![true, true]));
+    let answer = head(to, from, 70, 1060, 0);
+    let answer = Segment { window: u16::MAX, ..answer };
+    assert_eq!(shaper.due(ms(99)), Some(((), Fate::Swallowed { answer: Some(answer) })));
+    assert_eq!(shaper.due(ms(99)), Some(((), Fate::Swallowed { answer: None })), "no TCP");
+    assert_eq!(shaper.due(ms(99)), None, "no copies");
+    let counted = shaper.traffic()[&PAIR];
+    assert_eq!((counted.swallowed, counted.acknowledged, counted.delayed), (2, 60, 2));
+    let back = Packet { pair: OTHER, segment: Some(head(to, from, 70, 1000, 0)), ..packet(40) };
+    shaper.arrive(ms(99), &back, |bytes| assert!(bytes));
+    let numbers = Some(Numbers { sequence: 70, acknowledges: 1060 });
+    assert_eq!(shaper.due(ms(99)), Some(((), Fate::Passed { changed: None, numbers })));
+    assert_eq!(shaper.desire(ms(99), &links(&[swallow])), []);
+    let resets = shaper.desire(ms(99), &BTreeMap::new());
+    assert_eq!(resets.iter().map(|one| (one.to, one.sequence)).collect::<Vec<_>>(), [(from, 70), (to, 1000)]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod strains;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
@@ -71,6 +72,10 @@ fn main() -> ExitCode {
     for way in [Way::Best, Way::IptablesLegacy] {
         links_are_as_bad_as_asked(&engine, way).expect("the engine does what it is asked");
         println!("ok: links are as bad as asked, by {way:?}");
+    }
+    for way in [Way::Best, Way::IptablesLegacy] {
+        bytes_are_swallowed(&engine, way).expect("the engine does what it is asked");
+        println!("ok: bytes are acknowledged and never delivered, by {way:?}");
     }
     links_are_slow_by_tc(&engine).expect("the engine does what it is asked");
     println!("ok: links are slow by tc");
@@ -270,6 +275,50 @@ fn links_are_as_bad_as_asked(engine: &Arc<Engine>, way: Way) -> Result<(), Backe
     cluster.start(Node(0), store())?;
     await_answer(&nodes[0]);
     assert_ne!(cluster.observe()?.daemons[0].expect("it runs").pid, before);
+    assert_eq!(cluster.deaths(), [], "nobody died by itself");
+    cluster.stop()
+}
+
+/// How many bytes of what was said the other end has not acknowledged.
+fn unacknowledged(stream: &TcpStream) -> i32 {
+    let mut count = 0;
+    // SAFETY: the descriptor is open, and the pointer is that of a live integer.
+    let asked = unsafe { libc::ioctl(stream.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
+    assert_eq!(asked, 0, "{}", io::Error::last_os_error());
+    count
+}
+
+/// In either direction: it is acknowledged, it does not arrive, and at the end whoever waits for it is told.
+fn bytes_are_swallowed(engine: &Arc<Engine>, way: Way) -> Result<(), BackendError> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let change = |options| Options { cuts: way, raw_sockets: true, ..options };
+    let mut cluster = cluster_with(engine, folder.path(), change)?;
+    let nodes = cluster.nodes().to_vec();
+    for (from, to) in PAIRS {
+        let wrong = Wrong::Cut(Cut::Swallow);
+        let mut open = TcpStream::connect(nodes[0].reach(PORT)).expect("all is well");
+        cluster.apply(&Desired::of(&[Change::Link { from, to, wrong }]))?;
+        // Where answers are swallowed, requests go on arriving.
+        for said in 1..=2 {
+            open.write_all(&[b'?'; 1000]).expect("it is open");
+            let deadline = Instant::now() + Duration::from_secs(30);
+            let counted = |cluster: &mut Docker| -> Result<u64, BackendError> {
+                Ok(cluster.observe()?.traffic.get(&(from, to)).map_or(0, |traffic| traffic.acknowledged))
+            };
+            while unacknowledged(&open) > 0 || counted(&mut cluster)? < said * 1000 {
+                assert!(Instant::now() < deadline, "{from} to {to}: not acknowledged for half a minute");
+            }
+        }
+        open.set_read_timeout(Some(Duration::from_millis(300))).expect("a limit");
+        let silence = open.read_exact(&mut [0]).expect_err("nothing is delivered").kind();
+        assert_eq!(silence, io::ErrorKind::WouldBlock, "{from} to {to}");
+        assert!(answers(&nodes[1]), "the other node is reached as before");
+        cluster.apply(&Desired::default())?;
+        open.set_read_timeout(Some(Duration::from_secs(30))).expect("a limit");
+        let told = open.read_exact(&mut [0]).expect_err("it cannot go on").kind();
+        assert_eq!(told, io::ErrorKind::ConnectionReset, "{from} to {to}");
+        await_answer(&nodes[0]);
+    }
     assert_eq!(cluster.deaths(), [], "nobody died by itself");
     cluster.stop()
 }

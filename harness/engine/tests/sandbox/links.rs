@@ -22,6 +22,8 @@ pub const CASES: &[(&str, fn())] = &[
     ("a closed port is closed to both sides", port_closed),
     ("a flapping link passes some and cuts some", flapping),
     ("a reset link resets, a refusing one refuses", refused),
+    ("what is swallowed is acknowledged and never delivered", swallowed),
+    ("answers are swallowed while requests go on", answers_swallowed),
     ("faults on one link stand and heal side by side", side_by_side),
     ("everything wrong at once, again and again, and healed", everything),
 ];
@@ -335,6 +337,80 @@ fn refused() {
         stage.apply(&[]);
         assert_eq!(stage.ask(0, "echo again"), "again");
     }
+}
+
+/// Connections that a node has, the one by which it is asked among them.
+fn connected(stage: &Stage) -> usize {
+    let table = stage.ask(0, "read /proc/net/tcp");
+    table.split(';').filter(|line| line.split_whitespace().nth(3) == Some("01")).count()
+}
+
+fn swallowed() {
+    let mut stage = Stage::new(2);
+    let (to, from) = ((Endpoint::Clients, node(0)), (node(0), Endpoint::Clients));
+    let swallow = |(from, to): Pair| wrong(from, to, Wrong::Cut(Cut::Swallow));
+    for way in [vec![swallow(to)], vec![swallow(to), swallow(from)]] {
+        let mut before = stage.connect(0);
+        let mut closed = stage.connect(0);
+        let mut idle = stage.connect(0);
+        for talk in [&mut before, &mut closed] {
+            talk.ask("echo before");
+        }
+        let earlier = traffic(&mut stage, to);
+        stage.apply(&way);
+        let mut during = stage.try_connect(0, LONG).expect("connections are made");
+        let words = "append swallowed";
+        for talk in [&mut before, &mut during, &mut closed] {
+            talk.send(words);
+            until("all is acknowledged", || talk.unacknowledged() == 0);
+        }
+        drop(closed);
+        for talk in [&mut before, &mut during] {
+            talk.patience(Duration::from_millis(200));
+            assert_eq!(talk.try_hear().expect_err("silence").kind(), ErrorKind::WouldBlock);
+        }
+        let counted = traffic(&mut stage, to).since(&earlier);
+        assert_eq!(counted.acknowledged, 3 * (words.len() as u64 + 1), "{counted:?}");
+        assert!(counted.swallowed > 3, "so is the end of a connection: {counted:?}");
+        assert!(stage.reaches(1, "n1", LONG), "others reach it");
+        stage.apply(&[]);
+        for mut talk in [before, during] {
+            talk.patience(LONG);
+            let error = talk.try_hear().expect_err("it cannot go on");
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
+        }
+        // This one, and the one that asks.
+        until("the node's ends are reset, too", || connected(&stage) == 2);
+        idle.ask("echo nothing was lost of it");
+        assert_eq!(stage.ask(0, "contents"), "", "nothing was delivered");
+    }
+    stage.apply(&[there(Wrong::Cut(Cut::Swallow))]);
+    assert_eq!(flood(&mut stage, 20, 64)[0], 0, "datagrams vanish");
+    assert_eq!(traffic(&mut stage, THERE()).swallowed, 20);
+}
+
+/// The way back swallows much more than any window holds, and the way there neither notices nor stops.
+fn answers_swallowed() {
+    let mut stage = Stage::new(2);
+    let pair = (node(0), Endpoint::Clients);
+    let mut talk = stage.connect(0);
+    stage.apply(&[wrong(pair.0, pair.1, Wrong::Cut(Cut::Swallow))]);
+    let (long, rounds) = ("x".repeat(100_000), 50);
+    for round in 0..rounds {
+        talk.send(&format!("echo {long}"));
+        talk.send(&format!("append {round}"));
+    }
+    let answers = rounds * (long.len() + "appended".len() + 2) as u64;
+    until("all answers are swallowed", || traffic(&mut stage, pair).acknowledged == answers);
+    until("all requests are acknowledged", || talk.unacknowledged() == 0);
+    talk.patience(Duration::from_millis(200));
+    assert_eq!(talk.try_hear().expect_err("silence").kind(), ErrorKind::WouldBlock);
+    stage.apply(&[]);
+    let error = talk.try_hear().expect_err("it cannot go on");
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
+    let done: Vec<String> = (0..rounds).map(|round| format!("{round},")).collect();
+    assert_eq!(stage.ask(0, "contents"), done.concat(), "every request was carried out once, in order");
+    until("the node's end is reset, too", || connected(&stage) == 1);
 }
 
 fn side_by_side() {

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -163,6 +164,15 @@ impl Talk {
 
     pub fn ask(&mut self, question: &str) -> String {
         self.try_ask(question).unwrap_or_else(|error| panic!("{question}: {error}"))
+    }
+
+    /// How many bytes of what was said its node has not acknowledged, as this end's kernel has it.
+    pub fn unacknowledged(&self) -> i32 {
+        let mut count = 0;
+        // SAFETY: the descriptor is open, and the pointer is that of a live integer.
+        let asked = unsafe { libc::ioctl(self.stream.get_ref().as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
+        assert_eq!(asked, 0, "{}", std::io::Error::last_os_error());
+        count
     }
 
     pub fn patience(&self, patience: Duration) {

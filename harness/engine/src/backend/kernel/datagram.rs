@@ -1,11 +1,23 @@
-//! An IPv4 packet as bytes: whose it is, what of it is the application's, and how to change a bit of that with or without
-//! the checksum telling.
+//! An IPv4 packet as bytes: whose it is, what of it is the application's, how to change a bit of that with or without
+//! the checksum telling, how to tell its receiver other numbers of TCP, and how to make one that carries nothing.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::ops::Range;
+
+use crate::shaper::{Numbers, Segment};
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+/// Where the parts of TCP's header are.
+const SEQUENCE: usize = 4;
+const ACKNOWLEDGES: usize = 8;
+const OFFSET: usize = 12;
+const FLAGS: usize = 13;
+const WINDOW: usize = 14;
+const OPTIONS: usize = 20;
+/// A TCP option of two timestamps, and its length; and one that fills up.
+const TIMESTAMPS: [u8; 2] = [8, 10];
+const NOTHING: u8 = 1;
 
 /// Where things are in a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +29,8 @@ pub(super) struct Layout {
     pub(super) ports: Option<[u16; 2]>,
     /// What is behind the TCP or UDP header; empty for all else.
     pub(super) payload: Range<usize>,
+    /// The head of a TCP segment.
+    pub(super) segment: Option<Segment>,
     /// Where the TCP or UDP header begins.
     transport: usize,
     protocol: u8,
@@ -34,17 +48,24 @@ pub(super) fn layout(bytes: &[u8]) -> Option<Layout> {
     // Of a packet in pieces, only the first has ports, and none has a whole checksum.
     let whole = number(bytes, 6)? & 0x3fff == 0;
     let behind = match protocol {
-        TCP if whole => bytes.get(header + 12).map(|offset| usize::from(offset >> 4) * 4),
+        TCP if whole => bytes.get(header + OFFSET).map(|offset| usize::from(offset >> 4) * 4),
         UDP if whole => Some(8),
         _ => None,
     };
     let begin = behind.map(|behind| header + behind).filter(|begin| *begin <= length);
+    let (source, destination) = (address(12)?, address(16)?);
+    let ports = begin.and_then(|_| Some([number(bytes, header)?, number(bytes, header + 2)?]));
+    let segment = begin.zip(ports).filter(|_| protocol == TCP).and_then(|(begin, [from, to])| {
+        let ends = [SocketAddrV4::new(source, from), SocketAddrV4::new(destination, to)];
+        segment(bytes.get(header..begin)?, ends, length - begin)
+    });
     Some(Layout {
-        source: address(12)?,
-        destination: address(16)?,
+        source,
+        destination,
         length,
-        ports: begin.and_then(|_| Some([number(bytes, header)?, number(bytes, header + 2)?])),
+        ports,
         payload: begin.unwrap_or(length)..length,
+        segment,
         transport: header,
         protocol,
     })
@@ -53,9 +74,74 @@ pub(super) fn layout(bytes: &[u8]) -> Option<Layout> {
 /// Turns one bit of the payload over. If it is to go unnoticed, the checksum is made right for what it has become.
 pub(super) fn flip(bytes: &mut [u8], layout: &Layout, bit: usize, unnoticed: bool) {
     bytes[layout.payload.start + bit / 8] ^= 1 << (bit % 8);
-    if !unnoticed {
-        return;
+    if unnoticed {
+        seal(bytes, layout);
     }
+}
+
+/// Tells other numbers of TCP.
+pub(super) fn renumber(bytes: &mut [u8], layout: &Layout, numbers: Numbers) {
+    for (at, number) in [(SEQUENCE, numbers.sequence), (ACKNOWLEDGES, numbers.acknowledges)] {
+        let at = layout.transport + at;
+        bytes[at..at + 4].copy_from_slice(&number.to_be_bytes());
+    }
+    seal(bytes, layout);
+}
+
+/// A segment without data as a packet.
+pub(super) fn written(segment: &Segment) -> Vec<u8> {
+    let mut options = Vec::new();
+    if let Some(timestamps) = segment.timestamps {
+        options.extend([NOTHING, NOTHING]);
+        options.extend(TIMESTAMPS);
+        options.extend(timestamps.map(u32::to_be_bytes).concat());
+    }
+    let length = 20 + OPTIONS + options.len();
+    let [high, low] = (length as u16).to_be_bytes();
+    // Not to be taken apart; the kernel sets number and checksum of this header.
+    let mut bytes = vec![0x45, 0, high, low, 0, 0, 0x40, 0, 64, TCP, 0, 0];
+    bytes.extend(segment.from.ip().octets());
+    bytes.extend(segment.to.ip().octets());
+    bytes.extend([segment.from.port(), segment.to.port()].map(u16::to_be_bytes).concat());
+    bytes.extend([segment.sequence, segment.acknowledges].map(u32::to_be_bytes).concat());
+    bytes.extend([((OPTIONS + options.len()) / 4 << 4) as u8, segment.flags]);
+    bytes.extend(segment.window.to_be_bytes());
+    bytes.extend([0; 4]);
+    bytes.extend(options);
+    if let Some(layout) = layout(&bytes) {
+        seal(&mut bytes, &layout);
+    }
+    bytes
+}
+
+/// Reads TCP's header.
+fn segment(header: &[u8], [from, to]: [SocketAddrV4; 2], payload: usize) -> Option<Segment> {
+    Some(Segment {
+        from,
+        to,
+        sequence: word(header, SEQUENCE)?,
+        acknowledges: word(header, ACKNOWLEDGES)?,
+        flags: *header.get(FLAGS)?,
+        window: number(header, WINDOW)?,
+        timestamps: timestamps(header.get(OPTIONS..)?),
+        payload,
+    })
+}
+
+fn timestamps(mut options: &[u8]) -> Option<[u32; 2]> {
+    loop {
+        match *options {
+            [NOTHING, ref rest @ ..] => options = rest,
+            [kind, length, ..] if [kind, length] == TIMESTAMPS => return Some([word(options, 2)?, word(options, 6)?]),
+            // The first kind ends all options.
+            [kind, length, ..] if kind != 0 && length >= 2 => options = options.get(usize::from(length)..)?,
+            _ => return None,
+        }
+    }
+}
+
+/// Makes the checksum right for what the packet has become.
+fn seal(bytes: &mut [u8], layout: &Layout) {
     let at = layout.transport + if layout.protocol == TCP { 16 } else { 6 };
     if layout.protocol == UDP && bytes[at..at + 2] == [0, 0] {
         // Sent without a checksum.
@@ -87,6 +173,10 @@ fn folded(mut sum: u64) -> u16 {
         sum = (sum & 0xffff) + (sum >> 16);
     }
     sum as u16
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
 fn number(bytes: &[u8], at: usize) -> Option<u16> {
@@ -150,6 +240,38 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What is written is read as the same, its checksum right, and other numbers change nothing else.
+    #[test]
+    fn segments_are_written_read_and_renumbered() {
+        let ends = [([10, 0, 0, 1], 4000), ([10, 0, 0, 2], 80)];
+        let [from, to] = ends.map(|(address, port)| SocketAddrV4::new(address.into(), port));
+        for timestamps in [None, Some([7, u32::MAX])] {
+            let (sequence, acknowledges, flags, window) = (u32::MAX, 5, crate::shaper::ACK, 501);
+            let segment = Segment { from, to, sequence, acknowledges, flags, window, timestamps, payload: 0 };
+            let mut bytes = written(&segment);
+            let read = layout(&bytes).unwrap();
+            assert_eq!((read.segment, read.length), (Some(segment), bytes.len()));
+            assert!(right(&bytes));
+            let numbers = Numbers { sequence: 9, acknowledges: 1 << 30 };
+            renumber(&mut bytes, &read, numbers);
+            let Numbers { sequence, acknowledges } = numbers;
+            assert_eq!(layout(&bytes).unwrap().segment, Some(Segment { sequence, acknowledges, ..segment }));
+            assert!(right(&bytes));
+        }
+        assert_eq!(layout(&packet(TCP)).unwrap().segment.unwrap().payload, 5);
+        assert_eq!(layout(&packet(UDP)).unwrap().segment, None);
+    }
+
+    #[test]
+    fn options_are_read_up_to_their_end_and_no_further() {
+        let stamps = [&TIMESTAMPS[..], &[0, 0, 0, 1, 0, 0, 0, 2]].concat();
+        assert_eq!(timestamps(&[&[2, 4, 5, 180][..], &[NOTHING], &stamps].concat()), Some([1, 2]));
+        for wrong in [&[][..], &[0], &[2, 0], &[2, 9, 9], &stamps[..9]] {
+            assert_eq!(timestamps(wrong), None, "{wrong:?}");
+        }
+        assert_eq!(timestamps(&[&[0][..], &stamps].concat()), None, "behind the end");
     }
 
     #[test]

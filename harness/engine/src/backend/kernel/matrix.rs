@@ -261,7 +261,13 @@ mod tests {
     const PAIR: Pair = (Endpoint::Node(Node(0)), Endpoint::Node(Node(1)));
     const HOUR: Duration = Duration::from_secs(3600);
     const CUTS: &[Wrong] =
-        &[Wrong::Cut(Cut::Drop), Wrong::Cut(Cut::Reset), Wrong::Cut(Cut::Refuse), Wrong::CutPort(7000)];
+        &[
+            Wrong::Cut(Cut::Drop),
+            Wrong::Cut(Cut::Reset),
+            Wrong::Cut(Cut::Refuse),
+            Wrong::Cut(Cut::Swallow),
+            Wrong::CutPort(7000),
+        ];
     const SLOW: &[Wrong] = &[
         Wrong::Flap(Flap { down: HOUR, up: HOUR }),
         Wrong::Delay(Delay { mean: HOUR, jitter: Duration::ZERO, spread: crate::link::Spread::Uniform }),

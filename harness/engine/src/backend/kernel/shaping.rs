@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use super::chooser::Chooser;
 use super::cuts::Place;
-use super::datagram::{Layout, flip, layout};
+use super::datagram::{Layout, flip, layout, renumber, written};
 use super::netlink::Netlink;
 use super::programs::Iptables;
 use super::queue::{self, Queue};
@@ -115,11 +116,13 @@ impl Shaping {
     /// Makes exactly these links as bad as this. When it returns, the next packet meets it, and of links that are well again
     /// none waits any more.
     pub(super) fn apply(&mut self, links: &BTreeMap<Pair, Link>) -> Result<(), BackendError> {
-        if links.values().any(|link| !link.duplicate.share.is_never()) {
-            self.shared.may_copy()?;
+        if links.values().any(|link| link.swallows() || !link.duplicate.share.is_never()) {
+            self.shared.may_send()?;
         }
-        let chosen: BTreeSet<Pair> =
+        let mut chosen: BTreeSet<Pair> =
             links.iter().filter(|(_, link)| link.is_shaped()).map(|(pair, _)| *pair).collect();
+        // Whoever swallows has to hear what the other end says, and to tell it otherwise.
+        chosen.extend(links.iter().filter(|(_, link)| link.swallows()).map(|((from, to), _)| (*to, *from)));
         // Who is chosen must be known before the first packet comes, and who is well again must not come any more before
         // what waits is let go.
         let failed = BackendError::system("shaping links");
@@ -147,6 +150,8 @@ impl Shaping {
 
 impl Drop for Shaping {
     fn drop(&mut self) {
+        // Whoever has lost something to a link that swallows is told so; there is nobody to tell that it failed.
+        let _ = self.apply(&BTreeMap::new());
         self.shared.lock().ended = true;
         self.shared.ring();
         if let Some(thread) = self.thread.take() {
@@ -161,12 +166,12 @@ impl Shared {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether there is a way to send copies of packets.
-    fn may_copy(&self) -> Result<(), BackendError> {
+    /// Whether there is a way to send packets of our own.
+    fn may_send(&self) -> Result<(), BackendError> {
         match &self.lock().sender {
             Ok(_) => Ok(()),
             Err(error) => Err(BackendError::Unsupported {
-                problem: format!("packets cannot be sent twice: no raw socket ({error})"),
+                problem: format!("packets cannot be sent twice nor acknowledged: no raw socket ({error})"),
                 remedy: "run with the capability NET_RAW, as root or in a sandbox".into(),
             }),
         }
@@ -176,10 +181,11 @@ impl Shared {
         let mut work = self.lock();
         // What came before the change met the links as they were.
         while work.take_in()? == ROUND {}
-        work.shaper.desire(now(), links);
+        let resets = work.shaper.desire(now(), links);
         let done = work.let_go();
+        let reset = resets.iter().try_for_each(|segment| work.send(&written(segment), *segment.to.ip()));
         self.ring();
-        done
+        done.and(reset)
     }
 
     fn ring(&self) {
@@ -210,7 +216,7 @@ impl Work {
                 continue;
             };
             let (length, payload, ports) = (layout.length, layout.payload.len(), layout.ports);
-            let packet = Packet { pair, length, payload, ports };
+            let packet = Packet { pair, length, payload, ports, segment: layout.segment };
             let keep = |wanted: bool| Ticket { id, bytes: wanted.then(|| (bytes.to_vec(), layout)) };
             self.shaper.arrive(now, &packet, keep);
         }
@@ -220,30 +226,50 @@ impl Work {
     /// Lets go, or loses, all whose time has come.
     fn let_go(&mut self) -> io::Result<()> {
         while let Some((Ticket { id, mut bytes }, fate)) = self.shaper.due(now()) {
-            let (Fate::Passed { changed } | Fate::Copied { changed }) = fate else {
-                self.queue.decide(id, false, None)?;
-                continue;
+            let (changed, numbers) = match fate {
+                Fate::Lost | Fate::Swallowed { .. } => {
+                    self.queue.decide(id, false, None)?;
+                    self.answer(fate)?;
+                    continue;
+                }
+                Fate::Passed { changed, numbers } => (changed, numbers),
+                Fate::Copied { changed } => (changed, None),
             };
+            if let (Some(numbers), Some((bytes, layout))) = (numbers, &mut bytes) {
+                renumber(bytes, layout, numbers);
+            }
             if let (Some(change), Some((bytes, layout))) = (changed, &mut bytes) {
                 flip(bytes, layout, change.bit, change.evading);
             }
-            if let Fate::Copied { .. } = fate {
-                self.send_copy(bytes)?;
-            } else {
-                let contents = bytes.as_ref().filter(|_| changed.is_some()).map(|(bytes, _)| &bytes[..]);
-                self.queue.decide(id, true, contents)?;
+            let touched = changed.is_some() || numbers.is_some();
+            match (fate, bytes) {
+                (Fate::Copied { .. }, Some((bytes, layout))) => {
+                    // The copy comes second: the original must be on its way.
+                    self.queue.flush()?;
+                    self.send(&bytes, layout.destination)?;
+                }
+                (Fate::Copied { .. }, None) => {}
+                (_, bytes) => {
+                    let contents = bytes.as_ref().filter(|_| touched).map(|(bytes, _)| &bytes[..]);
+                    self.queue.decide(id, true, contents)?;
+                }
             }
         }
         self.queue.flush()
     }
 
-    fn send_copy(&mut self, packet: Option<(Vec<u8>, Layout)>) -> io::Result<()> {
-        // The copy comes second: the original must be on its way.
-        self.queue.flush()?;
-        // Without it, no link that doubles packets was accepted.
-        let (Ok(sender), Some((bytes, layout))) = (&self.sender, packet) else { return Ok(()) };
-        match queue::send(sender, &bytes, layout.destination) {
-            // A full buffer loses a copy as a full wire would.
+    /// Tells the sender of what was swallowed that it has arrived.
+    fn answer(&mut self, fate: Fate) -> io::Result<()> {
+        let Fate::Swallowed { answer: Some(answer) } = fate else { return Ok(()) };
+        self.send(&written(&answer), *answer.to.ip())
+    }
+
+    /// Sends a packet of our own.
+    fn send(&self, bytes: &[u8], to: Ipv4Addr) -> io::Result<()> {
+        // Without it, no link that needs it was accepted.
+        let Ok(sender) = &self.sender else { return Ok(()) };
+        match queue::send(sender, bytes, to) {
+            // A full buffer loses it as a full wire would.
             Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS)) => Ok(()),
             sent => sent,
         }

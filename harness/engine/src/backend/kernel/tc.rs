@@ -114,9 +114,9 @@ impl Tc {
     /// Makes exactly these links as bad as this. When it returns, the next packet meets it.
     pub(super) fn apply(&mut self, links: &BTreeMap<Pair, Link>) -> Result<(), BackendError> {
         let shaped = links.iter().filter(|(_, link)| link.is_shaped());
+        shaped.clone().try_for_each(|(_, link)| self.may(link))?;
         let wanted: BTreeMap<Pair, Link> =
             shaped.map(|(pair, link)| (*pair, Link { cut: None, ..link.clone() })).collect();
-        wanted.values().try_for_each(|link| self.may(link))?;
         let failed = || BackendError::system("shaping links by tc");
         let changed = |pair: &Pair| wanted.get(pair) != self.applied.get(pair);
         let gone: Vec<Pair> = self.applied.keys().filter(|pair| changed(pair)).copied().collect();
@@ -327,6 +327,7 @@ fn lack(link: &Link, netem: bool) -> Option<&'static str> {
     let Link { cut: _, ports, flap, delay, loss, duplicate, reorder, evade, corrupt, rate: _, mtu } = link;
     let jitters = !delay.jitter.is_zero();
     let never = [
+        (link.swallows(), "swallowed bytes"),
         (!ports.is_empty(), "closed ports"),
         (flap.is_some(), "flapping"),
         (!duplicate.share.is_never(), "doubled packets"),

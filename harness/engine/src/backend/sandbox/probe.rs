@@ -9,6 +9,8 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +18,7 @@ use super::Capability;
 use super::boot;
 use super::clock;
 use super::connections::Connections;
-use super::cuts::Cuts;
+use super::cuts::{Cuts, Hook, Place};
 use super::disk;
 use super::enter::{isolate, refused};
 use super::links;
@@ -28,7 +30,7 @@ use super::straining;
 use super::system::{check, die_with_parent, enter_network, mount, own_network, set, unshare};
 use crate::backend::BackendError;
 use crate::cluster::{Endpoint, Node};
-use crate::link::{Cut, Link};
+use crate::link::{Cut, Link, Wrong};
 
 /// How long an attempt may take before it counts as failed.
 const PATIENCE_MS: i32 = 5000;
@@ -61,6 +63,7 @@ const ATTEMPTS: &[(&str, Needed, Attempt)] = &[
     ("cuts", Needed::Everybody, cuts),
     ("refusing links", Needed::Nobody, refusing),
     ("slow, lossy and garbling links", Needed::Nobody, shaping),
+    ("swallowed bytes", Needed::Nobody, swallowing),
     ("pause", Needed::Everybody, pause),
     ("one thread held", Needed::Nobody, thread),
     ("limits of running processes", Needed::Nobody, limits),
@@ -243,6 +246,50 @@ fn shaping() -> Result<Found, BackendError> {
         });
     }
     Ok(works(format!("{by}; a packet is about 0.1 ms late besides; undone by the kernel when we end")))
+}
+
+/// Says something over a connection with oneself, and looks whether it is acknowledged and not there.
+fn swallowing() -> Result<Found, BackendError> {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    isolate()?;
+    let failed = |error| BackendError::system("making a connection with oneself")(error);
+    links::loopback(&mut netlink(libc::NETLINK_ROUTE)?)?;
+    let nodes = [Ipv4Addr::new(127, 0, 0, 1), Ipv4Addr::new(127, 0, 0, 2)];
+    let listener = TcpListener::bind((nodes[1], 0)).map_err(failed)?;
+    let mut from = TcpStream::connect(listener.local_addr().map_err(failed)?).map_err(failed)?;
+    let (mut to, _) = listener.accept().map_err(failed)?;
+    let sockets = Sockets::open().map_err(BackendError::system("opening sockets for faults"))?;
+    let (clients, nodes) = (Ipv4Addr::new(127, 0, 0, 9), nodes.to_vec());
+    let place = Place { run: "probe".into(), hooks: &[Hook::Input], clients, nodes, nodes_only: None };
+    let mut matrix = Matrix::create(sockets, place, 0)?;
+    matrix.shaped_by(&[Wrong::Cut(Cut::Swallow)])?;
+    let link = Link { cut: Some(Cut::Swallow), ..Link::default() };
+    let pair = (Endpoint::Node(Node(0)), Endpoint::Node(Node(1)));
+    matrix.apply(&[(pair, link)].into())?;
+    let begun = Instant::now();
+    from.write_all(b"?").map_err(failed)?;
+    let acknowledged = |matrix: &mut Matrix| -> Result<u64, BackendError> {
+        Ok(matrix.traffic()?.get(&pair).map_or(0, |traffic| traffic.acknowledged))
+    };
+    while acknowledged(&mut matrix)? == 0 || unacknowledged(&from).map_err(failed)? > 0 {
+        if begun.elapsed() > PATIENCE {
+            return Ok(fails("what was sent was not acknowledged in its receiver's name", OTHERWISE));
+        }
+    }
+    to.set_nonblocking(true).map_err(failed)?;
+    Ok(match to.read(&mut [0]) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            works("NFQUEUE and a raw socket; both ends of such connections are reset at the end; the queue is the kernel's to take back when we end")
+        }
+        _ => fails("what was to be swallowed was delivered", OTHERWISE),
+    })
+}
+
+/// How many bytes of what was sent the other end has not acknowledged.
+fn unacknowledged(stream: &TcpStream) -> io::Result<i32> {
+    let mut count = 0;
+    // SAFETY: the descriptor is open, and the pointer is that of a live integer.
+    unsafe { check(libc::ioctl(stream.as_raw_fd(), libc::TIOCOUTQ, &raw mut count)).map(|_| count) }
 }
 
 fn pause() -> Result<Found, BackendError> {
