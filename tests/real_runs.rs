@@ -54,7 +54,7 @@ fn the_default_run_is_valid_and_its_plan_and_history_can_be_used_again() {
     run(folder.path(), &["run", "--out", "a"]).expect(3).says("not empty");
 }
 
-/// As an ordinary user the kernel gives namespaces too, where it allows that at all.
+/// As an ordinary user the kernel gives namespaces too, where it allows that at all, and shows packets and lets them be forged.
 #[test]
 fn an_ordinary_user_runs_it_too() {
     if !sandboxes("ordinary user") {
@@ -70,7 +70,8 @@ fn an_ordinary_user_runs_it_too() {
         "--seed",
         "11",
         "--nemesis",
-        "partition,kill,pause",
+        "partition,partition:by=swallow,kill,pause",
+        "--capture",
         "--out",
         "a",
     ]);
@@ -81,8 +82,13 @@ fn an_ordinary_user_runs_it_too() {
         command.uid(65_534).gid(65_534);
     }
     let ended: Ended = command.output().expect("the binary starts").into();
-    ended.expect(0).prints("VALID");
+    ended.expect(0).prints("VALID").prints("packets swallowed, ").says("packets in capture.pcapng");
     all_faults_bit(&folder.path().join("a"), &["partition", "kill", "pause"]);
+    let capture = fs::read(folder.path().join("a/capture.pcapng")).expect("there is a capture");
+    for comment in ["lost, by partition (drop)", "swallowed, and acknowledged"] {
+        let comment = format!("schism: {comment}").into_bytes();
+        assert!(capture.windows(comment.len()).any(|part| part == comment), "faults are told of");
+    }
 }
 
 /// The set workload, three nodes, several faults at once.

@@ -94,6 +94,9 @@ pub struct Run {
     /// How many nodes faults may break at once, all of them together: a number, minority (the default) or any
     #[arg(long, value_name = "N")]
     pub broken_max: Option<String>,
+    /// Write the packets of all links into the run's folder, this many bytes at most, and what faults did to them [if given without: 256MiB]
+    #[arg(long, value_name = "SIZE", num_args = 0..=1, require_equals = true, default_missing_value = "256MiB")]
+    pub capture: Option<String>,
     /// How long clients make calls, such as 30s or 2m
     #[arg(long, value_name = "DURATION")]
     pub time_limit: Option<String>,

@@ -1,7 +1,10 @@
 //! Where clusters can run, and what a plan may set there.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use schism_engine::backend::docker::{Limits, Reach, Way};
-use schism_engine::backend::{ShapedBy, SkewedBy};
+use schism_engine::backend::{Capture, ShapedBy, SkewedBy};
 use schism_engine::plan::{BackendEntry, BackendPlan, SettingEntry, Values, size};
 use schism_engine::target::Setting;
 
@@ -9,6 +12,9 @@ use schism_engine::target::Setting;
 pub const SANDBOX: &str = "sandbox";
 /// Clusters of containers.
 pub const DOCKER: &str = "docker";
+
+/// The file of a run's packets.
+pub const CAPTURE: &str = "capture.pcapng";
 
 /// A backend as a plan may name it.
 pub struct Entry {
@@ -43,7 +49,16 @@ pub const ALL: &[Entry] = &[
     Entry {
         name: SANDBOX,
         about: "namespaces of this machine; limits nothing",
-        settings: &[READY, SHAPING, CLOCKS],
+        settings: &[
+            READY,
+            SHAPING,
+            CLOCKS,
+            Setting {
+                name: "capture",
+                about: "packets of all links are written into capture.pcapng, this many bytes at most, and what faults did \
+                        to them is said there; nothing by default",
+            },
+        ],
     },
     Entry {
         name: DOCKER,
@@ -85,6 +100,8 @@ fn values(setting: &str) -> Values {
         "ready" => Values::Ready,
         // Less than that no container is started with.
         "memory" => Values::Size(8 << 20),
+        // A packet and all that a file has besides fit into that.
+        "capture" => Values::Size(1 << 20),
         "cpus" => Values::Number(1024),
         "pids" => Values::Whole(2, 4_000_000),
         "reach" => Values::words(&["found", "published"]),
@@ -105,6 +122,12 @@ pub fn limits(plan: &BackendPlan) -> Limits {
         cpus: set("cpus").and_then(|text| text.parse().ok()),
         pids: set("pids").and_then(|text| text.parse().ok()).unwrap_or(usual.pids),
     }
+}
+
+/// Whether packets are captured in this folder, and how many bytes of them, by a plan that has been checked.
+pub fn capture(plan: &BackendPlan, folder: &Path) -> Option<Capture> {
+    let bytes = plan.settings.get("capture").and_then(|text| size(text).ok())?;
+    Some(Capture { file: folder.join(CAPTURE), bytes, told: Arc::default() })
 }
 
 /// By what sidecars choose packets, by a plan that has been checked.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use schism_engine::backend::docker::{self, Docker, Engine};
 use schism_engine::backend::sandbox::{self, Fabric, Sandbox};
-use schism_engine::backend::{Backend, BackendError};
+use schism_engine::backend::{Backend, BackendError, Capture};
 use schism_engine::disk;
 use schism_engine::link::Wrong;
 use schism_engine::plan::Plan;
@@ -90,6 +90,8 @@ pub struct Made {
     pub cluster: Box<dyn Backend>,
     /// By what its links are cut and shaped, one sentence each.
     pub mechanisms: Vec<String>,
+    /// Where its packets are captured, if they are.
+    pub capture: Option<Capture>,
 }
 
 /// What a plan does to links besides cutting them.
@@ -109,12 +111,14 @@ impl Ground {
         let note = |notes: &[String]| notes.iter().for_each(|note| eprintln!("note: {note}"));
         match self.place {
             Place::Sandbox(fabric) => {
+                let capture = backends::capture(&plan.backend, folder);
                 let options = sandbox::Options {
                     nodes: plan.nodes,
                     folder: folder.into(),
                     run: std::process::id().to_string(),
                     seed: plan.seed,
                     shaped_by,
+                    capture: capture.clone(),
                     shapes,
                     disks: disks(plan),
                     skews: plan.strikes().any(|one| schism_nemeses::skews(&one.name, &one.settings)),
@@ -124,7 +128,7 @@ impl Ground {
                 let cluster = Sandbox::create(&fabric, &options)?;
                 note(cluster.notes());
                 let mechanisms = cluster.mechanisms().to_vec();
-                Ok(Made { cluster: Box::new(cluster), mechanisms })
+                Ok(Made { cluster: Box::new(cluster), mechanisms, capture })
             }
             Place::Docker { engine, image, own, ports } => {
                 let options = docker::Options {
@@ -138,7 +142,9 @@ impl Ground {
                     cuts: backends::cuts(&plan.backend),
                     shaped_by,
                     shapes,
-                    raw_sockets: plan.strikes().any(|one| schism_nemeses::sends_packets(&one.name, &one.settings)),
+                    raw_sockets: plan
+                        .strikes()
+                        .any(|one| schism_nemeses::sends_packets(&one.name, &one.settings)),
                     traces: plan.strikes().any(|one| schism_nemeses::traces(&one.name, &one.settings)),
                     edits: !disks(plan).is_empty(),
                     foreign_users: plan.backend.settings.get("foreign-users").is_some_and(|is| is == "true"),
@@ -147,7 +153,7 @@ impl Ground {
                 let cluster = Docker::create(engine, options)?;
                 note(cluster.notes());
                 let mechanisms = cluster.mechanisms().to_vec();
-                Ok(Made { cluster: Box::new(cluster), mechanisms })
+                Ok(Made { cluster: Box::new(cluster), mechanisms, capture: None })
             }
         }
     }

@@ -56,6 +56,7 @@ mod linux {
             run: "bench".into(),
             seed: 7,
             shaped_by: ShapedBy::Best,
+            capture: None,
             shapes: Vec::new(),
             disks: Vec::new(),
             skews: false,

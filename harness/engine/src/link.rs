@@ -218,6 +218,11 @@ impl Link {
         self.swallows() || Link { cut: None, ..self.clone() } != Link::default()
     }
 
+    /// Whether nothing at all arrives over it.
+    pub fn is_stopped(&self) -> bool {
+        self.cut.is_some() && !self.swallows()
+    }
+
     /// Whether what is sent over it is acknowledged and never delivered.
     pub fn swallows(&self) -> bool {
         self.cut == Some(Cut::Swallow)

@@ -8,13 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use schism_checker::{Checker, Judgement, Verdict};
+use schism_engine::backend::Captured;
 use schism_engine::live::Live;
-use schism_engine::plan::{self, Complaint, NemesisPlan, Overrides, Plan};
+use schism_engine::plan::{self, Assignment, Complaint, NemesisPlan, Overrides, Plan};
 use schism_engine::stop::Stop;
 use schism_history::{History, jsonl};
 use schism_report::{About, Next, Summary, html, terminal};
 
 use crate::args;
+use crate::backends::CAPTURE;
 use crate::catalogue::{catalogue, parts};
 use crate::cluster::Made;
 use crate::failure::{Exit, Failure};
@@ -47,10 +49,13 @@ pub fn carry_out(plan: &Plan, output: &args::Output) -> Result<Exit, Failure> {
     folder.write_plan(plan, &ground.runs)?;
     let (live, stop) = (Live::default(), Arc::new(Stop::default()));
     let interrupted = listen(&stop)?;
-    let Made { cluster, mechanisms } = ground.cluster(plan, &folder.path)?;
+    let Made { cluster, mechanisms, capture } = ground.cluster(plan, &folder.path)?;
     folder.add_to_plan(&mechanisms)?;
     eprintln!("seed {} · {} · {}", plan.seed, described(plan), folder.shown());
     watched(&live, || schism_engine::run::run(plan, parts(plan, cluster), &folder.history(), &live, &stop))?;
+    if let Some(captured) = capture.as_ref().and_then(|capture| capture.told.get()) {
+        eprintln!("{}", told(captured));
+    }
 
     let history = read_back(&folder.history())?;
     let allowance = Allowance { time: plan.check.time, memory_bytes: plan.check.memory_bytes };
@@ -135,6 +140,9 @@ fn overrides(args: &args::Run) -> Result<Overrides, Failure> {
         Ok(broken_max) => understood.broken_max = broken_max,
         Err(complaint) => take("--broken-max", complaint),
     }
+    if let Some(size) = &args.capture {
+        understood.set.push(Assignment::Backend("capture".into(), size.clone()));
+    }
     for setting in &args.settings {
         match plan::assignment(setting) {
             Ok(assignment) => understood.set.push(assignment),
@@ -142,6 +150,19 @@ fn overrides(args: &args::Run) -> Result<Overrides, Failure> {
         }
     }
     if wrong.is_empty() { Ok(understood) } else { Err(Failure::Usage(wrong)) }
+}
+
+/// What became of the packets' file, in a line.
+fn told(captured: &Captured) -> String {
+    match captured {
+        Captured { failed: Some(error), .. } => format!("note: {CAPTURE} ends early: {error}"),
+        Captured { packets, missed: 0, .. } => format!("captured {packets} packets in {CAPTURE}"),
+        Captured { packets, missed, .. } => {
+            format!(
+                "note: {CAPTURE} has {packets} packets and lacks {missed}: give it more room by --capture=SIZE"
+            )
+        }
+    }
 }
 
 /// Any seed, short enough to be typed again.

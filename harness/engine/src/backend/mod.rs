@@ -6,7 +6,7 @@ mod kernel;
 pub mod sandbox;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,28 @@ impl SkewedBy {
     /// Every way, by its word in plans.
     pub const ALL: [(&str, SkewedBy); 3] =
         [("best", SkewedBy::Best), ("vdso", SkewedBy::Vdso), ("library", SkewedBy::Library)];
+}
+
+/// That the packets of all links are to be written into a file.
+#[derive(Clone, Debug)]
+pub struct Capture {
+    /// The file (pcapng), which must not exist yet.
+    pub file: PathBuf,
+    /// The most bytes it may have.
+    pub bytes: u64,
+    /// What became of it, told when the cluster has ended.
+    pub told: Arc<OnceLock<Captured>>,
+}
+
+/// What became of a capture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Captured {
+    /// How many packets are in the file.
+    pub packets: u64,
+    /// How many are missing, as the file was full or they came too fast.
+    pub missed: u64,
+    /// Why it ended before the cluster did.
+    pub failed: Option<String>,
 }
 
 /// A place where a cluster runs.

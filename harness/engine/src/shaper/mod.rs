@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 use crate::cluster::Pair;
-use crate::link::{Link, Traffic};
+use crate::link::{Cut, Link, Traffic};
 use crate::random::Random;
 use draw::{Losses, delay};
 pub use swallow::{ACK, FIN, Numbers, RST, SYN, Segment};
@@ -64,6 +64,44 @@ pub enum Fate {
     },
 }
 
+/// For what a packet is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Its link is cut in this way.
+    Cut(Cut),
+    /// A port is closed.
+    Port,
+    /// Its link is down for the moment.
+    Flap,
+    /// It is too long.
+    Mtu,
+    /// Chance, or its number.
+    Loss,
+    /// Too much waits already.
+    Rate,
+}
+
+/// A packet whose time has come, and what was done to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Released<T> {
+    /// How its source finds it again.
+    pub ticket: T,
+    /// Whose it is, and for whom.
+    pub pair: Pair,
+    /// What becomes of it.
+    pub fate: Fate,
+    /// For what it is lost, if it is.
+    pub lost_by: Option<Cause>,
+    /// How long ago it came.
+    pub held: Duration,
+    /// Whether a delay was part of that.
+    pub delayed: bool,
+    /// Whether a narrow link was.
+    pub waited: bool,
+    /// Whether it was held back so that others overtake.
+    pub overtaken: bool,
+}
+
 /// One bit of a packet's payload is turned over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -99,8 +137,16 @@ struct Decision {
     fate: Fate,
     /// How much later a copy comes, if one does.
     copied: Option<Duration>,
-    /// Whether a delay was part of that.
+    why: Why,
+}
+
+/// What for: see [`Released`].
+#[derive(Clone, Copy, Default)]
+struct Why {
+    lost_by: Option<Cause>,
     delayed: bool,
+    waited: bool,
+    overtaken: bool,
 }
 
 /// A packet that is on its way. Ordered by when it is due, then by when it came.
@@ -109,7 +155,7 @@ struct Held<T> {
     number: u64,
     pair: Pair,
     arrived: Duration,
-    delayed: bool,
+    why: Why,
     fate: Fate,
     segment: Option<Segment>,
     ticket: T,
@@ -157,41 +203,44 @@ impl<T: Clone> Shaper<T> {
     /// Takes a packet in. What is to become of it comes out of [`Shaper::due`] when its time has come, which may be at once.
     /// The ticket is asked for with whether its source will need the packet's bytes.
     pub fn arrive(&mut self, now: Duration, packet: &Packet, ticket: impl FnOnce(bool) -> T) {
-        let Decision { due, fate, copied, delayed } = match self.lines.get_mut(&packet.pair) {
+        let Decision { due, fate, copied, why } = match self.lines.get_mut(&packet.pair) {
             Some(line) => line.decide(now, packet),
-            None => Decision { due: now, fate: Fate::UNTOUCHED, copied: None, delayed: false },
+            None => Decision { due: now, fate: Fate::UNTOUCHED, copied: None, why: Why::default() },
         };
-        let told_otherwise = packet.segment.is_some() && swallows(&self.lines, (packet.pair.1, packet.pair.0));
+        let told_otherwise =
+            packet.segment.is_some() && swallows(&self.lines, (packet.pair.1, packet.pair.0));
         let touched = copied.is_some() || told_otherwise || !matches!(fate, Fate::Lost | Fate::UNTOUCHED);
         let ticket = ticket(touched || swallows(&self.lines, packet.pair));
         let (number, pair, segment) = (self.number + 1, packet.pair, packet.segment);
-        let held = Held { due, number, pair, arrived: now, delayed, fate, segment, ticket };
+        let held = Held { due, number, pair, arrived: now, why, fate, segment, ticket };
         self.number += 2;
         if let (Some(by), Fate::Passed { changed, .. }) = (copied, fate) {
             let (due, ticket) = (due + by, held.ticket.clone());
             let (number, fate) = (number + 1, Fate::Copied { changed });
-            self.held.push(Reverse(Held { due, number, delayed: false, fate, ticket, ..held }));
+            let why = Why::default();
+            self.held.push(Reverse(Held { due, number, why, fate, ticket, ..held }));
         }
         self.held.push(Reverse(held));
     }
 
     /// The next packet whose time has come, and what becomes of it.
-    pub fn due(&mut self, now: Duration) -> Option<(T, Fate)> {
+    pub fn due(&mut self, now: Duration) -> Option<Released<T>> {
         if self.next_due()? > now {
             return None;
         }
         let Reverse(mut one) = self.held.pop()?;
         let swallowed = swallows(&self.lines, one.pair);
-        let told_otherwise = swallows(&self.lines, (one.pair.1, one.pair.0));
+        let back = (one.pair.1, one.pair.0);
+        let told_otherwise = swallows(&self.lines, back);
         if let Some(line) = self.lines.get_mut(&one.pair) {
-            if line.is_cut() && one.fate != Fate::Lost {
+            if line.link.is_stopped() && one.fate != Fate::Lost {
                 line.traffic.cut += 1;
                 // Of a copy there is nothing that its source would have to lose.
                 if matches!(one.fate, Fate::Copied { .. }) {
                     return self.due(now);
                 }
-                one.fate = Fate::Lost;
-            } else if one.delayed {
+                (one.fate, one.why) = (Fate::Lost, Why { lost_by: line.link.cut.map(Cause::Cut), ..one.why });
+            } else if one.why.delayed {
                 line.traffic.delayed += 1;
                 line.traffic.held += now.saturating_sub(one.arrived);
             }
@@ -207,14 +256,20 @@ impl<T: Clone> Shaper<T> {
                 one.fate = match self.swallowing.meet(&segment, one.pair, swallowed) {
                     Met::Passed(numbers) => Fate::Passed { changed, numbers },
                     Met::Swallowed(answer, bytes) => {
-                        self.count_swallowed(one.pair, bytes);
+                        // From an end of which nothing arrives, nothing arrives in its name.
+                        let silent = self.lines.get(&back).is_some_and(|line| line.link.is_stopped());
+                        let answer = answer.filter(|_| !silent);
+                        self.count_swallowed(one.pair, answer.map_or(0, |_| bytes));
                         Fate::Swallowed { answer }
                     }
                 };
             }
             _ => {}
         }
-        Some((one.ticket, one.fate))
+        let Held { ticket, pair, fate, arrived, .. } = one;
+        let Why { lost_by, delayed, waited, overtaken } = one.why;
+        let held = now.saturating_sub(arrived);
+        Some(Released { ticket, pair, fate, lost_by, held, delayed, waited, overtaken })
     }
 
     fn count_swallowed(&mut self, pair: Pair, acknowledged: u32) {
@@ -259,24 +314,25 @@ impl Line {
         self.link = link;
     }
 
-    /// Whether nothing at all passes.
-    fn is_cut(&self) -> bool {
-        self.link.cut.is_some() && !self.link.swallows()
-    }
-
     fn decide(&mut self, now: Duration, packet: &Packet) -> Decision {
-        let lost = Decision { due: now, fate: Fate::Lost, copied: None, delayed: false };
+        let lost = |cause| {
+            let why = Why { lost_by: Some(cause), ..Why::default() };
+            Decision { due: now, fate: Fate::Lost, copied: None, why }
+        };
         self.traffic.seen += 1;
-        if self.loses(now, packet) {
-            return lost;
+        if let Some(cause) = self.loses(now, packet) {
+            return lost(cause);
         }
         let Some(passed) = self.pass_narrow(now, packet.length) else {
             self.traffic.overflowed += 1;
-            return lost;
+            return lost(Cause::Rate);
         };
+        let (waited, delayed) = (self.link.rate.is_some(), !self.link.delay.mean.is_zero());
+        let mut overtaken = false;
         let mut due = passed + delay(&self.link.delay, &mut self.random);
         if self.happens(self.link.reorder.share) {
             self.traffic.reordered += 1;
+            overtaken = true;
             due += self.link.reorder.by;
         } else {
             due = due.max(self.last);
@@ -285,29 +341,32 @@ impl Line {
         let twice = self.happens(self.link.duplicate.share);
         self.traffic.duplicated += u64::from(twice);
         let changed = (packet.payload > 0).then(|| self.change(packet.payload)).flatten();
-        let (fate, copied) = (Fate::Passed { changed, numbers: None }, twice.then_some(self.link.duplicate.by));
-        Decision { due, fate, copied, delayed: !self.link.delay.mean.is_zero() }
+        let (fate, copied) =
+            (Fate::Passed { changed, numbers: None }, twice.then_some(self.link.duplicate.by));
+        Decision { due, fate, copied, why: Why { lost_by: None, delayed, waited, overtaken } }
     }
 
     /// Everything for which a packet is lost but a lack of room.
-    fn loses(&mut self, now: Duration, packet: &Packet) -> bool {
+    fn loses(&mut self, now: Duration, packet: &Packet) -> Option<Cause> {
         let link = &self.link;
         let closed = packet.ports.is_some_and(|ports| ports.iter().any(|port| link.ports.contains(port)));
         let down = link.flap.is_some_and(|flap| {
             let (down, period) = (flap.down.as_nanos(), (flap.down + flap.up).as_nanos());
             (now.saturating_sub(self.since)).as_nanos().checked_rem(period).is_some_and(|phase| phase < down)
         });
-        if self.is_cut() || closed || down {
+        let cut = link.cut.filter(|_| link.is_stopped()).map(Cause::Cut);
+        let cause = cut.or(closed.then_some(Cause::Port)).or(down.then_some(Cause::Flap));
+        if cause.is_some() {
             self.traffic.cut += 1;
-            return true;
+            return cause;
         }
         if link.mtu.is_some_and(|mtu| packet.length > usize::from(mtu)) {
             self.traffic.oversized += 1;
-            return true;
+            return Some(Cause::Mtu);
         }
         let lost = link.loss.is_some_and(|loss| self.losses.next(loss, &mut self.random));
         self.traffic.lost += u64::from(lost);
-        lost
+        lost.then_some(Cause::Loss)
     }
 
     /// When it has passed the narrow place; nothing if too many wait there already.

@@ -37,7 +37,7 @@ fn sent(
     let mut out = Vec::new();
     let mut take = |shaper: &mut Shaper<usize>, until: Duration| {
         while let Some(due) = shaper.next_due().filter(|due| *due <= until) {
-            let (ticket, fate) = shaper.due(due).expect("it is due");
+            let (ticket, fate) = self::due(shaper, due).expect("it is due");
             out.push((ticket, due, fate));
         }
     };
@@ -50,6 +50,11 @@ fn sent(
     out
 }
 
+/// The next packet whose time has come, and what becomes of it.
+fn due<T: Clone>(shaper: &mut Shaper<T>, now: Duration) -> Option<(T, Fate)> {
+    shaper.due(now).map(|out| (out.ticket, out.fate))
+}
+
 fn traffic(shaper: &Shaper<usize>) -> Traffic {
     shaper.traffic()[&PAIR]
 }
@@ -58,10 +63,10 @@ fn traffic(shaper: &Shaper<usize>) -> Traffic {
 fn a_link_that_is_well_passes_everything_at_once() {
     let mut shaper = shaper(&[Wrong::Rate(1)]);
     shaper.arrive(ms(5), &Packet { pair: OTHER, ..packet(1500) }, usize::from);
-    assert_eq!(shaper.due(ms(5)), Some((0, Fate::UNTOUCHED)), "the other direction is well");
+    assert_eq!(due(&mut shaper, ms(5)), Some((0, Fate::UNTOUCHED)), "the other direction is well");
     shaper.desire(ms(5), &BTreeMap::new());
     shaper.arrive(ms(5), &packet(1500), |_| 9);
-    assert_eq!(shaper.due(ms(5)), Some((9, Fate::UNTOUCHED)));
+    assert_eq!(due(&mut shaper, ms(5)), Some((9, Fate::UNTOUCHED)));
 }
 
 #[test]
@@ -144,7 +149,7 @@ fn doubles_and_changes_are_as_many_as_asked() {
     assert!([doubled, evading, noticed].iter().all(|count| (850..1150).contains(count)), "{counted:?}");
     let later = ms(20_000);
     shaper.arrive(later, &Packet { payload: 0, ..packet(40) }, |_| 0);
-    assert!(matches!(shaper.due(later), Some((0, Fate::UNTOUCHED))), "nothing to change");
+    assert!(matches!(due(&mut shaper, later), Some((0, Fate::UNTOUCHED))), "nothing to change");
 }
 
 /// A copy is the same packet, so much later, and not part of what is held back; where the link is cut meanwhile, it is lost alone.
@@ -165,9 +170,9 @@ fn a_copy_comes_as_late_as_asked() {
     assert_eq!((second - first, third - first, changed), (ms(30), ms(40), again));
     let now = ms(100);
     shaper.arrive(now, &packet(100), |_| 7);
-    assert!(matches!(shaper.due(now), Some((7, Fate::Passed { .. }))));
+    assert!(matches!(due(&mut shaper, now), Some((7, Fate::Passed { .. }))));
     shaper.desire(now, &links(&[doubling, Wrong::Cut(Cut::Drop)]));
-    assert_eq!((shaper.due(now + ms(30)), traffic(&shaper).cut), (None, 1));
+    assert_eq!((due(&mut shaper, now + ms(30)), traffic(&shaper).cut), (None, 1));
 }
 
 #[test]
@@ -187,7 +192,7 @@ fn ports_long_packets_and_flapping_lose_exactly_what_they_should() {
     let fate = |wrong: Wrong, now: Duration, packet: &Packet| {
         let mut shaper = shaper(&[wrong]);
         shaper.arrive(now, packet, |_| 0);
-        shaper.due(now).expect("it is due").1
+        due(&mut shaper, now).expect("it is due").1
     };
     let now = ms(3);
     assert_eq!(fate(Wrong::CutPort(80), now, &packet(100)), Fate::Lost);
@@ -200,6 +205,31 @@ fn ports_long_packets_and_flapping_lose_exactly_what_they_should() {
     let states: Vec<bool> =
         (0..6).map(|at| fate(flap, ms(at * 10 + 5), &packet(100)) == Fate::Lost).collect();
     assert_eq!(states, [true, true, false, true, true, false]);
+}
+
+#[test]
+fn what_was_done_is_told_with_what_for() {
+    let told = |wrongs: &[Wrong], length| {
+        let mut shaper = shaper(wrongs);
+        shaper.arrive(ms(3), &packet(length), |_| 0);
+        shaper.due(ms(99)).expect("it is due")
+    };
+    let flap = Wrong::Flap(Flap { down: ms(20), up: ms(10) });
+    for (wrong, cause) in [
+        (Wrong::Cut(Cut::Refuse), Cause::Cut(Cut::Refuse)),
+        (Wrong::CutPort(80), Cause::Port),
+        (flap, Cause::Flap),
+        (Wrong::Mtu(99), Cause::Mtu),
+        (Wrong::Loss(Loss::Every(1)), Cause::Loss),
+    ] {
+        assert_eq!(told(&[wrong], 100).lost_by, Some(cause));
+    }
+    let late = Wrong::Delay(Delay { mean: ms(10), ..Delay::default() });
+    let out =
+        told(&[late, Wrong::Rate(1_000_000), Wrong::Reorder(Reorder { share: Share::ALL, by: ms(1) })], 100);
+    assert_eq!((out.held, out.delayed, out.waited, out.overtaken), (ms(96), true, true, true));
+    let out = told(&[Wrong::Evade(Share::ALL)], 100);
+    assert_eq!((out.lost_by, out.delayed, out.waited, out.overtaken), (None, false, false, false));
 }
 
 /// At the far end: what is late, lost or doubled before is so all the same, and the way back is told what it shall believe.
@@ -219,18 +249,18 @@ fn what_is_swallowed_is_answered_for_once_in_its_time() {
     let mut kept = Vec::new();
     shaper.arrive(ms(0), &there, |bytes| kept.push(bytes));
     shaper.arrive(ms(1), &packet(100), |bytes| kept.push(bytes));
-    assert_eq!((shaper.due(ms(9)), kept), (None, vec![true, true]));
+    assert_eq!((due(&mut shaper, ms(9)), kept), (None, vec![true, true]));
     let answer = head(to, from, 70, 1060, 0);
     let answer = Segment { window: u16::MAX, ..answer };
-    assert_eq!(shaper.due(ms(99)), Some(((), Fate::Swallowed { answer: Some(answer) })));
-    assert_eq!(shaper.due(ms(99)), Some(((), Fate::Swallowed { answer: None })), "no TCP");
-    assert_eq!(shaper.due(ms(99)), None, "no copies");
+    assert_eq!(due(&mut shaper, ms(99)), Some(((), Fate::Swallowed { answer: Some(answer) })));
+    assert_eq!(due(&mut shaper, ms(99)), Some(((), Fate::Swallowed { answer: None })), "no TCP");
+    assert_eq!(due(&mut shaper, ms(99)), None, "no copies");
     let counted = shaper.traffic()[&PAIR];
     assert_eq!((counted.swallowed, counted.acknowledged, counted.delayed), (2, 60, 2));
     let back = Packet { pair: OTHER, segment: Some(head(to, from, 70, 1000, 0)), ..packet(40) };
     shaper.arrive(ms(99), &back, |bytes| assert!(bytes));
     let numbers = Some(Numbers { sequence: 70, acknowledges: 1060 });
-    assert_eq!(shaper.due(ms(99)), Some(((), Fate::Passed { changed: None, numbers })));
+    assert_eq!(due(&mut shaper, ms(99)), Some(((), Fate::Passed { changed: None, numbers })));
     assert_eq!(shaper.desire(ms(99), &links(&[swallow])), []);
     let resets = shaper.desire(ms(99), &BTreeMap::new());
     assert_eq!(resets.iter().map(|one| (one.to, one.sequence)).collect::<Vec<_>>(), [(from, 70), (to, 1000)]);
@@ -242,14 +272,14 @@ fn healing_lets_go_at_once_and_cutting_loses_what_is_on_its_way() {
     let mut healed = shaper(&slow);
     (0..3).for_each(|number| healed.arrive(ms(number), &packet(100), |_| number as usize));
     healed.desire(ms(10), &BTreeMap::new());
-    let out: Vec<usize> = std::iter::from_fn(|| healed.due(ms(10))).map(|(ticket, _)| ticket).collect();
+    let out: Vec<usize> = std::iter::from_fn(|| due(&mut healed, ms(10))).map(|(ticket, _)| ticket).collect();
     assert_eq!(out, [0, 1, 2]);
 
     let mut cut = shaper(&slow);
     cut.arrive(ms(0), &packet(100), |_| 0);
     cut.desire(ms(10), &links(&[slow[0], Wrong::Cut(Cut::Drop)]));
-    assert_eq!(cut.due(ms(499)), None);
-    assert_eq!(cut.due(ms(500)), Some((0, Fate::Lost)));
+    assert_eq!(due(&mut cut, ms(499)), None);
+    assert_eq!(due(&mut cut, ms(500)), Some((0, Fate::Lost)));
     assert_eq!(traffic(&cut).cut, 1);
 }
 

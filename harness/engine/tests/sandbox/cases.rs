@@ -42,6 +42,7 @@ pub fn run(name: &str) -> ExitCode {
     let (_, case) = CASES
         .iter()
         .chain(crate::links::CASES)
+        .chain(crate::captures::CASES)
         .chain(crate::clocks::CASES)
         .chain(crate::disks::CASES)
         .chain(crate::strains::CASES)

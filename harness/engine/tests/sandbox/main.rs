@@ -5,6 +5,8 @@
 //! anything stays behind; it cannot find what only another kernel would do.
 
 #[cfg(target_os = "linux")]
+mod captures;
+#[cfg(target_os = "linux")]
 mod cases;
 #[cfg(target_os = "linux")]
 mod clocks;

@@ -86,6 +86,7 @@ pub fn main(filters: &[&str]) -> ExitCode {
         for (name, _) in CASES
             .iter()
             .chain(crate::links::CASES)
+            .chain(crate::captures::CASES)
             .chain(crate::clocks::CASES)
             .chain(crate::disks::CASES)
             .chain(crate::strains::CASES)

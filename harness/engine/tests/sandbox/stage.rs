@@ -42,6 +42,7 @@ pub fn options(nodes: usize, folder: &Path) -> Options {
         run: "test".into(),
         seed: 7,
         shaped_by: ShapedBy::Best,
+        capture: None,
         shapes: Vec::new(),
         disks: Vec::new(),
         skews: true,

@@ -104,7 +104,7 @@ pub(super) fn written(segment: &Segment) -> Vec<u8> {
     bytes.extend(segment.to.ip().octets());
     bytes.extend([segment.from.port(), segment.to.port()].map(u16::to_be_bytes).concat());
     bytes.extend([segment.sequence, segment.acknowledges].map(u32::to_be_bytes).concat());
-    bytes.extend([((OPTIONS + options.len()) / 4 << 4) as u8, segment.flags]);
+    bytes.extend([(((OPTIONS + options.len()) / 4) << 4) as u8, segment.flags]);
     bytes.extend(segment.window.to_be_bytes());
     bytes.extend([0; 4]);
     bytes.extend(options);
@@ -132,7 +132,9 @@ fn timestamps(mut options: &[u8]) -> Option<[u32; 2]> {
     loop {
         match *options {
             [NOTHING, ref rest @ ..] => options = rest,
-            [kind, length, ..] if [kind, length] == TIMESTAMPS => return Some([word(options, 2)?, word(options, 6)?]),
+            [kind, length, ..] if [kind, length] == TIMESTAMPS => {
+                return Some([word(options, 2)?, word(options, 6)?]);
+            }
             // The first kind ends all options.
             [kind, length, ..] if kind != 0 && length >= 2 => options = options.get(usize::from(length)..)?,
             _ => return None,
@@ -271,7 +273,7 @@ mod tests {
         for wrong in [&[][..], &[0], &[2, 0], &[2, 9, 9], &stamps[..9]] {
             assert_eq!(timestamps(wrong), None, "{wrong:?}");
         }
-        assert_eq!(timestamps(&[&[0][..], &stamps].concat()), None, "behind the end");
+        assert_eq!(timestamps(&[&[0, 2][..], &stamps].concat()), None, "behind the end");
     }
 
     #[test]

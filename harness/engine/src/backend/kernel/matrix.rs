@@ -7,7 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::os::fd::OwnedFd;
 
+use super::capture::{self, Capture};
 use super::chooser::Chooser;
 use super::cuts::Place;
 use super::netlink::Netlink;
@@ -16,7 +18,7 @@ use super::queue;
 use super::shaping::{self, Shaping};
 use super::tc::Tc;
 use super::treatment::Treatment;
-use crate::backend::{BackendError, ShapedBy};
+use crate::backend::{BackendError, Capture as Asked, ShapedBy};
 use crate::cluster::Pair;
 use crate::link::{Cut, Link, Traffic, Wrong};
 
@@ -27,8 +29,10 @@ pub struct Sockets {
     refuse: Netlink,
     shaping: shaping::Sockets,
     traffic_control: Netlink,
+    packets: io::Result<OwnedFd>,
     iptables: Option<Iptables>,
     shaped_by: ShapedBy,
+    capture: Option<(Asked, u32)>,
 }
 
 impl Sockets {
@@ -46,14 +50,21 @@ impl Sockets {
             refuse: open()?,
             shaping,
             traffic_control: Netlink::open(libc::NETLINK_ROUTE as isize)?,
+            packets: capture::socket(),
             iptables: None,
             shaped_by: ShapedBy::Best,
+            capture: None,
         })
     }
 
     /// Packets are chosen by this program in place of nftables. It has to be in the namespace itself.
     pub fn choosing_by(self, iptables: Iptables) -> Self {
         Sockets { iptables: Some(iptables), ..self }
+    }
+
+    /// Packets are captured. The endpoints' interfaces are numbered from this one, the clients' before the nodes'.
+    pub fn capturing(self, asked: Asked, first_interface: u32) -> Self {
+        Sockets { capture: Some((asked, first_interface)), ..self }
     }
 
     /// Links are shaped in this way.
@@ -72,6 +83,8 @@ pub struct Matrix {
     seed: u64,
     iptables: Option<Iptables>,
     shaped_by: ShapedBy,
+    // Dropped last: what ends before it may have something to write down.
+    capture: Option<Capture>,
 }
 
 /// Who does all that is no cut.
@@ -86,8 +99,11 @@ impl Matrix {
     /// # Errors
     /// When the kernel has no nftables (or what was chosen in its place), or not for us.
     pub fn create(sockets: Sockets, place: Place, seed: u64) -> Result<Self, BackendError> {
-        let Sockets { drop, reset, refuse, shaping, traffic_control, iptables, shaped_by } = sockets;
-        Ok(Matrix {
+        let Sockets { drop, reset, refuse, shaping, traffic_control, packets, iptables, shaped_by, capture } =
+            sockets;
+        let begin = |(asked, first): (Asked, u32)| Capture::begin(packets, &place, first, &asked);
+        let capture = capture.map(begin).transpose()?;
+        let mut matrix = Matrix {
             drop: Chooser::make(drop, iptables.as_ref(), place.clone(), Treatment::Drop)?,
             reset: Later::Not(reset),
             refuse: Later::Not(refuse),
@@ -96,7 +112,17 @@ impl Matrix {
             seed,
             iptables,
             shaped_by,
-        })
+            capture,
+        };
+        if matrix.capture.is_some() && !matches!(matrix.shaping()?, Shapes::Queue(_)) {
+            return Err(BackendError::Unsupported {
+                problem: "a capture cannot tell what happens to packets without the kernel's packet queue"
+                    .into(),
+                remedy: "sudo modprobe -a nfnetlink_queue xt_NFQUEUE, or nft_queue; or run without --capture"
+                    .into(),
+            });
+        }
+        Ok(matrix)
     }
 
     /// What works less well here than it could, a sentence each.
@@ -185,10 +211,11 @@ impl Matrix {
     fn shaping(&mut self) -> Result<&mut Shapes, BackendError> {
         let (place, seed, iptables) = (&self.place, self.seed, self.iptables.as_ref());
         let shaped_by = self.shaped_by;
+        let pen = self.capture.as_ref().map(Capture::pen);
         self.shaping.made(|(sockets, traffic_control)| {
             let queue = match shaped_by {
                 ShapedBy::Tc => None,
-                _ => Some(Shaping::start(sockets, iptables, place.clone(), seed)),
+                _ => Some(Shaping::start(sockets, iptables, place.clone(), seed, pen)),
             };
             match queue {
                 Some(Ok(shaping)) => Ok(Shapes::Queue(shaping)),
@@ -260,14 +287,13 @@ mod tests {
 
     const PAIR: Pair = (Endpoint::Node(Node(0)), Endpoint::Node(Node(1)));
     const HOUR: Duration = Duration::from_secs(3600);
-    const CUTS: &[Wrong] =
-        &[
-            Wrong::Cut(Cut::Drop),
-            Wrong::Cut(Cut::Reset),
-            Wrong::Cut(Cut::Refuse),
-            Wrong::Cut(Cut::Swallow),
-            Wrong::CutPort(7000),
-        ];
+    const CUTS: &[Wrong] = &[
+        Wrong::Cut(Cut::Drop),
+        Wrong::Cut(Cut::Reset),
+        Wrong::Cut(Cut::Refuse),
+        Wrong::Cut(Cut::Swallow),
+        Wrong::CutPort(7000),
+    ];
     const SLOW: &[Wrong] = &[
         Wrong::Flap(Flap { down: HOUR, up: HOUR }),
         Wrong::Delay(Delay { mean: HOUR, jitter: Duration::ZERO, spread: crate::link::Spread::Uniform }),

@@ -1,7 +1,9 @@
 //! What backends ask of the kernel inside namespaces that are their own: faults of links, signals to a whole
 //! node, clocks of processes, netlink.
 
+mod annotation;
 pub mod boot;
+mod capture;
 pub mod chain;
 pub mod children;
 mod chooser;
@@ -19,6 +21,7 @@ pub mod execs;
 pub mod filter;
 pub mod matrix;
 pub mod netlink;
+mod pcapng;
 pub mod processes;
 pub mod programs;
 mod queue;

@@ -37,6 +37,8 @@ const SUBHEADER: usize = 4;
 
 /// A queue and the verdicts about to be sent.
 pub(super) struct Queue {
+    /// What packets that go on are marked by, if they are.
+    pub(super) mark: Option<u32>,
     socket: Socket,
     verdicts: Vec<u8>,
     buffer: Vec<u8>,
@@ -67,7 +69,7 @@ impl Queue {
         netlink.transact(batch)?;
         let socket = netlink.into_socket();
         roomy(&socket);
-        Ok(Queue { socket, verdicts: Vec::new(), buffer: vec![0; MESSAGE] })
+        Ok(Queue { mark: None, socket, verdicts: Vec::new(), buffer: vec![0; MESSAGE] })
     }
 
     /// The next packet that waits to be looked at: its number and its bytes.
@@ -99,6 +101,9 @@ impl Queue {
         let mut body = Writer::default();
         let verdict = if pass { ACCEPT } else { DROP };
         body.put(2, &[verdict.to_be_bytes(), id.to_be_bytes()].concat());
+        if let Some(mark) = self.mark {
+            body.number(3, mark);
+        }
         if let Some(contents) = contents {
             body.put(10, contents);
         }

@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use super::annotation::{forged, said};
+use super::capture::Pen;
 use super::chooser::Chooser;
 use super::cuts::Place;
 use super::datagram::{Layout, flip, layout, renumber, written};
@@ -20,11 +22,11 @@ use super::netlink::Netlink;
 use super::programs::Iptables;
 use super::queue::{self, Queue};
 use super::system::check;
-use super::treatment::Treatment;
+use super::treatment::{OUR_MARK, Treatment};
 use crate::backend::BackendError;
 use crate::cluster::Pair;
 use crate::link::{Link, Traffic};
-use crate::shaper::{Fate, Packet, Shaper};
+use crate::shaper::{Cause, Fate, Packet, Released, Segment, Shaper};
 
 /// How many packets are looked at before those that are due go out.
 const ROUND: usize = 64;
@@ -42,6 +44,7 @@ pub(super) struct Sockets {
 pub(super) struct Shaping {
     choice: Chooser,
     mechanism: &'static str,
+    captures: bool,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -56,6 +59,8 @@ struct Work {
     shaper: Shaper<Ticket>,
     queue: Queue,
     sender: io::Result<OwnedFd>,
+    /// Where packets are written down, if they are.
+    pen: Option<Pen>,
     place: Place,
     ended: bool,
     failed: Option<io::Error>,
@@ -69,7 +74,7 @@ struct Ticket {
 }
 
 impl Shaping {
-    /// Begins, with all links well.
+    /// Begins, with all links well. With a pen, packets of links that are cut come by as well.
     ///
     /// # Errors
     /// When the kernel has no packet queue, or no way to choose packets for it.
@@ -78,12 +83,15 @@ impl Shaping {
         iptables: Option<&Iptables>,
         place: Place,
         seed: u64,
+        pen: Option<Pen>,
     ) -> Result<Self, BackendError> {
         let unsupported = |why: &dyn std::fmt::Display| BackendError::Unsupported {
             problem: format!("links cannot be delayed, lossy or slow: {why}"),
             remedy: "sudo modprobe -a nfnetlink_queue xt_NFQUEUE, or nft_queue".into(),
         };
-        let queue = Queue::open(sockets.queue).map_err(|error| unsupported(&error))?;
+        let mut queue = Queue::open(sockets.queue).map_err(|error| unsupported(&error))?;
+        // Who watches what passes leaves out what is written down here.
+        queue.mark = pen.is_some().then_some(OUR_MARK);
         let [first, second] = sockets.tables;
         let (choice, mechanism) = match Chooser::make(first, iptables, place.clone(), Treatment::Queue) {
             Ok(choice) if iptables.is_some() => (choice, "NFQUEUE by iptables"),
@@ -100,12 +108,13 @@ impl Shaping {
             OwnedFd::from_raw_fd(check(libc::eventfd(0, flags)).map_err(BackendError::system("eventfd"))?)
         };
         let (shaper, sender) = (Shaper::new(seed), sockets.sender);
-        let work = Work { shaper, queue, sender, place, ended: false, failed: None };
+        let captures = pen.is_some();
+        let work = Work { shaper, queue, sender, pen, place, ended: false, failed: None };
         let shared = Arc::new(Shared { work: work.into(), bell });
         let mine = shared.clone();
         let thread = thread::Builder::new().name("shaper".into()).spawn(move || attend(&mine));
         let thread = thread.map_err(BackendError::system("starting a thread"))?;
-        Ok(Shaping { choice, mechanism, shared, thread: Some(thread) })
+        Ok(Shaping { choice, mechanism, captures, shared, thread: Some(thread) })
     }
 
     /// By which mechanism packets come here.
@@ -119,8 +128,10 @@ impl Shaping {
         if links.values().any(|link| link.swallows() || !link.duplicate.share.is_never()) {
             self.shared.may_send()?;
         }
+        // What is cut is not shaped.
+        let wanted = |link: &Link| self.captures || link.is_shaped() && !link.is_stopped();
         let mut chosen: BTreeSet<Pair> =
-            links.iter().filter(|(_, link)| link.is_shaped()).map(|(pair, _)| *pair).collect();
+            links.iter().filter(|(_, link)| wanted(link)).map(|(pair, _)| *pair).collect();
         // Whoever swallows has to hear what the other end says, and to tell it otherwise.
         chosen.extend(links.iter().filter(|(_, link)| link.swallows()).map(|((from, to), _)| (*to, *from)));
         // Who is chosen must be known before the first packet comes, and who is well again must not come any more before
@@ -183,7 +194,9 @@ impl Shared {
         while work.take_in()? == ROUND {}
         let resets = work.shaper.desire(now(), links);
         let done = work.let_go();
-        let reset = resets.iter().try_for_each(|segment| work.send(&written(segment), *segment.to.ip()));
+        let reset = resets
+            .iter()
+            .try_for_each(|reset| work.forge(reset, "reset, as it cannot go on without what was swallowed"));
         self.ring();
         done.and(reset)
     }
@@ -217,7 +230,9 @@ impl Work {
             };
             let (length, payload, ports) = (layout.length, layout.payload.len(), layout.ports);
             let packet = Packet { pair, length, payload, ports, segment: layout.segment };
-            let keep = |wanted: bool| Ticket { id, bytes: wanted.then(|| (bytes.to_vec(), layout)) };
+            let captures = self.pen.is_some();
+            let keep =
+                |wanted: bool| Ticket { id, bytes: (wanted || captures).then(|| (bytes.to_vec(), layout)) };
             self.shaper.arrive(now, &packet, keep);
         }
         Ok(ROUND)
@@ -225,11 +240,23 @@ impl Work {
 
     /// Lets go, or loses, all whose time has come.
     fn let_go(&mut self) -> io::Result<()> {
-        while let Some((Ticket { id, mut bytes }, fate)) = self.shaper.due(now()) {
+        while let Some(released) = self.shaper.due(now()) {
+            let comment = self.pen.as_ref().map(|_| said(&released));
+            let Released { ticket: Ticket { id, mut bytes }, pair, fate, lost_by, .. } = released;
+            let note = |pen: &Option<Pen>, bytes: &Option<(Vec<u8>, Layout)>| {
+                if let (Some(pen), Some((bytes, _)), Some(comment)) = (pen, bytes, &comment) {
+                    pen.note(pair.1, bytes, comment);
+                }
+            };
             let (changed, numbers) = match fate {
                 Fate::Lost | Fate::Swallowed { .. } => {
-                    self.queue.decide(id, false, None)?;
-                    self.answer(fate)?;
+                    note(&self.pen, &bytes);
+                    // It has come by to be written down only: the cut itself is still before it, and counts and answers it.
+                    let shown = self.pen.is_some() && matches!(lost_by, Some(Cause::Cut(_)));
+                    self.queue.decide(id, shown, None)?;
+                    if let Fate::Swallowed { answer: Some(answer) } = fate {
+                        self.forge(&answer, "an acknowledgement of what was swallowed")?;
+                    }
                     continue;
                 }
                 Fate::Passed { changed, numbers } => (changed, numbers),
@@ -241,6 +268,7 @@ impl Work {
             if let (Some(change), Some((bytes, layout))) = (changed, &mut bytes) {
                 flip(bytes, layout, change.bit, change.evading);
             }
+            note(&self.pen, &bytes);
             let touched = changed.is_some() || numbers.is_some();
             match (fate, bytes) {
                 (Fate::Copied { .. }, Some((bytes, layout))) => {
@@ -258,10 +286,13 @@ impl Work {
         self.queue.flush()
     }
 
-    /// Tells the sender of what was swallowed that it has arrived.
-    fn answer(&mut self, fate: Fate) -> io::Result<()> {
-        let Fate::Swallowed { answer: Some(answer) } = fate else { return Ok(()) };
-        self.send(&written(&answer), *answer.to.ip())
+    /// Sends a segment in the name of one end to the other.
+    fn forge(&self, segment: &Segment, what: &str) -> io::Result<()> {
+        let (bytes, to) = (written(segment), *segment.to.ip());
+        if let (Some(pen), Some(to)) = (&self.pen, self.place.whose(to)) {
+            pen.note(to, &bytes, &forged(what));
+        }
+        self.send(&bytes, to)
     }
 
     /// Sends a packet of our own.

@@ -46,11 +46,11 @@ impl Treatment {
         }
     }
 
-    /// Its place among the others: what is cut is not shaped.
+    /// Its place among the others. The queue comes first: whoever captures sees there what the others then take away.
     pub(super) fn priority(self) -> i32 {
         match self {
             Treatment::Drop | Treatment::Reset | Treatment::Refuse => -10,
-            Treatment::Queue | Treatment::QueueByExtension => -5,
+            Treatment::Queue | Treatment::QueueByExtension => -15,
         }
     }
 

@@ -12,7 +12,7 @@ use super::agent::DATA;
 use super::boot;
 use super::command;
 use super::enter::Fabric;
-use super::links::{self, MOST_NODES, address};
+use super::links::{self, FIRST_INTERFACE, MOST_NODES, address};
 use super::matrix::Matrix;
 use super::netlink::Netlink;
 use super::node::Agent;
@@ -104,7 +104,10 @@ impl Sandbox {
             links::settle(&mut network.netlink, network.endpoint)?;
         }
         let linked = begun.elapsed();
-        let faults = faults.shaping_by(options.shaped_by);
+        let mut faults = faults.shaping_by(options.shaped_by);
+        if let Some(capture) = &options.capture {
+            faults = faults.capturing(capture.clone(), FIRST_INTERFACE);
+        }
         let mut matrix = Matrix::create(faults, links::place(&options.run, options.nodes), options.seed)?;
         if !options.shapes.is_empty() {
             // Another cluster may be tried in the same fabric, which should find it as it was.

@@ -26,8 +26,8 @@ use crate::cluster::{Endpoint, Node};
 /// More nodes than this have no address; a single machine has long given up by then.
 pub(super) const MOST_NODES: usize = 254;
 
-/// The fabric's interfaces are numbered from here; the loopback has number 1.
-const FIRST_INTERFACE: u32 = 16;
+/// The fabric's interfaces are numbered from here, the clients' and then the nodes'; the loopback has number 1.
+pub(super) const FIRST_INTERFACE: u32 = 16;
 /// The far end's number in its own namespace, next to the loopback.
 const FAR_INTERFACE: u32 = 2;
 const LOOPBACK: u32 = 1;

@@ -12,7 +12,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ShapedBy, SkewedBy};
+use super::{Capture, ShapedBy, SkewedBy};
 use crate::link::Wrong;
 
 // What its files ask of the kernel, under short names.
@@ -78,6 +78,8 @@ pub struct Options {
     pub seed: u64,
     /// By what links are shaped.
     pub shaped_by: ShapedBy,
+    /// Whether and where packets are captured.
+    pub capture: Option<Capture>,
     /// What is to be done to links besides cuts. What cannot be done is then told at once.
     pub shapes: Vec<Wrong>,
     /// What is to go wrong with disks. Only what that needs is watched: nodes pay for nothing else.

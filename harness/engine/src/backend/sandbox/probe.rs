@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -278,9 +278,9 @@ fn swallowing() -> Result<Found, BackendError> {
     }
     to.set_nonblocking(true).map_err(failed)?;
     Ok(match to.read(&mut [0]) {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            works("NFQUEUE and a raw socket; both ends of such connections are reset at the end; the queue is the kernel's to take back when we end")
-        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => works(
+            "NFQUEUE and a raw socket; both ends of such connections are reset at the end; the queue is the kernel's to take back when we end",
+        ),
         _ => fails("what was to be swallowed was delivered", OTHERWISE),
     })
 }

@@ -76,7 +76,7 @@ impl Warden {
         loop {
             match told.recv() {
                 Ok(Told::Born(newborn)) => born(newborn),
-                Ok(Told::Made(made)) => return made.map(|made| (warden, made)),
+                Ok(Told::Made(made)) => return (*made).map(|made| (warden, made)),
                 Err(_) => {
                     return Err(BackendError::system("making nodes")(io::Error::other(
                         "the warden panicked",
@@ -99,13 +99,13 @@ impl Drop for Warden {
 
 enum Told {
     Born(Newborn),
-    Made(Result<Made, BackendError>),
+    Made(Box<Result<Made, BackendError>>),
 }
 
 fn live(fabric: &OwnedFd, nodes: usize, fast_heal: bool, tell: &Sender<Told>, end: &Receiver<()>) {
     let made = make(fabric, nodes, fast_heal, tell);
     // When nobody listens any more, the end has come as well.
-    let _ = tell.send(Told::Made(made));
+    let _ = tell.send(Told::Made(Box::new(made)));
     let _ = end.recv();
 }
 

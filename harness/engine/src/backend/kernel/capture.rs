@@ -1,0 +1,273 @@
+//! A capture of all links: every packet that is delivered, as it leaves the fabric for whom it is meant, and every one that a
+//! fault has lost, late or changed, with a comment that says so.
+//!
+//! What no fault touches is seen by a packet socket, on the last stretch of its way. What the shaper has in hand carries our
+//! mark, which that socket leaves out, and is written down by the shaper, who knows what becomes of it. Packets of links that are cut
+//! are shown to the shaper only for that, before the cut takes them. Where one host's segments leave together, as the kernel
+//! likes it, they are seen together, and their checksums may be still to be made. All of it ends with our sockets; the file may
+//! then lack its last moments.
+
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::cuts::Place;
+use super::pcapng::{Seen, Writer};
+use super::system::check;
+use super::treatment::OUR_MARK;
+use crate::backend::{BackendError, Capture as Asked, Captured};
+use crate::cluster::{Endpoint, Node};
+
+/// As long as an IPv4 packet can be.
+const LONGEST: usize = 65_535;
+/// How many bytes of packets may wait to be written.
+const BUFFER: i32 = 32 << 20;
+
+/// Whoever has packets to write down.
+#[derive(Clone)]
+pub(super) struct Pen(Arc<Mutex<Option<Book>>>);
+
+/// The file.
+struct Book {
+    writer: Writer<BufWriter<File>>,
+    failed: Option<io::Error>,
+}
+
+/// A capture that goes on until it is dropped.
+pub(super) struct Capture {
+    pen: Pen,
+    told: Arc<OnceLock<Captured>>,
+    bell: OwnedFd,
+    thread: Option<JoinHandle<u64>>,
+}
+
+/// A packet socket in the calling thread's network namespace that sees nothing yet.
+pub(super) fn socket() -> io::Result<OwnedFd> {
+    // SAFETY: the descriptor is new and nobody else's.
+    unsafe {
+        let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        Ok(OwnedFd::from_raw_fd(check(libc::socket(libc::AF_PACKET, kind, 0))?))
+    }
+}
+
+impl Capture {
+    /// Begins. Interfaces of the fabric are numbered from the first, the clients' before the nodes'.
+    ///
+    /// # Errors
+    /// When the file cannot be made, or packets cannot be seen.
+    pub(super) fn begin(
+        socket: io::Result<OwnedFd>,
+        place: &Place,
+        first_interface: u32,
+        asked: &Asked,
+    ) -> Result<Self, BackendError> {
+        let unseen = |error: io::Error| BackendError::Unsupported {
+            problem: format!("packets cannot be captured: no packet socket ({error})"),
+            remedy: "run with the capability NET_RAW, as root or in a sandbox, or without --capture".into(),
+        };
+        let socket = socket.map_err(unseen)?;
+        let names: Vec<String> = (0..=place.nodes.len()).map(|at| format!("to {}", endpoint(at))).collect();
+        let writer = file(&asked.file)
+            .and_then(|file| Writer::begin(BufWriter::new(file), "schism", &names, asked.bytes))
+            .map_err(BackendError::system(format!("making {}", asked.file.display())))?;
+        watch(&socket).map_err(unseen)?;
+        // SAFETY: the descriptor is new and nobody else's.
+        let bell = unsafe {
+            let flags = libc::EFD_CLOEXEC | libc::EFD_NONBLOCK;
+            OwnedFd::from_raw_fd(check(libc::eventfd(0, flags)).map_err(BackendError::system("eventfd"))?)
+        };
+        let pen = Pen(Arc::new(Mutex::new(Some(Book { writer, failed: None }))));
+        let (mine, end) =
+            (pen.clone(), bell.try_clone().map_err(BackendError::system("copying a descriptor"))?);
+        let thread = thread::Builder::new()
+            .name("capture".into())
+            .spawn(move || attend(&socket, &end, &mine, first_interface))
+            .map_err(BackendError::system("starting a thread"))?;
+        Ok(Capture { pen, told: asked.told.clone(), bell, thread: Some(thread) })
+    }
+
+    /// For whoever else has packets to write down.
+    pub(super) fn pen(&self) -> Pen {
+        self.pen.clone()
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        let one = 1u64.to_ne_bytes();
+        // SAFETY: the pointer and the length are those of a live array.
+        unsafe { libc::write(self.bell.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+        // A panic there has been printed.
+        let unseen = self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        let Some(book) = self.pen.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let ended = book.writer.end(now(), unseen);
+        let captured = match (ended, book.failed) {
+            (Ok(counted), None) => {
+                Captured { packets: counted.written, missed: counted.missed, failed: None }
+            }
+            (Err(error), _) | (_, Some(error)) => {
+                Captured { packets: 0, missed: 0, failed: Some(error.to_string()) }
+            }
+        };
+        // It is told once.
+        let _ = self.told.set(captured);
+    }
+}
+
+impl Pen {
+    /// Writes down a packet for this endpoint, and what there is to say of it.
+    pub(super) fn note(&self, to: Endpoint, bytes: &[u8], comment: &str) {
+        self.write(Seen { interface: number(to), time: now(), bytes, comment });
+    }
+
+    fn write(&self, seen: Seen<'_>) {
+        let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(book) = book.as_mut().filter(|book| book.failed.is_none()) {
+            book.failed = book.writer.packet(seen).err();
+        }
+    }
+
+    fn flush(&self) {
+        let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(book) = book.as_mut().filter(|book| book.failed.is_none()) {
+            book.failed = book.writer.flush().err();
+        }
+    }
+}
+
+fn endpoint(number: usize) -> Endpoint {
+    number.checked_sub(1).map_or(Endpoint::Clients, |node| Endpoint::Node(Node(node)))
+}
+
+fn number(endpoint: Endpoint) -> usize {
+    match endpoint {
+        Endpoint::Clients => 0,
+        Endpoint::Node(node) => node.0 + 1,
+    }
+}
+
+/// Nothing is ever overwritten.
+fn file(path: &PathBuf) -> io::Result<File> {
+    File::options().write(true).create_new(true).open(path)
+}
+
+/// From now on the socket sees what leaves: IPv4, and nothing that carries our mark.
+fn watch(socket: &OwnedFd) -> io::Result<()> {
+    // `linux/bpf_common.h`, and from `SKF_AD_OFF` on (`linux/filter.h`) a packet's properties in place of its bytes.
+    const LOAD: u16 = 0x20;
+    const EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    const PROPERTIES: u32 = -0x1000i32 as u32;
+    const PROTOCOL: u32 = PROPERTIES;
+    const KIND: u32 = PROPERTIES + 4;
+    const MARK: u32 = PROPERTIES + 20;
+    let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let mut steps = [
+        step(LOAD, 0, 0, PROTOCOL),
+        step(EQUAL, 0, 5, libc::ETH_P_IP as u32),
+        step(LOAD, 0, 0, KIND),
+        step(EQUAL, 0, 3, u32::from(libc::PACKET_OUTGOING)),
+        step(LOAD, 0, 0, MARK),
+        step(EQUAL, 1, 0, OUR_MARK),
+        step(RETURN, 0, 0, LONGEST as u32),
+        step(RETURN, 0, 0, 0),
+    ];
+    let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
+    set(socket, libc::SO_ATTACH_FILTER, &program)?;
+    set(socket, libc::SO_TIMESTAMPNS, &1i32)?;
+    // As an ordinary user, what we may have is less.
+    set(socket, libc::SO_RCVBUFFORCE, &BUFFER).or_else(|_| set(socket, libc::SO_RCVBUF, &BUFFER))?;
+    // SAFETY: all of it is plain data, for which zeroes are a value.
+    let mut all: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    all.sll_family = libc::AF_PACKET as u16;
+    all.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+    // SAFETY: the pointer and the length are those of a live value.
+    unsafe {
+        check(libc::bind(socket.as_raw_fd(), (&raw const all).cast(), size_of_val(&all) as u32)).map(drop)
+    }
+}
+
+fn set<T>(socket: &OwnedFd, option: i32, value: &T) -> io::Result<()> {
+    let size = size_of::<T>() as u32;
+    // SAFETY: the pointer and the length are those of a live value.
+    unsafe {
+        let value = std::ptr::from_ref(value).cast();
+        check(libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, value, size)).map(drop)
+    }
+}
+
+/// The thread's life; says how many packets came too fast to be seen.
+fn attend(socket: &OwnedFd, end: &OwnedFd, pen: &Pen, first_interface: u32) -> u64 {
+    let mut buffer = vec![0; LONGEST];
+    loop {
+        let mut both =
+            [socket, end].map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
+        // SAFETY: the array lives until the call returns.
+        unsafe { libc::poll(both.as_mut_ptr(), 2, -1) };
+        while let Some((interface, time, length)) = receive(socket, &mut buffer) {
+            let Some(interface) = interface.checked_sub(first_interface) else { continue };
+            pen.write(Seen { interface: interface as usize, time, bytes: &buffer[..length], comment: "" });
+        }
+        pen.flush();
+        if both[1].revents != 0 {
+            return unseen(socket);
+        }
+    }
+}
+
+/// The next packet: the number of the interface by which it left, when, and how long it is.
+fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Option<(u32, Duration, usize)> {
+    // SAFETY: all of it is plain data, for which zeroes are a value.
+    let (mut from, mut message): (libc::sockaddr_ll, libc::msghdr) = unsafe { std::mem::zeroed() };
+    let mut control = [0u64; 8];
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    message.msg_name = (&raw mut from).cast();
+    message.msg_namelen = size_of_val(&from) as u32;
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control);
+    // SAFETY: the message points to live values of the lengths it says; what comes beside the packet is looked at where the
+    // kernel says that it is.
+    unsafe {
+        let length = libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT);
+        let length = usize::try_from(length).ok()?;
+        let beside = libc::CMSG_FIRSTHDR(&raw const message);
+        let stamped = !beside.is_null() && (*beside).cmsg_type == libc::SCM_TIMESTAMPNS;
+        let time = if stamped {
+            let time: libc::timespec = libc::CMSG_DATA(beside).cast::<libc::timespec>().read_unaligned();
+            Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+        } else {
+            now()
+        };
+        Some((from.sll_ifindex as u32, time, length))
+    }
+}
+
+/// How many packets did not fit into what waits for us.
+fn unseen(socket: &OwnedFd) -> u64 {
+    // `struct tpacket_stats`: how many came, and how many of them were dropped.
+    let mut counted = [0u32; 2];
+    let mut size = size_of_val(&counted) as u32;
+    // SAFETY: the pointers are those of live values, and the length is the first one's.
+    unsafe {
+        let counted = counted.as_mut_ptr().cast();
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_STATISTICS,
+            counted,
+            &raw mut size,
+        );
+    }
+    u64::from(counted[1])
+}
+
+/// The time of day, as packets are stamped by it.
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
