@@ -47,6 +47,7 @@ pub const ALL: &[Entry] = &[
     register::ENTRY,
     register::READ_WRITE,
     set::ENTRY,
+    set::SCAN,
     lock::ENTRY,
     watch::ENTRY,
     probes::SESSIONS,

@@ -22,8 +22,23 @@ pub(crate) const ENTRY: Entry = Entry {
     make: |settings| make(settings),
 };
 
+/// The same load with other shares: where elements are spread over nodes, a read of all is a scan of many.
+pub(crate) const SCAN: Entry = Entry {
+    name: "scan",
+    about: "elements put in one by one, and scans of all: none misses what was there before it began",
+    calls: ENTRY.calls,
+    settings: &[Setting {
+        name: "scans-per-100",
+        about: "how many of a hundred calls are scans; 30 by default",
+    }],
+    make: |settings| workload(number(settings, "scans-per-100", 30)),
+};
+
 fn make(settings: &Settings) -> Workload {
-    let reads = number(settings, "reads-per-100", 5);
+    workload(number(settings, "reads-per-100", 5))
+}
+
+fn workload(reads: u64) -> Workload {
     let mut element = 0;
     let load = Forever(move |context: &mut Context<'_>| {
         if context.random.below(100) < reads {
@@ -65,5 +80,16 @@ mod tests {
             }
         }
         assert!((1_850..1_950).contains(&added.len()), "{}", added.len());
+    }
+
+    #[test]
+    fn scans_are_as_many_as_asked() {
+        let scans = |asked: &str| {
+            let settings = Settings::from([("scans-per-100".into(), asked.into())]);
+            let made = Rehearsal::new(3).run(Limit::new(2_000, (SCAN.make)(&settings).load));
+            made.iter().filter(|made| matches!(made.call, Call::Read { .. })).count()
+        };
+        assert!((950..1_050).contains(&scans("50")), "{}", scans("50"));
+        assert!((150..250).contains(&scans("10")), "{}", scans("10"));
     }
 }
