@@ -1,7 +1,7 @@
 //! Breaks the cluster on schedule: begins and ends faults, brings the backend into the state that all faults in force
 //! desire together, and measures what each one did.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use schism_history::{Edge, FaultEvent, Note, What};
@@ -29,6 +29,9 @@ const LEAVES: Duration = Duration::from_secs(10);
 
 /// How long it may take to be taken in again. A cluster that has just lost somebody else may not want to for seconds.
 const JOINS: Duration = Duration::from_secs(10);
+
+/// When a fault that may not be now, or that nobody could feel now, is drawn again.
+const AGAIN: Duration = Duration::from_millis(250);
 
 /// How much longer than planned a fault may last that has had no effect yet: a disk without a call to refuse, a link without a
 /// packet to lose.
@@ -128,8 +131,9 @@ impl<'a> Disruption<'a> {
             }
         }
         edges.sort_by_key(|(at, who, _, which)| (*at, *who, *which));
+        let mut edges = VecDeque::from(edges);
         let mut open: BTreeMap<(usize, usize), (u32, Duration)> = BTreeMap::new();
-        for (at, who, edge, which) in edges {
+        while let Some((at, who, edge, which)) = edges.pop_front() {
             // A fault that took its time to begin lasts as long as planned all the same.
             let late =
                 open.get(&(who, which)).filter(|_| edge == Edge::End).map_or(Duration::ZERO, |fault| fault.1);
@@ -140,6 +144,14 @@ impl<'a> Disruption<'a> {
                 Edge::Begin => {
                     if let Some(id) = self.begin(&mut scheduled[who])? {
                         open.insert((who, which), (id, start.elapsed().saturating_sub(at)));
+                        continue;
+                    }
+                    // Perhaps soon: what is in the way now ends one by one. It should have half of its time at least.
+                    let (again, one) = (at + AGAIN, &scheduled[who]);
+                    let Window { begin, end } = one.windows[which];
+                    if !one.scripted && again + (end - begin) / 2 <= end {
+                        let place = edges.partition_point(|(due, ..)| *due <= again);
+                        edges.insert(place, (again, who, Edge::Begin, which));
                     }
                 }
                 Edge::End => {

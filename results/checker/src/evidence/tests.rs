@@ -146,6 +146,19 @@ fn a_fault_that_did_not_bite() {
     );
 }
 
+/// Of many faults of a kind one in four may meet somebody with nothing to do.
+#[test]
+fn of_many_faults_three_in_four_have_to_bite() {
+    let missed = |missed: u32| {
+        let more = (1..4).flat_map(|id| {
+            [fault(id, Edge::Begin, None), fault(id, Edge::End, Some(id > missed))].into_iter().flatten()
+        });
+        reasons(before(6, more.collect::<Vec<What>>()))
+    };
+    assert_eq!(missed(1), Vec::<String>::new());
+    assert_eq!(missed(2).len(), 2, "{:?}", missed(2));
+}
+
 #[test]
 fn many_faults_that_did_not_bite_are_counted() {
     let more: Vec<What> = (1..9)
