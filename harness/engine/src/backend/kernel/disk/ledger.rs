@@ -124,12 +124,17 @@ impl Ledger {
         }
     }
 
-    /// A file's fsync has failed: what had changed is given up.
+    /// An fsync has failed: what had changed in a file is given up. Of a directory nothing is: its names are as durable as they
+    /// were.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When a file cannot be read.
     pub fn failed(&mut self, file: &File) -> io::Result<()> {
-        self.files.entry(Id::of(&file.metadata()?)).or_default().give_up(file)
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Ok(());
+        }
+        self.files.entry(Id::of(&metadata)).or_default().give_up(file)
     }
 
     /// A directory was fsynced: the names in it are durable, and that others are gone.

@@ -182,6 +182,16 @@ fn written_through_linked_and_given_up() {
     assert_eq!(place.after().0, "log=12\0 old=first second twin=first second");
 }
 
+/// What is new in it is lost as if nobody had asked.
+#[test]
+fn the_fsync_of_a_directory_fails() {
+    let mut place = Place::new();
+    place.write("new", "x");
+    place.fsync("old");
+    place.ledger.failed(&File::open(place.path("")).expect("opening")).expect("nothing is read");
+    assert_eq!(place.after().0, "old=first");
+}
+
 #[test]
 fn torn_keeps_some() {
     let (mut kept, mut names) = (BTreeSet::new(), BTreeSet::new());
