@@ -37,6 +37,20 @@ fn is_silent(at: SocketAddr) -> bool {
     (0..2).any(|_| !answers_at(at))
 }
 
+/// Whether it answers several that stay connected. One alone it may: a thread that has ended leaves its stack to the next one.
+fn answers_many(at: SocketAddr) -> bool {
+    let mut open = Vec::new();
+    (0..16).all(|_| {
+        let asked = || {
+            let mut stream = TcpStream::connect(at)?;
+            stream.set_read_timeout(Some(Duration::from_millis(700)))?;
+            stream.write_all(b"?")?;
+            stream.read_exact(&mut [0]).map(|()| stream)
+        };
+        asked().map(|stream| open.push(stream)).is_ok()
+    })
+}
+
 /// Whether an open connection goes on for a while.
 fn lasts(at: SocketAddr) -> bool {
     let used = || {
@@ -189,6 +203,7 @@ pub fn strains_end_with_their_controller(engine: &Engine) -> Result<(), BackendE
     let is_well = |which: usize| match which {
         CLOCK => hours_ahead(nodes[which]) == 0,
         DISCONNECTED => lasts(nodes[which]),
+        FORGETFUL => answers_many(nodes[which]),
         STORMY => is_calm(nodes[which]),
         // What was changed stays so.
         ROTTEN => changed() == 1,
