@@ -9,6 +9,7 @@ use std::time::Duration;
 use rand_pcg::Pcg64;
 use rand_pcg::rand_core::{Rng, SeedableRng};
 use schism_checker::judges::{Object, Objects};
+use schism_checker::linear::{Allowance, straight};
 use schism_checker::model::CasRegister;
 use schism_checker::synthetic::{self, Mix};
 use schism_checker::{Budget, By, Checker, Judge, Linearizable, Verdict};
@@ -78,4 +79,25 @@ fn the_budget_of_memory_is_kept() {
         decided += usize::from(within(&checker, &history, bytes) != Verdict::Unknown);
     }
     assert!(decided > 0, "some are decided in so little");
+    // What is judged straight from the columns: one object alone, one among others far and near, with many pending, and some that may have happened.
+    for (keys, clients, info) in [(1, 10, 0), (3, 10, 0), (12, 10, 0), (1, 25, 0), (1, 10, 1)] {
+        let mix = Mix { keys, info, ..Mix::cas(10_000 * (keys + 1), clients) };
+        let history = synthetic::history(&mix, &mut next);
+        let of = history.by_key();
+        let operations = of.iter().next().expect("a key").operations;
+        let mut answers = 0;
+        for bytes in (0..80).map(|step| 100_000 + step * step * 1_000) {
+            let budget = Budget { bytes, time: Duration::from_secs(3600), over: &|| false };
+            let (most, answer) = counting::most_bytes(|| {
+                let at = operations.iter().map(|at| *at as usize);
+                straight(&CasRegister::default(), history.columns(), at, &Allowance::new(budget))
+            });
+            assert!(
+                answer.is_none() || most <= bytes,
+                "{most} of {bytes} bytes, {keys} keys, {clients} clients"
+            );
+            answers += usize::from(answer.is_some());
+        }
+        assert!(answers > 2, "{keys} keys, {clients} clients: {answers}");
+    }
 }

@@ -27,11 +27,14 @@ use walk::Walk;
 const SLOTS: usize = 64;
 /// Configurations tried before all is left to the other search: so many more than there are events.
 const TRIES: u64 = 2048;
+/// Configurations there is room for at first.
+const STACK: usize = 64;
 /// The clock is asked once in so many configurations.
 const CLOCK_EVERY: u64 = 1024;
 
 /// Judges the operations of one object, given in the order of their calls. `None` if that is not possible this way, or
-/// not soon: then nothing is known. O(n) where values come back often; the steps are bounded anyhow.
+/// not soon: then nothing is known. O(n) where values come back often, and n log n for objects among many; the steps are
+/// bounded anyhow.
 pub fn straight<M: Model>(
     model: &M,
     columns: &Columns,
@@ -39,13 +42,13 @@ pub fn straight<M: Model>(
     allowance: &Allowance<'_>,
 ) -> Option<(Finding, Effort)> {
     let mut holding = Holding::new(allowance);
-    let events = operations.size_hint().0 * 2;
-    holding.grow(events * size_of::<Event>() + size_of::<Walk>()).ok()?;
-    let line = Line::of(model, columns, operations.clone())?;
+    let table = kinds::most_bytes(operations.size_hint().0);
+    holding.grow(table + size_of::<Walk>() + size_of::<Line>() + STACK * size_of::<Frame>()).ok()?;
+    let line = Line::of(model, columns, operations.clone(), &mut holding)?;
     let walk = Walk::new(&line);
     let mut search = Search {
         walk,
-        stack: Vec::with_capacity(64),
+        stack: Vec::with_capacity(STACK),
         memo: FxHashMap::default(),
         in_vain: 0,
         furthest: 0,
@@ -113,7 +116,14 @@ impl Search<'_> {
             return Some(true);
         }
         let most = self.walk.events.len() as u64 + TRIES;
-        while let Some(top) = self.stack.last_mut() {
+        loop {
+            if self.stack.len() == self.stack.capacity() {
+                let bytes = self.stack.capacity() * size_of::<Frame>();
+                holding.grow(2 * bytes).ok()?;
+                self.stack.reserve_exact(self.stack.len());
+                holding.shrink(bytes);
+            }
+            let Some(top) = self.stack.last_mut() else { return Some(false) };
             if self.tried > most || (self.tried.is_multiple_of(CLOCK_EVERY) && holding.time_over()) {
                 return None;
             }
@@ -158,7 +168,6 @@ impl Search<'_> {
                 return Some(true);
             }
         }
-        Some(false)
     }
 
     /// Puts a pending operation in line. `true` if that explains everything.

@@ -10,7 +10,9 @@ pub(super) const NONE: u8 = 0;
 /// Stands for all states that nobody will ask for.
 pub(super) const DEAD: u8 = u8::MAX;
 /// So many different calls, with their answers, at most.
-const KINDS: usize = 1 << 14;
+const KINDS: usize = 1 << 10;
+/// Places in the table at first.
+const PLACES: usize = 256;
 
 /// What an operation asks for and what it leaves. Those of one kind are alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +54,12 @@ pub(super) struct Kinds<'c, S> {
     count: usize,
 }
 
+/// The most bytes that the table takes for so many operations: at most half full, and beside the old one while it grows.
+pub(super) fn most_bytes(operations: usize) -> usize {
+    let places = (2 * operations.min(KINDS)).next_power_of_two().max(PLACES);
+    (places + places / 2) * size_of::<(u128, Kind)>()
+}
+
 /// Bits for each of the four numbers that an operation says.
 const PART: u32 = 30;
 
@@ -70,7 +78,7 @@ impl<'c, S: Clone + Eq + std::hash::Hash> Kinds<'c, S> {
             swaps: columns.swaps(),
             states,
             initial,
-            table: vec![(0, NOTHING); 256],
+            table: vec![(0, NOTHING); PLACES],
             count: 0,
         })
     }

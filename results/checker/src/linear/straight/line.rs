@@ -2,8 +2,8 @@
 
 use schism_history::{Columns, Position, Status};
 
-use super::SLOTS;
 use super::kinds::{Kind, Kinds, NONE, NOTHING};
+use super::{Holding, SLOTS};
 use crate::model::Model;
 
 /// One end of an operation: in one word, since an event is written and read again before its parts would be there. From
@@ -109,10 +109,12 @@ impl Line {
         model: &M,
         columns: &Columns,
         operations: impl Iterator<Item = usize> + Clone,
+        holding: &mut Holding<'_, '_>,
     ) -> Option<Line> {
         let mut kinds = Kinds::new(model, columns)?;
         let (status, invoke, complete) = (columns.status(), columns.invoke(), columns.complete());
-        let places = Places::of(columns, operations.clone());
+        let (places, unknown) = Places::of(columns, operations.clone(), holding)?;
+        holding.grow(places.count() * size_of::<Event>() + unknown * size_of::<(Kind, usize)>()).ok()?;
         let mut line = Line {
             events: vec![NO_EVENT; places.count()],
             initial: kinds.initial,
@@ -120,7 +122,7 @@ impl Line {
             optional: 0,
             last: Last { asked: [0; 256], wanted: [0; 256], given: [0; 256] },
         };
-        let mut optional = Vec::new();
+        let mut optional = Vec::with_capacity(unknown);
         for at in operations {
             let counts = counts(status, columns, at);
             if counts == Counts::Not {
@@ -235,25 +237,34 @@ enum Places {
 }
 
 impl Places {
-    pub(super) fn of(columns: &Columns, operations: impl Iterator<Item = usize> + Clone) -> Places {
+    /// And how many operations nobody knows the fate of.
+    fn of(
+        columns: &Columns,
+        operations: impl Iterator<Item = usize> + Clone,
+        holding: &mut Holding<'_, '_>,
+    ) -> Option<(Places, usize)> {
         let (status, invoke, complete) = (columns.status(), columns.invoke(), columns.complete());
         let end = |at: usize| if status[at].is_ok() { complete[at].max(invoke[at]) } else { invoke[at] };
-        let (mut count, mut last) = (0, 0);
+        let (mut count, mut unknown, mut last) = (0, 0, 0);
         for at in operations.clone() {
-            (count, last) = (count + 1, last.max(end(at)));
+            last = last.max(end(at));
+            count += 1;
+            unknown += usize::from(status[at].is_info());
         }
         let first = operations.clone().next().map_or(0, |at| invoke[at]);
         let span = (last as usize + 1).saturating_sub(first as usize);
         if span <= SPARSE * 2 * count {
-            return Places::Near(first, span);
+            return Some((Places::Near(first, span), unknown));
         }
-        let mut positions: Vec<Position> = operations.flat_map(|at| [invoke[at], end(at)]).collect();
+        holding.grow(2 * count * size_of::<Position>()).ok()?;
+        let mut positions: Vec<Position> = Vec::with_capacity(2 * count);
+        positions.extend(operations.flat_map(|at| [invoke[at], end(at)]));
         positions.sort_unstable();
         positions.dedup();
-        Places::Far(positions)
+        Some((Places::Far(positions), unknown))
     }
 
-    pub(super) fn count(&self) -> usize {
+    fn count(&self) -> usize {
         match self {
             Places::Near(_, count) => *count,
             Places::Far(positions) => positions.len(),
@@ -261,7 +272,7 @@ impl Places {
     }
 
     #[inline]
-    pub(super) fn of_position(&self, position: Position) -> usize {
+    fn of_position(&self, position: Position) -> usize {
         match self {
             Places::Near(first, _) => (position - first) as usize,
             Places::Far(positions) => positions.partition_point(|known| *known < position),
