@@ -20,7 +20,7 @@ use super::page::{
     APART, BLOCK_BYTES, BLOCKS, BLOCKS_AT, Block, EXPIRES_AT, PAGE_BYTES, PATH_AT, PATH_BYTES, WHICH_AT,
     expires, fresh,
 };
-use super::{Reading, arch, now_ns};
+use super::{Reading, arch, labels, now_ns};
 use crate::backend::kernel::processes;
 
 /// Where the parts of the file are, each on pages of its own: what the loader reads, the payload, its data, and what the loader writes.
@@ -178,7 +178,7 @@ fn image(path: &[u8]) -> Vec<u8> {
     }
     debug_assert_eq!(image.len(), HEADER_BYTES + segments.len() * SEGMENT_BYTES);
 
-    let functions = arch::library();
+    let functions = labels::library();
     let mut strings = vec![0];
     let symbols_at = image.len();
     image.extend([0; SYMBOL_BYTES]);
@@ -210,7 +210,7 @@ fn image(path: &[u8]) -> Vec<u8> {
         (SYMBOLS, symbols_at),
         (STRINGS_SIZE, strings.len()),
         (SYMBOL_SIZE, SYMBOL_BYTES),
-        (INIT, PAYLOAD_AT + super::CODE_AT + arch::init() as usize),
+        (INIT, PAYLOAD_AT + super::CODE_AT + labels::init() as usize),
         (0, 0),
     ];
     image.extend(tags.into_iter().flat_map(|(tag, value)| [tag, value as u64]).flat_map(u64::to_le_bytes));

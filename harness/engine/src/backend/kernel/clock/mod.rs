@@ -16,6 +16,7 @@
 mod arch;
 mod frames;
 mod keeper;
+mod labels;
 mod library;
 mod page;
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! Parameters are changed while threads read them. Each set is written into the next of several blocks and then chosen by
 //! one aligned word, so that a reader sees the old ones or the new ones, and nothing in between.
 
-use super::arch;
+use super::{arch, labels};
 
 /// One page, and all of it ours.
 pub(super) const PAGE_BYTES: usize = 4096;
@@ -76,7 +76,7 @@ pub(super) fn fresh() -> Vec<u8> {
     let mut page = vec![0; CODE_AT];
     page[..MAGIC.len()].copy_from_slice(&MAGIC);
     page[TRAP_AT..TRAP_AT + arch::TRAP.len()].copy_from_slice(&arch::TRAP);
-    page.extend(arch::payload());
+    page.extend(labels::payload());
     assert!(page.len() <= PAGE_BYTES, "the payload is longer than its page");
     page
 }

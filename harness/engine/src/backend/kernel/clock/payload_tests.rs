@@ -5,7 +5,7 @@
 //! aarch64-unknown-linux-gnu -p schism-engine --lib clock` (Debian: gcc-aarch64-linux-gnu, qemu-user).
 
 use super::page::{APART, BLOCK_BYTES, BLOCKS_AT, Block, EXPIRES_AT, LEASE_NS, WHICH_AT, expires, fresh};
-use super::{arch, now_ns};
+use super::{arch, labels, now_ns};
 use crate::random::Random;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -117,7 +117,7 @@ fn the_functions_tell_it_as_the_kernel_would() {
             std::mem::transmute(entry(0));
         let of_day: extern "C" fn(*mut libc::timeval, *mut u8) -> i32 =
             std::mem::transmute(entry(arch::FUNCTIONS[1].1()));
-        let seconds: extern "C" fn(*mut i64) -> i64 = std::mem::transmute(entry(arch::time()));
+        let seconds: extern "C" fn(*mut i64) -> i64 = std::mem::transmute(entry(labels::time()));
         for by in [0, HOUR_NS, -HOUR_NS] {
             pages.choose(1, &Block { jump_ns: by, ..Block::default() }, expires(now_ns()));
             let near = |told_ns: i64| (told_ns - by - now_ns() as i64).abs() < HOUR_NS / 2;

@@ -7,16 +7,14 @@
 use std::io;
 use std::ptr;
 
+use super::labels::{self, Entry};
 use super::page::{APART, BLOCKS_AT, CODE_AT, EXPIRES_AT, LEASE_NS, PATH_AT, WHICH_AT};
-
-/// Where something is in the payload.
-type Entry = fn() -> u64;
 
 /// The functions of the vDSO that tell the time of day, and where in the payload each one's replacement is.
 pub(super) const FUNCTIONS: [(&str, Entry); 3] = [
     ("__vdso_clock_gettime", || 0),
-    ("__vdso_gettimeofday", || at(&raw const schism_clock_gettimeofday)),
-    ("__vdso_time", || at(&raw const schism_clock_time)),
+    ("__vdso_gettimeofday", labels::gettimeofday),
+    ("__vdso_time", labels::time),
 ];
 
 /// The instruction that makes a system call; the vDSO has one.
@@ -52,17 +50,6 @@ pub(super) fn jump(target: u64) -> [u8; JUMP_BYTES] {
 pub(super) fn target(code: &[u8; JUMP_BYTES]) -> Option<u64> {
     let target = u64::from_le_bytes(code[2..10].try_into().expect("eight bytes"));
     (jump(target) == *code).then_some(target)
-}
-
-/// The payload's bytes.
-pub(super) fn payload() -> &'static [u8] {
-    let length = at(&raw const schism_clock_end) as usize;
-    // SAFETY: the assembler put exactly that many bytes between the two labels, and nobody writes to code.
-    unsafe { std::slice::from_raw_parts(&raw const schism_clock_gettime, length) }
-}
-
-fn at(label: *const u8) -> u64 {
-    label as u64 - (&raw const schism_clock_gettime) as u64
 }
 
 /// What of a signal's frame tells where a thread was interrupted: the next instruction, the flags, and the selector of the code
@@ -139,29 +126,10 @@ impl Registers {
 /// The machine, as ELF files name it.
 pub(super) const MACHINE: u16 = 62;
 
-/// What a library has in the place of the C library's functions, and where in the payload.
-pub(super) fn library() -> [(&'static str, u64); 3] {
-    [
-        ("clock_gettime", at(&raw const schism_clock_library_gettime)),
-        ("gettimeofday", at(&raw const schism_clock_library_gettimeofday)),
-        ("time", time()),
-    ]
-}
-
-/// Where in the payload the function is that a library begins with.
-pub(super) fn init() -> u64 {
-    at(&raw const schism_clock_init)
-}
-
-/// Where in the payload the function is that tells seconds.
-pub(super) fn time() -> u64 {
-    at(&raw const schism_clock_time)
-}
-
 /// What the payload makes of this moment, with the parameters of the page at this address.
 #[cfg(test)]
 pub(super) fn shifted(page: u64, ns: u64) -> u64 {
-    let function = page + CODE_AT as u64 + at(&raw const schism_clock_shift);
+    let function = page + CODE_AT as u64 + labels::shift();
     let told;
     // SAFETY: the page holds the payload, whose function takes the moment in rcx, gives it in rax, and changes no more than registers
     // that a called function may change.
@@ -172,18 +140,6 @@ pub(super) fn shifted(page: u64, ns: u64) -> u64 {
         );
     }
     told
-}
-
-unsafe extern "C" {
-    static schism_clock_gettime: u8;
-    static schism_clock_gettimeofday: u8;
-    static schism_clock_time: u8;
-    #[cfg(test)]
-    static schism_clock_shift: u8;
-    static schism_clock_library_gettime: u8;
-    static schism_clock_library_gettimeofday: u8;
-    static schism_clock_init: u8;
-    static schism_clock_end: u8;
 }
 
 std::arch::global_asm!(
