@@ -139,8 +139,9 @@ fn the_bundled_store_keeps_its_promise_in_docker_and_the_host_is_as_it_was() {
     let (_alone, folder) = (alone(), folder());
     let (before, clock) = (Host::now(), clock_offset_ms());
     let nemesis = "partition:every=6s:lasts=3s,kill:every=8s:lasts=3s,pause:every=8s:lasts=2s";
-    let line = format!("run --backend docker --time-limit 20s --seed 7 --nemesis {nemesis} --out a");
-    run(folder.path(), &words(&line)).expect(0).prints("VALID");
+    let line =
+        format!("run --backend docker --time-limit 20s --seed 7 --nemesis {nemesis} --capture --out a");
+    run(folder.path(), &words(&line)).expect(0).prints("VALID").says("packets in capture.pcapng");
     before.is_again();
     the_clock_was_not_set(clock);
     all_faults_bit(&folder.path().join("a"), &["partition", "kill", "pause"]);

@@ -44,21 +44,18 @@ const CLOCKS: Setting = Setting {
             where those cannot be patched, a library that dynamic programs load",
 };
 
+const CAPTURES: Setting = Setting {
+    name: "capture",
+    about: "packets of all links are written into capture.pcapng, this many bytes at most, and what faults did to them is \
+            said there; nothing by default",
+};
+
 /// Every backend.
 pub const ALL: &[Entry] = &[
     Entry {
         name: SANDBOX,
         about: "namespaces of this machine; limits nothing",
-        settings: &[
-            READY,
-            SHAPING,
-            CLOCKS,
-            Setting {
-                name: "capture",
-                about: "packets of all links are written into capture.pcapng, this many bytes at most, and what faults did \
-                        to them is said there; nothing by default",
-            },
-        ],
+        settings: &[READY, SHAPING, CLOCKS, CAPTURES],
     },
     Entry {
         name: DOCKER,
@@ -66,6 +63,7 @@ pub const ALL: &[Entry] = &[
         settings: &[
             READY,
             SHAPING,
+            CAPTURES,
             Setting { name: "memory", about: "the most a node may use, swap included; 2GiB by default" },
             Setting { name: "cpus", about: "processors a node may use, such as 1.5; all by default" },
             Setting { name: "pids", about: "processes and threads a node may have; 8192 by default" },

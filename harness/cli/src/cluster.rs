@@ -108,10 +108,10 @@ impl Ground {
     /// Makes the cluster, and tells by what its links are cut and shaped. No store runs yet.
     pub fn cluster(self, plan: &Plan, folder: &Path) -> Result<Made, BackendError> {
         let (shaped_by, shapes) = (backends::shaped_by(&plan.backend), shapes(plan));
+        let capture = backends::capture(&plan.backend, folder);
         let note = |notes: &[String]| notes.iter().for_each(|note| eprintln!("note: {note}"));
         match self.place {
             Place::Sandbox(fabric) => {
-                let capture = backends::capture(&plan.backend, folder);
                 let options = sandbox::Options {
                     nodes: plan.nodes,
                     folder: folder.into(),
@@ -141,6 +141,7 @@ impl Ground {
                     limits: backends::limits(&plan.backend),
                     cuts: backends::cuts(&plan.backend),
                     shaped_by,
+                    capture: capture.clone(),
                     shapes,
                     raw_sockets: plan
                         .strikes()
@@ -153,7 +154,7 @@ impl Ground {
                 let cluster = Docker::create(engine, options)?;
                 note(cluster.notes());
                 let mechanisms = cluster.mechanisms().to_vec();
-                Ok(Made { cluster: Box::new(cluster), mechanisms, capture: None })
+                Ok(Made { cluster: Box::new(cluster), mechanisms, capture })
             }
         }
     }

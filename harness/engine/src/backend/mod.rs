@@ -1,8 +1,10 @@
 //! Where a cluster runs. A backend makes nodes and the links between them, and brings both into the desired state.
 
+mod book;
 pub mod docker;
 #[cfg(target_os = "linux")]
 mod kernel;
+mod pcapng;
 pub mod sandbox;
 
 use std::path::PathBuf;

@@ -5,6 +5,12 @@
 //! This program is what the nodes run, too: packed into an image it is their sidecar and their store. Where there is no
 //! engine it says so; in CI that is a failure.
 
+#[path = "../captured/mod.rs"]
+mod captured;
+mod captures;
+#[path = "../sandbox/daemon.rs"]
+mod daemon;
+mod stage;
 mod strains;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -29,6 +35,8 @@ const TIME: u8 = b't';
 const CHANGED: u8 = b'f';
 /// The thread that takes connections.
 const ACCEPTS: &str = "accepts";
+/// Where a node's volume is.
+const DATA: &str = "/schism-data";
 /// The store's file, and what it is full of.
 const FILE: &str = "/schism-data/file";
 const FILLED: [u8; 4096] = [b'x'; 4096];
@@ -49,6 +57,10 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         Some(SIDECAR_COMMAND) => return docker::sidecar_main(),
         Some(STORE) => echo(),
+        Some(daemon::COMMAND) => {
+            std::env::set_current_dir(DATA).expect("the volume is there");
+            return daemon::main();
+        }
         Some(CONTROLLER) => wreck(),
         Some(STRAINER) => strains::strain(),
         Some(LISTENER) => return listen(),
@@ -63,42 +75,44 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
+    let filters: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let case = |name: &str, run: &dyn Fn() -> Result<(), BackendError>| {
+        if filters.is_empty() || filters.iter().any(|filter| name.contains(filter)) {
+            run().expect("the engine does what it is asked");
+            println!("ok: {name}");
+        }
+    };
     let ways = [Way::Best, Way::IptablesNft, Way::IptablesLegacy];
     for (reach, way) in [(Reach::Published, Way::Best)].into_iter().chain(ways.map(|way| (Reach::Found, way)))
     {
-        cuts_bite(&engine, reach, way).expect("the engine does what it is asked");
-        println!("ok: cuts bite, reached {reach:?}, by {way:?}");
+        case(&format!("cuts bite, reached {reach:?}, by {way:?}"), &|| cuts_bite(&engine, reach, way));
     }
     for way in [Way::Best, Way::IptablesLegacy] {
-        links_are_as_bad_as_asked(&engine, way).expect("the engine does what it is asked");
-        println!("ok: links are as bad as asked, by {way:?}");
+        case(&format!("links are as bad as asked, by {way:?}"), &|| links_are_as_bad_as_asked(&engine, way));
     }
     for way in [Way::Best, Way::IptablesLegacy] {
-        bytes_are_swallowed(&engine, way).expect("the engine does what it is asked");
-        println!("ok: bytes are acknowledged and never delivered, by {way:?}");
+        let name = format!("bytes are acknowledged and never delivered, by {way:?}");
+        case(&name, &|| bytes_are_swallowed(&engine, way));
     }
-    links_are_slow_by_tc(&engine).expect("the engine does what it is asked");
-    println!("ok: links are slow by tc");
-    nodes_starve(&engine).expect("the engine does what it is asked");
-    println!("ok: nodes starve");
-    strains::processes_are_as_bad_as_asked(&engine).expect("the engine does what it is asked");
-    println!("ok: processes are as bad as asked");
+    case("a capture tells of every packet what became of it", &|| captures::told(&engine));
+    case("a capture is never longer than asked", &|| captures::bounded(&engine));
+    case("links are slow by tc", &|| links_are_slow_by_tc(&engine));
+    case("nodes starve", &|| nodes_starve(&engine));
+    case("processes are as bad as asked", &|| strains::processes_are_as_bad_as_asked(&engine));
     // SAFETY: a plain system call.
     if unsafe { libc::geteuid() } == 0 && engine.host().starts_with("unix://") {
         for way in [Way::Best, Way::IptablesNft] {
-            nothing_comes_by_ipv6(&engine, way).expect("the engine does what it is asked");
-            println!("ok: nothing comes by ipv6, by {way:?}");
+            case(&format!("nothing comes by ipv6, by {way:?}"), &|| nothing_comes_by_ipv6(&engine, way));
         }
     } else {
         assert!(std::env::var_os("CI").is_none(), "skipped in CI: ipv6: it takes root and the local engine");
         println!("skipped: ipv6: it takes root and the local engine");
     }
     for (word, way) in Way::ALL {
-        faults_end_with_their_controller(&engine, word).expect("the engine does what it is asked");
-        println!("ok: faults end with their controller, by {way:?}");
+        let name = format!("faults end with their controller, by {way:?}");
+        case(&name, &|| faults_end_with_their_controller(&engine, word));
     }
-    strains::strains_end_with_their_controller(&engine).expect("the engine does what it is asked");
-    println!("ok: strains end with their controller");
+    case("strains end with their controller", &|| strains::strains_end_with_their_controller(&engine));
     ExitCode::SUCCESS
 }
 
@@ -182,6 +196,20 @@ fn cluster_with(
     folder: &Path,
     change: impl FnOnce(Options) -> Options,
 ) -> Result<Docker, BackendError> {
+    let mut cluster = made(engine, folder, change)?;
+    for spec in cluster.nodes().to_vec() {
+        cluster.start(spec.node, store())?;
+    }
+    cluster.nodes().iter().for_each(await_answer);
+    Ok(cluster)
+}
+
+/// The same, without any store yet.
+fn made(
+    engine: &Arc<Engine>,
+    folder: &Path,
+    change: impl FnOnce(Options) -> Options,
+) -> Result<Docker, BackendError> {
     let own = docker::own(engine)?;
     let options = Options {
         nodes: 2,
@@ -193,6 +221,7 @@ fn cluster_with(
         limits: Limits { memory_bytes: 64 << 20, ..Limits::default() },
         cuts: Way::Best,
         shaped_by: ShapedBy::Best,
+        capture: None,
         shapes: vec![Wrong::Rate(16_000)],
         raw_sockets: false,
         foreign_users: false,
@@ -200,12 +229,7 @@ fn cluster_with(
         edits: false,
         seed: 7,
     };
-    let mut cluster = Docker::create(Arc::clone(engine), change(options))?;
-    for spec in cluster.nodes().to_vec() {
-        cluster.start(spec.node, store())?;
-    }
-    cluster.nodes().iter().for_each(await_answer);
-    Ok(cluster)
+    Docker::create(Arc::clone(engine), change(options))
 }
 
 fn store() -> Program {
@@ -281,9 +305,13 @@ fn links_are_as_bad_as_asked(engine: &Arc<Engine>, way: Way) -> Result<(), Backe
 
 /// How many bytes of what was said the other end has not acknowledged.
 fn unacknowledged(stream: &TcpStream) -> i32 {
+    unacknowledged_by(stream.as_raw_fd())
+}
+
+fn unacknowledged_by(socket: i32) -> i32 {
     let mut count = 0;
     // SAFETY: the descriptor is open, and the pointer is that of a live integer.
-    let asked = unsafe { libc::ioctl(stream.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
+    let asked = unsafe { libc::ioctl(socket, libc::TIOCOUTQ, &raw mut count) };
     assert_eq!(asked, 0, "{}", io::Error::last_os_error());
     count
 }
@@ -319,6 +347,19 @@ fn bytes_are_swallowed(engine: &Arc<Engine>, way: Way) -> Result<(), BackendErro
         assert_eq!(told, io::ErrorKind::ConnectionReset, "{from} to {to}");
         await_answer(&nodes[0]);
     }
+    // Whoever is to be told may be cut off just then.
+    let [there, back] = PAIRS.map(|(from, to)| move |cut| Change::Link { from, to, wrong: Wrong::Cut(cut) });
+    let mut open = TcpStream::connect(nodes[0].reach(PORT)).expect("all is well");
+    cluster.apply(&Desired::of(&[there(Cut::Swallow)]))?;
+    open.write_all(&[b'?'; 1000]).expect("it is open");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while unacknowledged(&open) > 0 {
+        assert!(Instant::now() < deadline, "not acknowledged for half a minute");
+    }
+    cluster.apply(&Desired::of(&[there(Cut::Drop), back(Cut::Drop)]))?;
+    assert!(!answers(&nodes[0]));
+    cluster.apply(&Desired::default())?;
+    await_answer(&nodes[0]);
     assert_eq!(cluster.deaths(), [], "nobody died by itself");
     cluster.stop()
 }

@@ -5,6 +5,9 @@
 //! anything stays behind; it cannot find what only another kernel would do.
 
 #[cfg(target_os = "linux")]
+#[path = "../captured/mod.rs"]
+mod captured;
+#[cfg(target_os = "linux")]
 mod captures;
 #[cfg(target_os = "linux")]
 mod cases;

@@ -3,12 +3,13 @@
 use std::fs;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bollard::query_parameters::{AttachContainerOptions, CreateContainerOptions, RemoveContainerOptions};
 use futures_util::future::join_all;
 
+use super::capture::Collector;
 use super::engine::Engine;
 use super::labels::Controller;
 use super::lifeline::{Lifeline, lacks_a_right};
@@ -38,6 +39,10 @@ pub struct Docker {
     mechanisms: Vec<String>,
     /// The first thing that went wrong with the engine itself.
     trouble: Option<BackendError>,
+    /// What sidecars tell of packets.
+    collector: Arc<Mutex<Collector>>,
+    /// Whether packets are being written down.
+    captures: bool,
     gone: bool,
 }
 
@@ -97,13 +102,18 @@ impl Docker {
             notes: Vec::new(),
             mechanisms: Vec::new(),
             trouble: None,
+            collector: Arc::default(),
+            captures: false,
             gone: false,
         };
         let subnet = network::make(&cluster.engine, &cluster.controller)?;
         let direct = cluster.options.reach == Reach::Found && UdpSocket::bind((subnet.gateway(), 0)).is_ok();
         cluster.make_nodes(subnet, !direct)?;
         Ok(match cluster.set_up(subnet)? {
-            None => Attempt::Made(cluster.into()),
+            None => {
+                cluster.begin_capture()?;
+                Attempt::Made(cluster.into())
+            }
             Some(why) => Attempt::NoTable(why),
         })
     }
@@ -116,6 +126,25 @@ impl Docker {
     /// By what its links are cut and shaped, one sentence each.
     pub fn mechanisms(&self) -> &[String] {
         &self.mechanisms
+    }
+
+    /// From now on there is a file for what sidecars tell of packets.
+    fn begin_capture(&mut self) -> Result<(), BackendError> {
+        if let Some(asked) = &self.options.capture {
+            let mut collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner);
+            collector.begin(asked, self.options.nodes)?;
+            self.captures = true;
+        }
+        Ok(())
+    }
+
+    /// Ends the file with what sidecars have not told yet.
+    fn end_capture(&mut self) {
+        if std::mem::take(&mut self.captures) {
+            // Whoever is gone has nothing to tell any more.
+            let _ = self.command((0..self.members.len()).map(|index| (index, Command::Tell)).collect());
+            self.collector.lock().unwrap_or_else(PoisonError::into_inner).end();
+        }
     }
 
     fn name(&self, what: &str) -> String {
@@ -155,7 +184,7 @@ impl Docker {
                 spec.published = network::published(&self.engine, node, &self.options.client_ports, &ports)?;
             }
             self.specs.push(spec);
-            let link = Lifeline::new(node, &self.engine, attached);
+            let link = Lifeline::new(node, &self.engine, attached, Arc::clone(&self.collector));
             self.members.push(Member::new(node, link, &self.log(node))?);
         }
         Ok(())
@@ -171,7 +200,7 @@ impl Docker {
 
     /// Tells every sidecar what its node is; says why if they cannot choose packets in the best way there is.
     fn set_up(&mut self, subnet: Subnet) -> Result<Option<String>, BackendError> {
-        let setup = Setup {
+        let mut setup = Setup {
             run: self.controller.run(),
             clients: subnet.gateway(),
             nodes: containers::addresses(subnet, self.options.nodes),
@@ -180,8 +209,11 @@ impl Docker {
             cuts: self.options.cuts,
             shaped_by: self.options.shaped_by,
             shapes: self.options.shapes.clone(),
+            noted: None,
         };
         for member in &mut self.members {
+            let room = self.options.capture.as_ref().map(|asked| asked.bytes);
+            setup.noted = room.map(|room| (links_of(member.node, self.options.nodes), room));
             member.link.send(&setup)?;
         }
         let (mut refused, mut no_table) = (None, None);
@@ -273,7 +305,7 @@ impl Docker {
                 (Ok(_), Command::Resume) => member.run = Run::Up,
                 // Some processes may be stopped even if not all are: the way back is the same.
                 (Ok(_) | Err(BackendError::Node { .. }), Command::Pause) => member.run = Run::Paused,
-                (Ok(_), Command::Measure) => {}
+                (Ok(_), Command::Measure | Command::Tell) => {}
                 (Err(error), _) => drop(failed.get_or_insert(error)),
             }
         }
@@ -459,6 +491,7 @@ impl Backend for Docker {
             return Ok(());
         }
         self.deaths();
+        self.end_capture();
         let begun = Instant::now();
         let removed = loop {
             match clean::remove(&self.engine, &self.controller.run()) {
@@ -483,11 +516,23 @@ impl Drop for Docker {
     }
 }
 
-/// What is wrong at a node: with what comes to it, and with what goes from it to clients, in whose own network nothing is ours.
-fn links_at(node: Node, desired: &Desired) -> Vec<(Pair, Link)> {
+/// Whether a link is a node's to spoil: what comes to it, and what goes from it to clients, in whose own network nothing is ours.
+fn is_at(node: Node, (from, to): &Pair) -> bool {
     let here = Endpoint::Node(node);
-    let mine = |(from, to): &Pair| *to == here || (*from == here && *to == Endpoint::Clients);
-    desired.links.iter().filter(|(pair, _)| mine(pair)).map(|(pair, link)| (*pair, link.clone())).collect()
+    *to == here || (*from == here && *to == Endpoint::Clients)
+}
+
+/// What is wrong at a node.
+fn links_at(node: Node, desired: &Desired) -> Vec<(Pair, Link)> {
+    let mine = desired.links.iter().filter(|(pair, _)| is_at(node, pair));
+    mine.map(|(pair, link)| (*pair, link.clone())).collect()
+}
+
+/// All links that are a node's to spoil.
+fn links_of(node: Node, nodes: usize) -> Vec<Pair> {
+    let ends = || (0..nodes).map(|index| Endpoint::Node(Node(index))).chain([Endpoint::Clients]);
+    let pairs = ends().flat_map(|from| ends().map(move |to| (from, to)));
+    pairs.filter(|pair| pair.0 != pair.1 && is_at(node, pair)).collect()
 }
 
 fn place(folder: &Path, node: Node) -> PathBuf {

@@ -170,6 +170,7 @@ mod tests {
             limits: Limits { memory_bytes: 64 << 20, cpus: Some(1.5), pids: 77 },
             cuts: Way::Best,
             shaped_by: ShapedBy::Best,
+            capture: None,
             shapes: Vec::new(),
             raw_sockets: false,
             foreign_users: false,

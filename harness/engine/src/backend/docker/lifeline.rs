@@ -1,16 +1,17 @@
 //! The controller's side of a sidecar: a line to it and a line back, through the engine.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::container::{AttachContainerResults, LogOutput};
 use futures_util::StreamExt;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
+use super::capture::Collector;
 use super::engine::Engine;
-use super::protocol::{Answer, Reply};
+use super::protocol::{Answer, Reply, Said};
 use crate::backend::BackendError;
 use crate::cluster::Node;
 
@@ -28,11 +29,16 @@ pub(super) struct Lifeline {
 }
 
 impl Lifeline {
-    /// Takes the streams of a sidecar that has been attached to.
-    pub(super) fn new(node: Node, engine: &Arc<Engine>, attached: AttachContainerResults) -> Self {
+    /// Takes the streams of a sidecar that has been attached to. What it tells of packets is collected.
+    pub(super) fn new(
+        node: Node,
+        engine: &Arc<Engine>,
+        attached: AttachContainerResults,
+        collector: Arc<Mutex<Collector>>,
+    ) -> Self {
         let (tell, answers) = channel();
         let (complain, said) = channel();
-        engine.spawn(read(attached.output, tell, complain));
+        engine.spawn(read(attached.output, tell, complain, collector));
         Lifeline { node, engine: Arc::clone(engine), input: attached.input, answers, said }
     }
 
@@ -95,7 +101,12 @@ pub(super) fn lacks_a_right(problem: &str) -> bool {
 type Output = Pin<Box<dyn futures_util::Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>;
 
 /// Puts lines together and hands them on until the stream ends or nobody listens.
-async fn read(mut output: Output, tell: Sender<Answer>, complain: Sender<String>) {
+async fn read(
+    mut output: Output,
+    tell: Sender<Answer>,
+    complain: Sender<String>,
+    collector: Arc<Mutex<Collector>>,
+) {
     let mut line = Vec::new();
     while let Some(Ok(part)) = output.next().await {
         match part {
@@ -104,9 +115,17 @@ async fn read(mut output: Output, tell: Sender<Answer>, complain: Sender<String>
         }
         while let Some(end) = line.iter().position(|byte| *byte == b'\n') {
             let rest = line.split_off(end + 1);
-            let answer = serde_json::from_slice(&line);
+            let said = serde_json::from_slice(&line);
             line = rest;
-            if tell.send(answer.unwrap_or_else(|error| Err(format!("not an answer: {error}")))).is_err() {
+            let answer = match said {
+                Ok(Said::Packets(packets)) => {
+                    collector.lock().unwrap_or_else(PoisonError::into_inner).take(packets);
+                    continue;
+                }
+                Ok(Said::Answer(answer)) => answer,
+                Err(error) => Err(format!("not an answer: {error}")),
+            };
+            if tell.send(answer).is_err() {
                 return;
             }
         }

@@ -12,6 +12,7 @@
 //!
 //! What it cannot do: skew clocks, break disks, or run images that insist on being the first process.
 
+mod capture;
 mod clean;
 mod cluster;
 mod containers;
@@ -35,7 +36,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::ShapedBy;
+use super::{Capture, ShapedBy};
 use crate::link::Wrong;
 
 pub use clean::{Cleaned, Left, clean};
@@ -73,6 +74,8 @@ pub struct Options {
     pub cuts: Way,
     /// By what sidecars shape links.
     pub shaped_by: ShapedBy,
+    /// Where the packets of all links are written down, if they are.
+    pub capture: Option<Capture>,
     /// What is to be done to links besides cuts. What cannot be done is then told at once.
     pub shapes: Vec<Wrong>,
     /// Whether sidecars may open raw sockets, as copies of packets need them.

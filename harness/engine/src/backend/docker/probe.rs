@@ -38,6 +38,7 @@ fn attempt(found: &mut Vec<Capability>) -> Result<(), ()> {
         limits: Limits { memory_bytes: 64 << 20, ..Limits::default() },
         cuts: Way::Best,
         shaped_by: ShapedBy::Best,
+        capture: None,
         shapes: vec![Wrong::Rate(1_000_000)],
         raw_sockets: false,
         foreign_users: false,

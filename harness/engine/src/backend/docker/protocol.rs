@@ -1,7 +1,7 @@
 //! What the controller and a sidecar say to one another: one JSON value a line, over the sidecar's standard input and output.
 //!
 //! A stream attached through an engine keeps no boundaries of messages, and JSON on one line has none inside. The first line
-//! is [`Setup`], all others are commands, and each gets one answer, in order.
+//! is [`Setup`], all others are commands, and each gets one answer, in order. Between answers a sidecar tells of packets.
 
 use std::net::Ipv4Addr;
 
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Way;
 use crate::backend::ShapedBy;
+use crate::backend::book::Noted;
 use crate::clock::{Clock, Reading};
 use crate::cluster::Pair;
 use crate::disk::{Disk, Work};
@@ -34,6 +35,8 @@ pub(super) struct Setup {
     pub(super) shaped_by: ShapedBy,
     /// What is to be done to links besides cuts: then it is tried at once.
     pub(super) shapes: Vec<Wrong>,
+    /// Links of which it is to tell every packet, if any, and for how many bytes of them there is room.
+    pub(super) noted: Option<(Vec<Pair>, u64)>,
 }
 
 /// What a sidecar is asked.
@@ -57,6 +60,24 @@ pub(super) enum Command {
     Disk(Disk),
     /// Say what was dropped and how the daemon is.
     Measure,
+    /// Tell of all packets until now before you answer.
+    Tell,
+}
+
+/// What a sidecar says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Said {
+    /// The answer to the oldest command still open.
+    Answer(Answer),
+    /// Packets that it has seen.
+    Packets(Packets),
+}
+
+/// Packets, and how many more there were for which there was no room.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Packets {
+    pub(super) noted: Vec<Noted>,
+    pub(super) missed: u64,
 }
 
 /// What a command gave; else why it failed, in words.

@@ -9,11 +9,13 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::protocol::{Answer, Command, Daemon, Measured, Reply, Setup};
+use super::protocol::{Answer, Command, Daemon, Measured, Packets, Reply, Said, Setup};
 use super::{DATA, SIDECAR_COMMAND, Way, own};
 use crate::backend::BackendError;
+use crate::backend::kernel::capture::Pen;
 use crate::backend::kernel::clock::Clocks;
 use crate::backend::kernel::cuts::{Hook, Place};
 use crate::backend::kernel::disk::Disks;
@@ -29,6 +31,11 @@ use crate::strain::Strains;
 /// How long a node goes on after its controller has ended: long enough for a look, too short to be in anybody's way.
 const LINGER: Duration = Duration::from_secs(60);
 
+/// How often it tells of packets.
+const TELLING: Duration = Duration::from_millis(50);
+/// Of how many at once.
+const AT_ONCE: usize = 256;
+
 /// Keeps a node until its controller ends. Started in a container only; by hand it just says so.
 pub fn main() -> ExitCode {
     if std::process::id() != 1 {
@@ -38,7 +45,7 @@ pub fn main() -> ExitCode {
         return ExitCode::from(64);
     }
     children::forget();
-    match serve(io::stdin(), io::stdout().lock()) {
+    match serve(io::stdin()) {
         Ok(()) => {
             std::thread::sleep(LINGER);
             ExitCode::SUCCESS
@@ -51,16 +58,14 @@ pub fn main() -> ExitCode {
 }
 
 /// Obeys until nobody speaks any more. No fault is in force when it returns.
-fn serve(commands: impl Read + Send + 'static, mut answers: impl Write) -> io::Result<()> {
+fn serve(commands: impl Read + Send + 'static) -> io::Result<()> {
     let lines = listen(commands)?;
-    let mut answer = |answer: Answer| -> io::Result<()> {
-        serde_json::to_writer(&mut answers, &answer)?;
-        answers.write_all(b"\n")?;
-        answers.flush()
-    };
+    let answer = |answer: Answer| say(&Said::Answer(answer));
     let Ok(setup) = lines.recv() else { return Ok(()) };
     let setup: Setup = serde_json::from_str(&setup)?;
-    let links = match children::awaited(|| prepare(&setup)) {
+    let notes = setup.noted.as_ref().map(|(_, room)| Notes::begin(*room)).transpose()?;
+    let pen = notes.as_ref().map(Notes::pen);
+    let links = match children::awaited(|| prepare(&setup, pen)) {
         Ok(links) => links,
         Err(Refused::Table(error)) => return answer(Ok(Reply::NoTable(error.to_string()))),
         Err(Refused::Other(BackendError::Unsupported { problem, remedy })) => {
@@ -73,6 +78,7 @@ fn serve(commands: impl Read + Send + 'static, mut answers: impl Write) -> io::R
     let mut served = answer(Ok(Reply::Ready { lacks, mechanisms }));
     let mut node = Node {
         links,
+        notes,
         starving: Starving::default(),
         straining: Straining::default(),
         clocks: Clocks::finding_programs(),
@@ -92,6 +98,49 @@ fn serve(commands: impl Read + Send + 'static, mut answers: impl Write) -> io::R
         served = served.and_then(|()| node.turn());
     }
     node.heal().and(served)
+}
+
+/// Says it on one line of the standard output, whoever else says something.
+fn say(said: &Said) -> io::Result<()> {
+    let mut line = serde_json::to_vec(said)?;
+    line.push(b'\n');
+    let mut output = io::stdout().lock();
+    output.write_all(&line)?;
+    output.flush()
+}
+
+/// What there is to tell of packets. A thread of its own does it.
+#[derive(Clone)]
+struct Notes(Arc<Mutex<Pen>>);
+
+impl Notes {
+    fn begin(room: u64) -> io::Result<Self> {
+        let notes = Notes(Arc::new(Mutex::new(Pen::held(room))));
+        let mine = notes.clone();
+        // It ends with the process, or when nobody listens.
+        let tell = move || {
+            while mine.tell().is_ok() {
+                std::thread::sleep(TELLING);
+            }
+        };
+        std::thread::Builder::new().name("notes".into()).spawn(tell).map(|_| notes)
+    }
+
+    fn pen(&self) -> Pen {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells of all packets until now. When it returns, that has been said.
+    fn tell(&self) -> io::Result<()> {
+        let pen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (noted, missed) = pen.take();
+        if missed > 0 {
+            say(&Said::Packets(Packets { noted: Vec::new(), missed }))?;
+        }
+        noted
+            .chunks(AT_ONCE)
+            .try_for_each(|noted| say(&Said::Packets(Packets { noted: noted.to_vec(), missed: 0 })))
+    }
 }
 
 /// Reads lines in a thread of its own, so that whoever waits for one can do something else in time. A connection that breaks is
@@ -129,7 +178,7 @@ impl From<BackendError> for Refused {
     }
 }
 
-fn prepare(setup: &Setup) -> Result<Links, Refused> {
+fn prepare(setup: &Setup, pen: Option<Pen>) -> Result<Links, Refused> {
     let place = Place {
         run: setup.run.clone(),
         hooks: &[Hook::Input, Hook::Output],
@@ -150,9 +199,11 @@ fn prepare(setup: &Setup) -> Result<Links, Refused> {
     })?;
     let six = six::close(&setup.run, iptables.as_ref())?;
     let sockets = Sockets::open().map_err(failed())?.shaping_by(setup.shaped_by);
-    let sockets = match iptables {
-        Some(iptables) => sockets.choosing_by(iptables),
-        None => sockets,
+    let sockets = match (iptables, &setup.noted, pen) {
+        (Some(_), Some(_), _) => return Err(Refused::Other(unseen())),
+        (Some(iptables), ..) => sockets.choosing_by(iptables),
+        (None, Some((links, _)), Some(pen)) => sockets.noting(pen, links.iter().copied().collect()),
+        (None, ..) => sockets,
     };
     let matrix = Matrix::create(sockets, place, setup.seed);
     let mut matrix = matrix.map_err(|error| match setup.cuts {
@@ -165,9 +216,18 @@ fn prepare(setup: &Setup) -> Result<Links, Refused> {
     Ok(Links { matrix, six })
 }
 
+fn unseen() -> BackendError {
+    BackendError::Unsupported {
+        problem: "packets cannot be captured: what iptables cuts never comes to where it could be seen"
+            .into(),
+        remedy: "sudo modprobe nf_tables where the engine runs, or run without --capture".into(),
+    }
+}
+
 /// The node's side of every fault. Whoever holds a thread has to be the one that lets it go: all of it is done by one thread.
 struct Node {
     links: Links,
+    notes: Option<Notes>,
     starving: Starving,
     straining: Straining,
     clocks: Clocks,
@@ -236,6 +296,7 @@ impl Node {
                     self.disks.at_rest().map_err(words)?;
                 }
             }
+            Command::Tell => self.notes.iter().try_for_each(Notes::tell).map_err(words)?,
             Command::Measure => {
                 // Whoever is stopped only for a moment is looked at while it runs.
                 self.starving.interrupt().map_err(words)?;

@@ -6,21 +6,22 @@
 //! are shown to the shaper only for that, before the cut takes them. Where one host's segments leave together, as the kernel
 //! likes it, they are seen together, and their checksums may be still to be made. All of it ends with our sockets; the file may
 //! then lack its last moments.
+//!
+//! In a node's own network such a socket sees what arrives before any fault does: there all packets go through the shaper, which
+//! hands on what it has to say to whoever has the file ([`Pen::held`]).
 
-use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::cuts::Place;
-use super::pcapng::{Seen, Writer};
 use super::system::check;
 use super::treatment::OUR_MARK;
-use crate::backend::{BackendError, Capture as Asked, Captured};
-use crate::cluster::{Endpoint, Node};
+use crate::backend::book::{Book, Noted, endpoint, now};
+use crate::backend::{BackendError, Capture as Asked};
+use crate::cluster::Endpoint;
 
 /// As long as an IPv4 packet can be.
 const LONGEST: usize = 65_535;
@@ -29,18 +30,28 @@ const BUFFER: i32 = 32 << 20;
 
 /// Whoever has packets to write down.
 #[derive(Clone)]
-pub(super) struct Pen(Arc<Mutex<Option<Book>>>);
+pub struct Pen(Arc<Mutex<Sheet>>);
 
-/// The file.
-struct Book {
-    writer: Writer<BufWriter<File>>,
-    failed: Option<io::Error>,
+/// What they are written on.
+enum Sheet {
+    File(Book),
+    Held(Held),
+    /// It has ended.
+    Gone,
+}
+
+/// Packets that wait to be handed on.
+struct Held {
+    noted: Vec<Noted>,
+    bytes: usize,
+    missed: u64,
+    /// How many bytes there is room for in the file.
+    room: u64,
 }
 
 /// A capture that goes on until it is dropped.
 pub(super) struct Capture {
     pen: Pen,
-    told: Arc<OnceLock<Captured>>,
     bell: OwnedFd,
     thread: Option<JoinHandle<u64>>,
 }
@@ -70,24 +81,21 @@ impl Capture {
             remedy: "run with the capability NET_RAW, as root or in a sandbox, or without --capture".into(),
         };
         let socket = socket.map_err(unseen)?;
-        let names: Vec<String> = (0..=place.nodes.len()).map(|at| format!("to {}", endpoint(at))).collect();
-        let writer = file(&asked.file)
-            .and_then(|file| Writer::begin(BufWriter::new(file), "schism", &names, asked.bytes))
-            .map_err(BackendError::system(format!("making {}", asked.file.display())))?;
+        let book = Book::begin(asked, place.nodes.len())?;
         watch(&socket).map_err(unseen)?;
         // SAFETY: the descriptor is new and nobody else's.
         let bell = unsafe {
             let flags = libc::EFD_CLOEXEC | libc::EFD_NONBLOCK;
             OwnedFd::from_raw_fd(check(libc::eventfd(0, flags)).map_err(BackendError::system("eventfd"))?)
         };
-        let pen = Pen(Arc::new(Mutex::new(Some(Book { writer, failed: None }))));
+        let pen = Pen(Arc::new(Mutex::new(Sheet::File(book))));
         let (mine, end) =
             (pen.clone(), bell.try_clone().map_err(BackendError::system("copying a descriptor"))?);
         let thread = thread::Builder::new()
             .name("capture".into())
             .spawn(move || attend(&socket, &end, &mine, first_interface))
             .map_err(BackendError::system("starting a thread"))?;
-        Ok(Capture { pen, told: asked.told.clone(), bell, thread: Some(thread) })
+        Ok(Capture { pen, bell, thread: Some(thread) })
     }
 
     /// For whoever else has packets to write down.
@@ -103,56 +111,67 @@ impl Drop for Capture {
         unsafe { libc::write(self.bell.as_raw_fd(), one.as_ptr().cast(), one.len()) };
         // A panic there has been printed.
         let unseen = self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
-        let Some(book) = self.pen.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-        let ended = book.writer.end(now(), unseen);
-        let captured = match (ended, book.failed) {
-            (Ok(counted), None) => {
-                Captured { packets: counted.written, missed: counted.missed, failed: None }
-            }
-            (Err(error), _) | (_, Some(error)) => {
-                Captured { packets: 0, missed: 0, failed: Some(error.to_string()) }
-            }
-        };
-        // It is told once.
-        let _ = self.told.set(captured);
+        if let Sheet::File(book) = std::mem::replace(&mut *self.pen.sheet(), Sheet::Gone) {
+            book.end(unseen);
+        }
     }
 }
 
 impl Pen {
-    /// Writes down a packet for this endpoint, and what there is to say of it.
-    pub(super) fn note(&self, to: Endpoint, bytes: &[u8], comment: &str) {
-        self.write(Seen { interface: number(to), time: now(), bytes, comment });
+    /// What is written down waits to be taken. There is room for so many bytes where it will go.
+    pub(in crate::backend) fn held(room: u64) -> Self {
+        let held = Held { noted: Vec::new(), bytes: 0, missed: 0, room };
+        Pen(Arc::new(Mutex::new(Sheet::Held(held))))
     }
 
-    fn write(&self, seen: Seen<'_>) {
-        let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(book) = book.as_mut().filter(|book| book.failed.is_none()) {
-            book.failed = book.writer.packet(seen).err();
+    /// What has been written down since the last time, and how many packets there was no room for.
+    pub(in crate::backend) fn take(&self) -> (Vec<Noted>, u64) {
+        match &mut *self.sheet() {
+            Sheet::Held(held) => {
+                held.bytes = 0;
+                (std::mem::take(&mut held.noted), std::mem::take(&mut held.missed))
+            }
+            Sheet::File(_) | Sheet::Gone => (Vec::new(), 0),
+        }
+    }
+
+    /// Writes down a packet for this endpoint, and what there is to say of it.
+    pub(super) fn note(&self, to: Endpoint, bytes: &[u8], comment: &str) {
+        self.write(now(), to, bytes, comment, false);
+    }
+
+    /// The same of a packet that we have made.
+    pub(super) fn note_forged(&self, to: Endpoint, bytes: &[u8], comment: &str) {
+        self.write(now(), to, bytes, comment, true);
+    }
+
+    fn write(&self, time: Duration, to: Endpoint, bytes: &[u8], comment: &str, forged: bool) {
+        match &mut *self.sheet() {
+            Sheet::File(book) => book.write(to, time, bytes, comment),
+            Sheet::Held(held)
+                if held.room < bytes.len() as u64 || held.bytes + bytes.len() > BUFFER as usize =>
+            {
+                held.missed += 1;
+            }
+            Sheet::Held(held) => {
+                let (bytes, comment) = (bytes.to_vec(), comment.to_owned());
+                held.room -= bytes.len() as u64;
+                held.bytes += bytes.len() + comment.len() + size_of::<Noted>();
+                held.noted.push(Noted { time, to, bytes, comment, forged });
+            }
+            Sheet::Gone => {}
         }
     }
 
     fn flush(&self) {
-        let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(book) = book.as_mut().filter(|book| book.failed.is_none()) {
-            book.failed = book.writer.flush().err();
+        if let Sheet::File(book) = &mut *self.sheet() {
+            book.flush();
         }
     }
-}
 
-fn endpoint(number: usize) -> Endpoint {
-    number.checked_sub(1).map_or(Endpoint::Clients, |node| Endpoint::Node(Node(node)))
-}
-
-fn number(endpoint: Endpoint) -> usize {
-    match endpoint {
-        Endpoint::Clients => 0,
-        Endpoint::Node(node) => node.0 + 1,
+    fn sheet(&self) -> MutexGuard<'_, Sheet> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Nothing is ever overwritten.
-fn file(path: &PathBuf) -> io::Result<File> {
-    File::options().write(true).create_new(true).open(path)
 }
 
 /// From now on the socket sees what leaves: IPv4, and nothing that carries our mark.
@@ -210,7 +229,7 @@ fn attend(socket: &OwnedFd, end: &OwnedFd, pen: &Pen, first_interface: u32) -> u
         unsafe { libc::poll(both.as_mut_ptr(), 2, -1) };
         while let Some((interface, time, length)) = receive(socket, &mut buffer) {
             let Some(interface) = interface.checked_sub(first_interface) else { continue };
-            pen.write(Seen { interface: interface as usize, time, bytes: &buffer[..length], comment: "" });
+            pen.write(time, endpoint(interface as usize), &buffer[..length], "", false);
         }
         pen.flush();
         if both[1].revents != 0 {
@@ -265,9 +284,4 @@ fn unseen(socket: &OwnedFd) -> u64 {
         );
     }
     u64::from(counted[1])
-}
-
-/// The time of day, as packets are stamped by it.
-fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 
-use super::capture::{self, Capture};
+use super::capture::{self, Capture, Pen};
 use super::chooser::Chooser;
 use super::cuts::Place;
 use super::netlink::Netlink;
@@ -33,6 +33,7 @@ pub struct Sockets {
     iptables: Option<Iptables>,
     shaped_by: ShapedBy,
     capture: Option<(Asked, u32)>,
+    noting: Option<(Pen, BTreeSet<Pair>)>,
 }
 
 impl Sockets {
@@ -54,6 +55,7 @@ impl Sockets {
             iptables: None,
             shaped_by: ShapedBy::Best,
             capture: None,
+            noting: None,
         })
     }
 
@@ -65,6 +67,11 @@ impl Sockets {
     /// Packets are captured. The endpoints' interfaces are numbered from this one, the clients' before the nodes'.
     pub fn capturing(self, asked: Asked, first_interface: u32) -> Self {
         Sockets { capture: Some((asked, first_interface)), ..self }
+    }
+
+    /// All packets of these links go through the shaper, which writes them down.
+    pub fn noting(self, pen: Pen, links: BTreeSet<Pair>) -> Self {
+        Sockets { noting: Some((pen, links)), ..self }
     }
 
     /// Links are shaped in this way.
@@ -83,8 +90,10 @@ pub struct Matrix {
     seed: u64,
     iptables: Option<Iptables>,
     shaped_by: ShapedBy,
+    /// Who writes down what is done to packets, and of which links all of them.
+    pen: Option<(Pen, BTreeSet<Pair>)>,
     // Dropped last: what ends before it may have something to write down.
-    capture: Option<Capture>,
+    _capture: Option<Capture>,
 }
 
 /// Who does all that is no cut.
@@ -99,10 +108,11 @@ impl Matrix {
     /// # Errors
     /// When the kernel has no nftables (or what was chosen in its place), or not for us.
     pub fn create(sockets: Sockets, place: Place, seed: u64) -> Result<Self, BackendError> {
-        let Sockets { drop, reset, refuse, shaping, traffic_control, packets, iptables, shaped_by, capture } =
-            sockets;
+        let Sockets { drop, reset, refuse, shaping, traffic_control, packets, iptables, .. } = sockets;
+        let Sockets { shaped_by, capture, noting, .. } = sockets;
         let begin = |(asked, first): (Asked, u32)| Capture::begin(packets, &place, first, &asked);
         let capture = capture.map(begin).transpose()?;
+        let pen = noting.or_else(|| Some((capture.as_ref()?.pen(), BTreeSet::new())));
         let mut matrix = Matrix {
             drop: Chooser::make(drop, iptables.as_ref(), place.clone(), Treatment::Drop)?,
             reset: Later::Not(reset),
@@ -112,9 +122,10 @@ impl Matrix {
             seed,
             iptables,
             shaped_by,
-            capture,
+            pen,
+            _capture: capture,
         };
-        if matrix.capture.is_some() && !matches!(matrix.shaping()?, Shapes::Queue(_)) {
+        if matrix.pen.is_some() && !matches!(matrix.shaping()?, Shapes::Queue(_)) {
             return Err(BackendError::Unsupported {
                 problem: "a capture cannot tell what happens to packets without the kernel's packet queue"
                     .into(),
@@ -211,7 +222,7 @@ impl Matrix {
     fn shaping(&mut self) -> Result<&mut Shapes, BackendError> {
         let (place, seed, iptables) = (&self.place, self.seed, self.iptables.as_ref());
         let shaped_by = self.shaped_by;
-        let pen = self.capture.as_ref().map(Capture::pen);
+        let pen = self.pen.clone();
         self.shaping.made(|(sockets, traffic_control)| {
             let queue = match shaped_by {
                 ShapedBy::Tc => None,

@@ -3,7 +3,7 @@
 
 mod annotation;
 pub mod boot;
-mod capture;
+pub mod capture;
 pub mod chain;
 pub mod children;
 mod chooser;
@@ -21,7 +21,6 @@ pub mod execs;
 pub mod filter;
 pub mod matrix;
 pub mod netlink;
-mod pcapng;
 pub mod processes;
 pub mod programs;
 mod queue;

@@ -45,6 +45,8 @@ pub(super) struct Shaping {
     choice: Chooser,
     mechanism: &'static str,
     captures: bool,
+    /// Links whose packets come by even if nothing is wrong with them.
+    always: BTreeSet<Pair>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -74,7 +76,8 @@ struct Ticket {
 }
 
 impl Shaping {
-    /// Begins, with all links well. With a pen, packets of links that are cut come by as well.
+    /// Begins, with all links well. With a pen, packets of links that are cut come by as well, and those of the links named with it
+    /// whatever they are.
     ///
     /// # Errors
     /// When the kernel has no packet queue, or no way to choose packets for it.
@@ -83,8 +86,9 @@ impl Shaping {
         iptables: Option<&Iptables>,
         place: Place,
         seed: u64,
-        pen: Option<Pen>,
+        pen: Option<(Pen, BTreeSet<Pair>)>,
     ) -> Result<Self, BackendError> {
+        let (pen, always) = pen.unzip();
         let unsupported = |why: &dyn std::fmt::Display| BackendError::Unsupported {
             problem: format!("links cannot be delayed, lossy or slow: {why}"),
             remedy: "sudo modprobe -a nfnetlink_queue xt_NFQUEUE, or nft_queue".into(),
@@ -114,7 +118,10 @@ impl Shaping {
         let mine = shared.clone();
         let thread = thread::Builder::new().name("shaper".into()).spawn(move || attend(&mine));
         let thread = thread.map_err(BackendError::system("starting a thread"))?;
-        Ok(Shaping { choice, mechanism, captures, shared, thread: Some(thread) })
+        let always = always.unwrap_or_default();
+        let mut shaping = Shaping { choice, mechanism, captures, always, shared, thread: Some(thread) };
+        shaping.apply(&BTreeMap::new())?;
+        Ok(shaping)
     }
 
     /// By which mechanism packets come here.
@@ -132,6 +139,7 @@ impl Shaping {
         let wanted = |link: &Link| self.captures || link.is_shaped() && !link.is_stopped();
         let mut chosen: BTreeSet<Pair> =
             links.iter().filter(|(_, link)| wanted(link)).map(|(pair, _)| *pair).collect();
+        chosen.extend(&self.always);
         // Whoever swallows has to hear what the other end says, and to tell it otherwise.
         chosen.extend(links.iter().filter(|(_, link)| link.swallows()).map(|((from, to), _)| (*to, *from)));
         // Who is chosen must be known before the first packet comes, and who is well again must not come any more before
@@ -290,7 +298,7 @@ impl Work {
     fn forge(&self, segment: &Segment, what: &str) -> io::Result<()> {
         let (bytes, to) = (written(segment), *segment.to.ip());
         if let (Some(pen), Some(to)) = (&self.pen, self.place.whose(to)) {
-            pen.note(to, &bytes, &forged(what));
+            pen.note_forged(to, &bytes, &forged(what));
         }
         self.send(&bytes, to)
     }
@@ -300,8 +308,12 @@ impl Work {
         // Without it, no link that needs it was accepted.
         let Ok(sender) = &self.sender else { return Ok(()) };
         match queue::send(sender, bytes, to) {
-            // A full buffer loses it as a full wire would.
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS)) => Ok(()),
+            // A full buffer loses it as a full wire would, and so does a cut that it meets on its way out.
+            Err(error)
+                if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS | libc::EPERM)) =>
+            {
+                Ok(())
+            }
             sent => sent,
         }
     }
