@@ -131,3 +131,53 @@ pub(crate) fn tell_others(anomalies: &mut [Anomaly], others: usize) {
         last.sentences.push(format!("{others} more keys are not linearizable either"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand_pcg::Pcg64;
+    use rand_pcg::rand_core::{Rng, SeedableRng};
+
+    use super::*;
+    use crate::synthetic::{self, Mix};
+    use crate::verdict::{ProofStep, Refused};
+
+    /// An anomaly that names these four operations, each in another way.
+    fn naming([witness, culprit, operation, shows]: [usize; 4]) -> Anomaly {
+        let step = |at| ProofStep {
+            what: String::new(),
+            operations: vec![at],
+            values: Vec::new(),
+            because: String::new(),
+        };
+        Anomaly {
+            name: String::new(),
+            key: None,
+            sentences: Vec::new(),
+            witness: vec![witness],
+            culprit: Some(culprit),
+            possible_states: Vec::new(),
+            refused: vec![Refused { operation, because: String::new() }],
+            proof: vec![step(shows)],
+        }
+    }
+
+    #[test]
+    fn what_is_found_in_parts_is_told_by_its_places_in_the_whole() {
+        let mut random = Pcg64::seed_from_u64(1);
+        let history = synthetic::history(&Mix::unique(8, 2), &mut || random.next_u64());
+        let mut found = Found::with_most(2);
+        for (first, order) in [(100, 3), (200, 1), (300, 2)] {
+            let places: Vec<u32> = (first..first + 8).collect();
+            let part = Part { history: &history, places: Some(&places), cut: None };
+            found.take(&part, [(order, naming([0, 2, 4, 6]))], 1);
+        }
+        let (anomalies, others, cited) = found.conclude();
+        assert_eq!(anomalies, [naming([200, 202, 204, 206]), naming([300, 302, 304, 306])], "the first two");
+        assert_eq!(others, 4, "one beside each, and the last one");
+        let expected: Vec<(usize, Operation)> = [200, 300]
+            .into_iter()
+            .flat_map(|first| [0, 2, 4, 6].map(|at| (first + at, history.operation(at))))
+            .collect();
+        assert_eq!(cited.into_iter().collect::<Vec<_>>(), expected, "what is named, and nothing else");
+    }
+}

@@ -23,6 +23,7 @@ pub mod ids;
 mod in_parts;
 pub mod lock;
 pub mod log;
+mod nested;
 mod object;
 mod pairs;
 mod parts;

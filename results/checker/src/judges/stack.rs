@@ -12,6 +12,7 @@
 //! Finds every violation and nothing else. Cannot judge a stack onto which an element was pushed twice, nor, now and then,
 //! one in which pops of unknown fate leave too much open.
 
+use super::nested::Line;
 pub use super::pairs::{EMPTY, PUT, TAKE};
 use super::pairs::{Pairs, Stays};
 use super::peaks::Peaks;
@@ -74,8 +75,7 @@ enum Trouble {
     Stuck(Vec<u32>),
 }
 
-/// The elements that are certainly inside at some moment, in the order in which they come, and their operations, in the
-/// order of invocation.
+/// The elements that are left, in the order in which they come, and their operations, in the order of invocation.
 struct Landscape {
     /// By element: which it is, from when and until when it is inside, and how many of its operations matter.
     elements: Vec<u32>,
@@ -91,9 +91,8 @@ struct Landscape {
 /// Given where each element's push began and was over, and its pop, [`NEVER`] where it did not; and the ends of the pops
 /// that found nothing.
 fn trouble(ends: &[[u32; 4]], empty: &[[u32; 2]], events: usize) -> Option<Trouble> {
-    let mut land = landscape(ends, events);
-    let mut open = Vec::new();
-    let mut skyline = Skyline::of(&land.covers, events as u32, &mut open);
+    let mut line = Line::of(ends, events);
+    let open = if empty.is_empty() { Vec::new() } else { line.open(ends, events) };
     // A moment is known by the position before it.
     let no_moment = empty.iter().position(|[began, over]| {
         let next = open.partition_point(|(_, end)| end <= began);
@@ -102,31 +101,33 @@ fn trouble(ends: &[[u32; 4]], empty: &[[u32; 2]], events: usize) -> Option<Troub
     if let Some(at) = no_moment {
         return Some(Trouble::NotEmpty(at));
     }
-    peel(&mut land, &mut skyline, open);
-    let left = land.elements.iter().zip(&land.operations).filter(|(_, operations)| **operations > 0);
-    let stuck: Vec<u32> = left.map(|(element, _)| *element).collect();
+    line.narrow();
+    let stuck = stuck(&line);
     (!stuck.is_empty()).then_some(Trouble::Stuck(stuck))
 }
 
-/// Of elements that are certainly inside at some moment; of all others the push and the pop may stand side by side anywhere.
+/// The elements of which none can be at the bottom when all others are left out.
+fn stuck(line: &Line) -> Vec<u32> {
+    let (ends, events) = line.ends();
+    let mut land = landscape(&ends, events);
+    let mut open = Vec::new();
+    let mut skyline = Skyline::of(&land.covers, events as u32, &mut open);
+    peel(&mut land, &mut skyline, open);
+    let stuck = land.elements.iter().zip(&land.operations).filter(|(_, operations)| **operations > 0);
+    stuck.map(|(element, _)| line.elements[*element as usize]).collect()
+}
+
 fn landscape(ends: &[[u32; 4]], events: usize) -> Landscape {
-    // Whether an element stays is for time to say: no branch depends on it.
-    let mut staying: Vec<([u32; 4], u32)> = vec![Default::default(); ends.len() + 1];
-    let mut count = 0;
-    for (element, ends) in ends.iter().enumerate() {
-        staying[count] = (*ends, element as u32);
-        count += usize::from(ends[1] < ends[2]);
-    }
-    staying.truncate(count);
-    let comes = Ranks::of(events, |put| staying.iter().for_each(|([_, inside, ..], _)| put(*inside)));
+    let comes = Ranks::of(events, |put| ends.iter().for_each(|[_, inside, ..]| put(*inside)));
     let begins = Ranks::of(events, |put| {
-        for ([push, _, pop, _], _) in &staying {
+        for [push, _, pop, _] in ends {
             put(*push);
             if *pop != NEVER {
                 put(*pop);
             }
         }
     });
+    let count = ends.len();
     let mut land = Landscape {
         elements: vec![0; count],
         covers: vec![(0, 0); count],
@@ -135,20 +136,20 @@ fn landscape(ends: &[[u32; 4]], events: usize) -> Landscape {
         over: vec![0; begins.len()],
         begins,
     };
-    for ([push, inside, pop, popped], element) in staying {
-        let place = comes.before(inside);
-        land.elements[place] = element;
-        land.covers[place] = (inside, pop);
-        land.operations[place] = 1 + u8::from(popped != NEVER);
+    for (element, [push, inside, pop, popped]) in ends.iter().enumerate() {
+        let place = comes.before(*inside);
+        land.elements[place] = element as u32;
+        land.covers[place] = (*inside, *pop);
+        land.operations[place] = 1 + u8::from(*popped != NEVER);
         let mut operation = |begins: u32, over: u32| {
             let at = land.begins.before(begins);
             land.of[at] = place as u32;
             // Who never returns reaches the end of time, at which nothing is inside.
             land.over[at] = if over == NEVER { 0 } else { over };
         };
-        operation(push, inside);
-        if pop != NEVER {
-            operation(pop, popped);
+        operation(*push, *inside);
+        if *pop != NEVER {
+            operation(*pop, *popped);
         }
     }
     land
@@ -189,4 +190,68 @@ fn not_nested(columns: &Columns, pairs: &Pairs, stuck: &[u32]) -> Answer {
         operations.insert(0, first);
     }
     NOT_NESTED.broken_by(operations)
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_pcg::Pcg64;
+    use rand_pcg::rand_core::{Rng, SeedableRng};
+
+    use super::*;
+
+    /// Where each element's operations begin and end, as many as `events` in all: each around a moment of a stack's own
+    /// doing, but for two pops that may have changed places, and some pops and returns that never came.
+    fn around(random: &mut Pcg64, elements: u64) -> (Vec<[u32; 4]>, usize) {
+        let mut draw = |below: u64| random.next_u64() % below;
+        let (mut inside, mut moments) = (Vec::new(), vec![[0; 2]; elements as usize]);
+        let (mut pushed, mut now, width) = (0, 100, 1 + draw(60));
+        while pushed < elements || !inside.is_empty() {
+            now += 10;
+            if pushed < elements && (inside.is_empty() || draw(2) == 0) {
+                moments[pushed as usize][0] = now;
+                inside.push(pushed);
+                pushed += 1;
+            } else if let Some(element) = inside.pop() {
+                moments[element as usize][1] = now;
+            }
+        }
+        if draw(2) == 0 {
+            let (one, other) = (draw(elements) as usize, draw(elements) as usize);
+            (moments[one][1], moments[other][1]) = (moments[other][1], moments[one][1]);
+        }
+        let mut all = Vec::new();
+        for (element, [push, pop]) in moments.iter().enumerate() {
+            let kept = if draw(20) == 0 { 2 + draw(2) } else { 4 };
+            let around =
+                [push - draw(width), push + 1 + draw(width), pop - draw(width), pop + 1 + draw(width)];
+            let parts = around.into_iter().enumerate().take(kept as usize);
+            all.extend(parts.map(|(part, at)| (at, element, part)));
+        }
+        all.sort_unstable();
+        let mut ends = vec![[NEVER; 4]; elements as usize];
+        for (at, (_, element, part)) in all.iter().enumerate() {
+            ends[*element][*part] = at as u32;
+        }
+        (ends, all.len())
+    }
+
+    #[test]
+    fn what_is_nested_in_plain_sight_makes_no_difference() {
+        let mut random = Pcg64::seed_from_u64(5);
+        let (mut legal, mut narrowed, mut searched) = (0, 0, 0);
+        for _ in 0..20_000 {
+            let elements = 1 + random.next_u64() % 40;
+            let (ends, events) = around(&mut random, elements);
+            let mut line = Line::of(&ends, events);
+            let all = stuck(&line);
+            let before = line.elements.len();
+            line.narrow();
+            assert_eq!(stuck(&line).is_empty(), all.is_empty(), "{ends:?}");
+            legal += u32::from(all.is_empty());
+            narrowed += before - line.elements.len();
+            searched += line.elements.len();
+        }
+        assert!((5_000..15_000).contains(&legal), "{legal} legal");
+        assert!(narrowed > 100_000 && searched > 30_000, "{narrowed} narrowed, {searched} searched");
+    }
 }
