@@ -131,6 +131,27 @@ fn the_clock_was_not_set(offset_before_ms: i128) {
     assert!((clock_offset_ms() - offset_before_ms).abs() < 500, "the host's clock was set");
 }
 
+/// The power fails, also in the middle of an fsync, and what was not fsynced is gone: no store of these minds. Etcd's image has nothing of
+/// ours.
+#[test]
+fn stores_in_docker_bear_a_reboot() {
+    if !docker("reboots in docker") {
+        return;
+    }
+    let (_alone, folder) = (alone(), folder());
+    let nemesis = "reboot:every=8s:lasts=2s:who=all,reboot:every=8s:lasts=2s:at=fsync:nth=3";
+    for (out, target) in [("a", "--backend docker --nodes 3"), ("b", ETCD)] {
+        let line = format!(
+            "run {target} --time-limit 24s --seed 7 --nemesis {nemesis} --broken-max any --out {out}"
+        );
+        let ended =
+            run(folder.path(), &words(&line)).expect(0).prints("VALID").prints("that no fsync had kept");
+        ended.says("monotonic clocks go on");
+        all_faults_bit(&folder.path().join(out), &["reboot"]);
+    }
+    assert_eq!(ours(), [""; 0], "nothing is left in the engine");
+}
+
 #[test]
 fn the_bundled_store_keeps_its_promise_in_docker_and_the_host_is_as_it_was() {
     if !docker("raft in docker") {

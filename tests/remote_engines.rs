@@ -17,20 +17,20 @@ use crate::engine_between::Between;
 /// Where a debian package puts it: not on the path of ordinary users.
 const SSHD: &str = "/usr/sbin/sshd";
 
-/// A run of etcd with cuts, also between clients and nodes, and kills, against that engine.
+/// A run of etcd with cuts, also between clients and nodes, and reboots, against that engine; the packets of its links are captured here.
 fn a_whole_run(host: &str, home: Option<&Home>) {
     let folder = folder();
     let line = "run --backend docker --set backend.reach=published --target etcd --nodes 3 --time-limit 16s --seed 3 \
-                --nemesis partition:shape=clients:schedule=periodic:every=6s:lasts=2s,kill:schedule=periodic:every=6s:lasts=2s \
-                --out a";
+                --nemesis partition:shape=clients:schedule=periodic:every=6s:lasts=2s,reboot:schedule=periodic:every=6s:lasts=2s \
+                --capture --out a";
     let mut command = schism();
     command.current_dir(folder.path()).env("DOCKER_HOST", host);
     if let Some(home) = home {
         home.of(&mut command);
     }
     let ended: Ended = command.args(line.split_whitespace()).output().expect("the binary starts").into();
-    ended.expect(0).prints("VALID");
-    all_faults_bit(&folder.path().join("a"), &["partition", "kill"]);
+    ended.expect(0).prints("VALID").says("packets in capture.pcapng");
+    all_faults_bit(&folder.path().join("a"), &["partition", "reboot"]);
     for node in 1..=3 {
         let log = fs::read_to_string(folder.path().join(format!("a/nodes/n{node}/node.log")));
         assert!(

@@ -52,15 +52,6 @@ fn in_docker(plan: &mut Plan, target: &dyn Target) -> Result<Ground, Failure> {
         let problem = format!("target {} cannot run in docker: it names no image", target.name());
         return Err(Failure::usage(problem, "choose `--backend sandbox`"));
     };
-    let spoils = |wrong: &disk::Wrong| !matches!(wrong, disk::Wrong::Edit(_));
-    let spoiled = |name: &str, settings| schism_nemeses::disks(name, settings).iter().any(spoils);
-    if let Some(one) = plan.strikes().find(|one| spoiled(&one.name, &one.settings)) {
-        let problem = format!(
-            "nemesis {} cannot be done in docker: the engine starts a store, and nobody hears of its calls on files",
-            one.name
-        );
-        return Err(Failure::usage(problem, "choose `--backend sandbox`"));
-    }
     let engine = Arc::new(Engine::connect()?);
     let own = docker::own(&engine)?;
     let ports = image.client_ports;
@@ -147,7 +138,7 @@ impl Ground {
                         .strikes()
                         .any(|one| schism_nemeses::sends_packets(&one.name, &one.settings)),
                     traces: plan.strikes().any(|one| schism_nemeses::traces(&one.name, &one.settings)),
-                    edits: !disks(plan).is_empty(),
+                    disks: disks(plan),
                     foreign_users: plan.backend.settings.get("foreign-users").is_some_and(|is| is == "true"),
                     seed: plan.seed,
                 };

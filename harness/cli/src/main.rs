@@ -40,6 +40,11 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(schism_engine::backend::docker::SIDECAR_COMMAND) {
         return schism_engine::backend::docker::sidecar_main();
     }
+    // And it is by what a store is started there that has to be heard of.
+    #[cfg(target_os = "linux")]
+    if std::env::args().nth(1).as_deref() == Some(schism_engine::backend::docker::LAUNCH_COMMAND) {
+        return schism_engine::backend::docker::launch_main();
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -194,13 +194,6 @@ impl Call {
     }
 }
 
-impl Disk {
-    /// Whether nothing is wrong with it but what its files hold, or nothing at all.
-    pub fn is_rot(&self) -> bool {
-        Disk { edits: BTreeSet::new(), ..self.clone() } == Disk::default()
-    }
-}
-
 /// Which of a daemon's calls have to be heard of. Those that are cost it some 35 µs more, so only what a plan needs is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watch {

@@ -13,11 +13,10 @@ pub fn run(args: &args::Doctor) -> Result<Exit, Failure> {
     // The sandbox first: its attempts fork, which only a process without threads may do.
     let sandbox = (args.what != Some(Ground::Docker)).then(sandbox::probe);
     let docker = (args.what != Some(Ground::Sandbox)).then(docker::probe);
+    let sum = |probes: &Vec<Capability>| probes.iter().all(|probe| probe.works || !probe.needed);
     let sums = [
-        sandbox
-            .as_ref()
-            .map(|probes| ("the sandbox", probes.iter().all(|probe| probe.works || !probe.needed))),
-        docker.as_ref().map(|probes| ("docker", probes.iter().all(|probe| probe.works))),
+        sandbox.as_ref().map(|probes| ("the sandbox", sum(probes))),
+        docker.as_ref().map(|probes| ("docker", sum(probes))),
     ];
     let works = sums.iter().flatten().next().is_some_and(|(_, works)| *works);
     let rows: Vec<Row> = sandbox.iter().flat_map(|probes| rows(probes)).collect();

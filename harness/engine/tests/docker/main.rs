@@ -10,18 +10,22 @@ mod captured;
 mod captures;
 #[path = "../sandbox/daemon.rs"]
 mod daemon;
+mod disks;
+mod six;
 mod stage;
 mod strains;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use schism_engine::backend::docker::{self, Docker, Engine, Limits, Options, Reach, SIDECAR_COMMAND, Way};
+use schism_engine::backend::docker::{
+    self, Docker, Engine, LAUNCH_COMMAND, Limits, Options, Reach, SIDECAR_COMMAND, Way,
+};
 use schism_engine::backend::{Backend, BackendError, ShapedBy};
 use schism_engine::cluster::{Change, Desired, Endpoint, Node, NodeSpec, Program, Run};
 use schism_engine::link::{Cut, Delay, Loss, Share, Traffic, Wrong};
@@ -44,10 +48,8 @@ const FILLED: [u8; 4096] = [b'x'; 4096];
 const CONTROLLER: &str = "controller";
 /// Makes it one that does the same to processes.
 const STRAINER: &str = "strainer";
-/// Makes this program wait for a datagram by IPv6, and end well if one comes.
-const LISTENER: &str = "listener";
-/// Makes it send datagrams by IPv6 until it is killed.
-const SPEAKER: &str = "speaker";
+/// Makes it one that does the same to disks.
+const SPOILER: &str = "spoiler";
 const HOUR: Duration = Duration::from_secs(3600);
 const PAIRS: [(Endpoint, Endpoint); 2] =
     [(Endpoint::Clients, Endpoint::Node(Node(0))), (Endpoint::Node(Node(0)), Endpoint::Clients)];
@@ -56,6 +58,8 @@ fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         #[cfg(target_os = "linux")]
         Some(SIDECAR_COMMAND) => return docker::sidecar_main(),
+        #[cfg(target_os = "linux")]
+        Some(LAUNCH_COMMAND) => return docker::launch_main(),
         Some(STORE) => echo(),
         Some(daemon::COMMAND) => {
             std::env::set_current_dir(DATA).expect("the volume is there");
@@ -63,8 +67,9 @@ fn main() -> ExitCode {
         }
         Some(CONTROLLER) => wreck(),
         Some(STRAINER) => strains::strain(),
-        Some(LISTENER) => return listen(),
-        Some(SPEAKER) => speak(),
+        Some(SPOILER) => disks::spoil(),
+        Some(six::LISTENER) => return six::listen(),
+        Some(six::SPEAKER) => six::speak(),
         _ => {}
     }
     let engine = match Engine::connect() {
@@ -96,13 +101,18 @@ fn main() -> ExitCode {
     }
     case("a capture tells of every packet what became of it", &|| captures::told(&engine));
     case("a capture is never longer than asked", &|| captures::bounded(&engine));
+    case("calls on files fail, are slow and lie as asked", &|| disks::refused(&engine));
+    case("what was not fsynced goes with the power", &|| disks::power_fails(&engine));
+    case("a node goes down in the middle of an fsync", &|| disks::struck(&engine));
+    case("disks are watched beside everything else", &|| disks::beside_others(&engine));
+    case("disks of an image of others", &|| disks::of_others(&engine));
     case("links are slow by tc", &|| links_are_slow_by_tc(&engine));
     case("nodes starve", &|| nodes_starve(&engine));
     case("processes are as bad as asked", &|| strains::processes_are_as_bad_as_asked(&engine));
     // SAFETY: a plain system call.
     if unsafe { libc::geteuid() } == 0 && engine.host().starts_with("unix://") {
         for way in [Way::Best, Way::IptablesNft] {
-            case(&format!("nothing comes by ipv6, by {way:?}"), &|| nothing_comes_by_ipv6(&engine, way));
+            case(&format!("nothing comes by ipv6, by {way:?}"), &|| six::nothing_comes_by_ipv6(&engine, way));
         }
     } else {
         assert!(std::env::var_os("CI").is_none(), "skipped in CI: ipv6: it takes root and the local engine");
@@ -112,6 +122,7 @@ fn main() -> ExitCode {
         let name = format!("faults end with their controller, by {way:?}");
         case(&name, &|| faults_end_with_their_controller(&engine, word));
     }
+    case("disks are well when their controller ends", &|| disks::end_with_their_controller(&engine));
     case("strains end with their controller", &|| strains::strains_end_with_their_controller(&engine));
     ExitCode::SUCCESS
 }
@@ -226,7 +237,7 @@ fn made(
         raw_sockets: false,
         foreign_users: false,
         traces: false,
-        edits: false,
+        disks: Vec::new(),
         seed: 7,
     };
     Docker::create(Arc::clone(engine), change(options))
@@ -430,17 +441,20 @@ fn nodes_starve(engine: &Arc<Engine>) -> Result<(), BackendError> {
     cluster.stop()
 }
 
-/// A controller: makes the first node late beyond use and the second unreachable, says where both are, and waits.
+/// A controller: makes the first node late beyond use and the second unreachable, has what is said to the third swallowed, says where
+/// they are, and waits.
 fn wreck() -> ! {
     let engine = Arc::new(Engine::connect().expect("there is an engine"));
     let folder = tempfile::tempdir().expect("a temporary folder");
     let word = std::env::args().nth(2).expect("a way");
     let (_, way) = Way::ALL.into_iter().find(|(known, _)| *known == word).expect("a known way");
-    let mut cluster = cluster(&engine, Reach::Found, way, folder.path()).expect("a cluster");
+    let able = |options| Options { nodes: 3, cuts: way, raw_sockets: true, ..options };
+    let mut cluster = cluster_with(&engine, folder.path(), able).expect("a cluster");
     let late = Wrong::Delay(Delay { mean: HOUR, ..Delay::default() });
-    let changes = [(Node(0), late), (Node(1), Wrong::Cut(Cut::Reset))].map(|(node, wrong)| Change::Link {
+    let changes = [(0, late), (1, Wrong::Cut(Cut::Reset)), (2, Wrong::Cut(Cut::Swallow))];
+    let changes = changes.map(|(node, wrong)| Change::Link {
         from: Endpoint::Clients,
-        to: Endpoint::Node(node),
+        to: Endpoint::Node(Node(node)),
         wrong,
     });
     cluster.apply(&Desired::of(&changes)).expect("faults");
@@ -468,13 +482,23 @@ fn controller(words: &[&str], count: usize) -> (std::process::Child, Vec<SocketA
 }
 
 fn faults_end_with_their_controller(engine: &Engine, way: &str) -> Result<(), BackendError> {
-    let (mut controller, nodes) = controller(&[CONTROLLER, way], 2);
+    let (mut controller, nodes) = controller(&[CONTROLLER, way], 3);
     for node in &nodes {
         assert!(!answers_at(*node), "{node} is unreachable");
+    }
+    let mut swallowed = TcpStream::connect(nodes[2]).expect("connections are made");
+    swallowed.write_all(&[b'?'; 1000]).expect("it is open");
+    let begun = Instant::now();
+    while unacknowledged(&swallowed) > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "not acknowledged for half a minute");
     }
     controller.kill().expect("killing");
     controller.wait().expect("waiting");
     let killed = Instant::now();
+    // Nobody can deliver it any more: whoever said it is told.
+    swallowed.set_read_timeout(Some(Duration::from_secs(30))).expect("a limit");
+    let told = swallowed.read_exact(&mut [0]).expect_err("it cannot go on").kind();
+    assert_eq!(told, io::ErrorKind::ConnectionReset);
     for node in &nodes {
         while !answers_at(*node) {
             assert!(killed.elapsed() < Duration::from_secs(30), "{node}'s fault outlives its controller");
@@ -523,70 +547,4 @@ fn cuts_bite(engine: &Arc<Engine>, reach: Reach, way: Way) -> Result<(), Backend
     let log = std::fs::read_to_string(cluster.log(Node(0))).expect("there is a log");
     assert_eq!(log.matches("here").count(), 2, "both starts are in the log:\n{log}");
     Ok(())
-}
-
-fn listen() -> ExitCode {
-    let socket = UdpSocket::bind(("::", PORT)).expect("the port is free");
-    socket.set_read_timeout(Some(Duration::from_secs(3))).expect("a limit");
-    println!("here");
-    let heard = socket.recv(&mut [0; 16]).is_ok();
-    if heard { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn speak() -> ! {
-    let to = std::env::args().nth(2).expect("an address");
-    let socket = UdpSocket::bind("[::]:0").expect("a socket");
-    loop {
-        // Not to be let is as good an answer as none.
-        let _ = socket.send_to(b"!", &to);
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-/// Whether a datagram comes from one process's network to this address and port in another's.
-fn comes(from: &str, to: &str, address: &str) -> bool {
-    let inside = |pid: &str, words: &[&str]| {
-        let mut command = std::process::Command::new("nsenter");
-        command.args(["--target", pid, "--net", "--"]);
-        command.arg(std::env::current_exe().expect("this program has a file")).args(words);
-        command.stdout(Stdio::piped()).spawn().expect("there is an nsenter")
-    };
-    let mut listener = inside(to, &[LISTENER]);
-    let output = listener.stdout.take().expect("it is piped");
-    BufReader::new(output).read_line(&mut String::new()).expect("it says that it is there");
-    let mut speaker = inside(from, &[SPEAKER, address]);
-    let heard = listener.wait().expect("it ends").success();
-    speaker.kill().expect("it is our child");
-    speaker.wait().expect("it is our child");
-    heard
-}
-
-/// Somebody gives nodes IPv6 addresses behind our back: it is no way round a cut.
-fn nothing_comes_by_ipv6(engine: &Arc<Engine>, way: Way) -> Result<(), BackendError> {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut cluster = cluster(engine, Reach::Found, way, folder.path())?;
-    let said = |program: &str, words: &[&str]| {
-        let output = std::process::Command::new(program).args(words).output().expect("the program is there");
-        assert!(output.status.success(), "{program} {words:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    };
-    let own = format!("name=schism-{}-.*-n[12]-sidecar", std::process::id());
-    let containers = said("docker", &["ps", "--quiet", "--filter", &own]);
-    let pids: Vec<String> = containers
-        .lines()
-        .map(|container| said("docker", &["inspect", "--format", "{{.State.Pid}}", container]))
-        .collect();
-    assert_eq!(pids.len(), 2, "{containers}");
-    for (at, pid) in pids.iter().enumerate() {
-        let script = format!(
-            "cd /proc/sys/net/ipv6/conf && echo 0 >eth0/accept_dad && echo 0 >lo/disable_ipv6 && \
-             echo 0 >eth0/disable_ipv6 && ip address add fd5c:15::{}/64 dev eth0 nodad",
-            at + 1
-        );
-        said("nsenter", &["--target", pid, "--net", "--", "sh", "-c", &script]);
-    }
-    let [first, second] = [&pids[0], &pids[1]];
-    assert!(comes(second, second, &format!("[::1]:{PORT}")), "what a node says to itself is heard");
-    assert!(!comes(first, second, &format!("[fd5c:15::2]:{PORT}")), "by an address of its own");
-    cluster.stop()
 }

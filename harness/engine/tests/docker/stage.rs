@@ -100,6 +100,10 @@ impl Talk {
         self.try_ask(question).unwrap_or_else(|error| panic!("{question}: {error}"))
     }
 
+    pub fn patience(&self, patience: Duration) {
+        self.0.get_ref().set_read_timeout(Some(patience)).expect("a limit");
+    }
+
     /// How many bytes of what was said the other end has not acknowledged.
     pub fn unacknowledged(&self) -> i32 {
         super::unacknowledged_by(self.0.get_ref().as_raw_fd())

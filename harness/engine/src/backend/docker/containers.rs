@@ -5,16 +5,21 @@ use std::net::Ipv4Addr;
 
 use bollard::models::{
     ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, Mount, MountType,
-    NetworkingConfig, PortBinding,
+    MountVolumeOptions, NetworkingConfig, PortBinding,
 };
 
 use super::labels::Controller;
 use super::subnet::Subnet;
-use super::{DATA, Options, SIDECAR_COMMAND, Way};
+use super::{DATA, LAUNCH_COMMAND, Options, SIDECAR_COMMAND, Way, own};
 use crate::cluster::{Node, Program};
+use crate::disk::Watch;
 
 /// What a sidecar may use; it needs a few megabytes.
 const SIDECAR_MEMORY: i64 = 128 << 20;
+/// The same where it keeps what is durable of all of a node's files.
+const LEDGER_MEMORY: i64 = 1 << 30;
+/// The volume from which stores are started that have to be heard of: our own program, as it is in its image.
+pub(super) const PROGRAM: &str = "program";
 
 /// The name of something of a run.
 pub(super) fn name(controller: &Controller, what: &str) -> String {
@@ -41,14 +46,13 @@ pub(super) fn sidecar(
     let host = HostConfig {
         network_mode: Some(network.clone()),
         port_bindings: publish.then(|| ports.iter().map(|port| (port.clone(), anywhere())).collect()),
-        // Only where it is to change the node's files.
-        mounts: options.edits.then(|| vec![data(controller, node)]),
+        mounts: Some(mounts(controller, options, node)),
         extra_hosts: Some(names.chain([format!("clients:{}", subnet.gateway())]).collect()),
         auto_remove: Some(true),
         readonly_rootfs: Some(true),
         cap_drop: Some(vec!["ALL".into()]),
         cap_add: Some(capabilities(options)),
-        memory: Some(SIDECAR_MEMORY),
+        memory: Some(if options.watch().keeps_ledger { LEDGER_MEMORY } else { SIDECAR_MEMORY }),
         ..HostConfig::default()
     };
     let body = ContainerCreateBody {
@@ -85,18 +89,49 @@ fn capabilities(options: &Options) -> Vec<String> {
     if others {
         capabilities.push("KILL".into());
     }
-    // To hold processes that may do more than it may itself, to write their memory and to see what they use.
-    if options.traces {
+    // To hold processes that may do more than it may itself, to write their memory and to see what they use or call for.
+    if options.traces || !options.watch().is_empty() {
         capabilities.push("SYS_PTRACE".into());
     }
     // To limit those of another user, and to change their files.
     if options.traces && others {
         capabilities.push("SYS_RESOURCE".into());
     }
-    if options.edits && others {
+    if !options.disks.is_empty() && others {
         capabilities.push("DAC_OVERRIDE".into());
     }
+    // To make their files again as they were.
+    if options.watch().keeps_ledger && others {
+        capabilities.extend(["CHOWN".into(), "FOWNER".into()]);
+    }
     capabilities
+}
+
+/// What a sidecar has of volumes: the node's data where it is to change that, and one of them our own program, which the engine then
+/// copies there.
+fn mounts(controller: &Controller, options: &Options, node: Node) -> Vec<Mount> {
+    let data = (!options.disks.is_empty()).then(|| data(controller, node));
+    let program = || Mount { read_only: None, volume_options: None, ..own_program(controller) };
+    let program = (node == Node(0) && is_launched_from_outside(options)).then(program);
+    data.into_iter().chain(program).collect()
+}
+
+/// Whether stores are started by our own program, which is not in their image.
+pub(super) fn is_launched_from_outside(options: &Options) -> bool {
+    !options.watch().is_empty() && options.image.id != options.own.id
+}
+
+/// Our own program, as a store's container has it.
+fn own_program(controller: &Controller) -> Mount {
+    let volume_options = MountVolumeOptions { no_copy: Some(true), ..MountVolumeOptions::default() };
+    Mount {
+        target: Some(own::ROOT.into()),
+        source: Some(name(controller, PROGRAM)),
+        typ: Some(MountType::VOLUME),
+        read_only: Some(true),
+        volume_options: Some(volume_options),
+        ..Mount::default()
+    }
 }
 
 /// A node's data.
@@ -117,11 +152,14 @@ pub(super) fn store(
     program: &Program,
 ) -> ContainerCreateBody {
     let sidecar = format!("container:{}", name(controller, &format!("{node}-sidecar")));
+    let from_outside = is_launched_from_outside(options).then(|| own_program(controller));
+    let watch = options.watch();
+    let launched = if watch.is_empty() { Vec::new() } else { launcher(&options.own.entrypoint, &watch) };
     let memory = i64::try_from(options.limits.memory_bytes).unwrap_or(i64::MAX);
     let host = HostConfig {
         network_mode: Some(sidecar.clone()),
         pid_mode: Some(sidecar),
-        mounts: Some(vec![data(controller, node)]),
+        mounts: Some([data(controller, node)].into_iter().chain(from_outside).collect()),
         memory: Some(memory),
         // The same: no swap, in which a node would be slow rather than out of memory.
         memory_swap: Some(memory),
@@ -131,13 +169,19 @@ pub(super) fn store(
     };
     ContainerCreateBody {
         image: Some(options.image.id.clone()),
-        entrypoint: Some(options.image.entrypoint.clone()),
+        entrypoint: Some([&launched[..], &options.image.entrypoint].concat()),
         cmd: Some(program.arguments.clone()),
         env: Some(program.environment.iter().map(|(name, value)| format!("{name}={value}")).collect()),
         labels: Some(controller.labels("node")),
         host_config: Some(host),
         ..ContainerCreateBody::default()
     }
+}
+
+/// The words that start a store of whose calls this has to be heard, before its own.
+fn launcher(own: &[String], watch: &Watch) -> Vec<String> {
+    let watch = serde_json::to_string(watch).expect("it has a JSON text");
+    own.iter().cloned().chain([LAUNCH_COMMAND.into(), watch]).collect()
 }
 
 /// The addresses of a cluster's nodes.
@@ -150,6 +194,7 @@ mod tests {
     use super::super::{Image, Limits, Reach};
     use super::*;
     use crate::backend::ShapedBy;
+    use crate::disk::{self, Edit, Harm, Pattern};
 
     fn options() -> Options {
         let image = Image {
@@ -175,7 +220,7 @@ mod tests {
             raw_sockets: false,
             foreign_users: false,
             traces: false,
-            edits: false,
+            disks: Vec::new(),
             seed: 1,
         }
     }
@@ -201,15 +246,53 @@ mod tests {
         assert_eq!(granted(|options| options.image.runs_as_root = false), "NET_ADMIN KILL");
         assert_eq!(granted(|options| options.foreign_users = true), "NET_ADMIN KILL");
         assert_eq!(granted(|options| options.traces = true), "NET_ADMIN SYS_PTRACE");
-        assert_eq!(granted(|options| options.edits = true), "NET_ADMIN");
+        fn edit() -> disk::Wrong {
+            disk::Wrong::Edit(Edit { harm: Harm::Tear, files: Pattern::ALL, seed: 1 })
+        }
+        assert_eq!(granted(|options| options.disks = vec![edit()]), "NET_ADMIN");
+        assert_eq!(granted(|options| options.disks = vec![disk::Wrong::Lie]), "NET_ADMIN SYS_PTRACE");
         let all = granted(|options| {
-            (options.foreign_users, options.traces, options.edits) = (true, true, true);
+            (options.foreign_users, options.traces, options.disks) = (true, true, vec![edit()]);
         });
         assert_eq!(all, "NET_ADMIN KILL SYS_PTRACE SYS_RESOURCE DAC_OVERRIDE");
+        let loses = granted(|options| {
+            (options.foreign_users, options.disks) = (true, vec![disk::Wrong::Lose(disk::Loss::All)]);
+        });
+        assert_eq!(loses, "NET_ADMIN KILL SYS_PTRACE DAC_OVERRIDE CHOWN FOWNER");
     }
 
     fn body_network(config: &Option<NetworkingConfig>) -> Option<String> {
         config.as_ref()?.endpoints_config.as_ref()?.keys().next().cloned()
+    }
+
+    #[test]
+    fn a_store_that_is_heard_of_is_launched_by_our_own_program() {
+        let started = |change: fn(&mut Options)| {
+            let mut options = options();
+            change(&mut options);
+            let body = store(&Controller::own(), &options, Node(0), &Program::default());
+            let mounts = body.host_config.and_then(|host| host.mounts).expect("its data at least");
+            (
+                body.entrypoint.expect("one"),
+                mounts.into_iter().filter_map(|mount| mount.target).collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(started(|_| {}), (vec!["/x".to_owned()], vec![DATA.to_owned()]));
+        let lies = |options: &mut Options| options.disks = vec![disk::Wrong::Lie];
+        let (words, mounts) = started(lies);
+        assert_eq!(
+            (&words[..2], &words[3..]),
+            (&["/x".to_owned(), LAUNCH_COMMAND.into()][..], &["/x".to_owned()][..])
+        );
+        assert!(serde_json::from_str::<Watch>(&words[2]).is_ok_and(|watch| !watch.is_empty()));
+        assert_eq!(mounts, [DATA], "it has the program already");
+        let (words, mounts) = started(|options| {
+            options.disks = vec![disk::Wrong::Lie];
+            options.image.id = "sha256:2".into();
+            options.image.entrypoint = vec!["store".into()];
+        });
+        assert_eq!((&words[..1], &words[3..]), (&["/x".to_owned()][..], &["store".to_owned()][..]));
+        assert_eq!(mounts, [DATA, own::ROOT]);
     }
 
     #[test]

@@ -10,7 +10,10 @@
 //! sidecar ends every fault at once, and the node soon after. What then remains (stopped containers, volumes, the network)
 //! carries labels by which [`clean()`] finds it.
 //!
-//! What it cannot do: skew clocks, break disks, or run images that insist on being the first process.
+//! Where a run breaks disks, our own program starts the store's, from a volume beside it, so that the sidecar hears of its calls.
+//!
+//! What it cannot do: give clocks that count from the last boot a new beginning, or run images that insist on being the first
+//! process.
 
 mod capture;
 mod clean;
@@ -18,9 +21,14 @@ mod cluster;
 mod containers;
 mod engine;
 mod exec;
+#[cfg(target_os = "linux")]
+mod hearing;
 mod images;
 mod labels;
+#[cfg(target_os = "linux")]
+mod launch;
 mod lifeline;
+mod links;
 mod network;
 mod node;
 mod own;
@@ -37,18 +45,24 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Capture, ShapedBy};
+use crate::disk::{self, Watch};
 use crate::link::Wrong;
 
 pub use clean::{Cleaned, Left, clean};
 pub use cluster::Docker;
 pub use engine::Engine;
 pub use images::{Image, at_hand, build, built_tag, own, store, version};
+#[cfg(target_os = "linux")]
+pub use launch::main as launch_main;
 pub use probe::probe;
 #[cfg(target_os = "linux")]
 pub use sidecar::main as sidecar_main;
 
 /// The argument that makes our binary a sidecar: the command line hands over to `sidecar_main` when it sees it first.
 pub const SIDECAR_COMMAND: &str = "docker-sidecar";
+
+/// The argument that makes it the launcher of a store, which hands over to `launch_main`.
+pub const LAUNCH_COMMAND: &str = "docker-launch";
 
 /// The data directory as a daemon sees it.
 const DATA: &str = "/schism-data";
@@ -84,10 +98,17 @@ pub struct Options {
     pub foreign_users: bool,
     /// Whether sidecars may look into and hold the node's processes, as clocks, limits and single threads need it.
     pub traces: bool,
-    /// Whether sidecars may change the node's files.
-    pub edits: bool,
+    /// What is to be done to disks: only what it takes is heard of.
+    pub disks: Vec<disk::Wrong>,
     /// The seed of chance for what happens to packets.
     pub seed: u64,
+}
+
+impl Options {
+    /// What has to be heard of stores' calls.
+    fn watch(&self) -> Watch {
+        Watch::of(&self.disks)
+    }
 }
 
 /// What a node may use.

@@ -40,6 +40,8 @@ pub(super) struct Member {
     pub(super) strains: Strains,
     pub(super) clock: Clock,
     pub(super) disk: Disk,
+    /// How often it has gone down in the middle of a call.
+    pub(super) struck: u64,
     /// When it is to be killed and started again, in a storm.
     pub(super) strikes: Option<Instant>,
     /// What is wrong with links on its side.
@@ -101,6 +103,7 @@ impl Member {
             strains: Strains::default(),
             clock: Clock::default(),
             disk: Disk::default(),
+            struck: 0,
             strikes: None,
             links: Vec::new(),
             deaths: Vec::new(),
@@ -112,17 +115,15 @@ impl Member {
         })
     }
 
-    /// Takes note if the store has ended by itself.
-    pub(super) fn look(&mut self) {
+    /// How the store has ended, if it has, and nobody wanted it to.
+    pub(super) fn look(&mut self) -> Option<Ended> {
         if self.run == Run::Down {
-            return;
+            return None;
         }
-        let ended = self.running.as_ref().and_then(|running| running.ended.try_recv().ok());
-        if let Some(ended) = ended {
-            self.run = Run::Down;
-            self.deaths.push(ended);
-            self.followers.extend(self.running.take().map(|running| running.follower));
-        }
+        let ended = self.running.as_ref()?.ended.try_recv().ok()?;
+        self.run = Run::Down;
+        self.followers.extend(self.running.take().map(|running| running.follower));
+        Some(ended)
     }
 
     /// Waits until the engine has noticed that the store has ended: it does not start again what it takes for running.

@@ -12,7 +12,7 @@ use crate::backend::ShapedBy;
 use crate::backend::book::Noted;
 use crate::clock::{Clock, Reading};
 use crate::cluster::Pair;
-use crate::disk::{Disk, Work};
+use crate::disk::{Disk, Watch, Work};
 use crate::link::{Link, Share, Traffic, Wrong};
 use crate::strain::{Strained, Strains};
 
@@ -35,6 +35,8 @@ pub(super) struct Setup {
     pub(super) shaped_by: ShapedBy,
     /// What is to be done to links besides cuts: then it is tried at once.
     pub(super) shapes: Vec<Wrong>,
+    /// What has to be heard of its calls on files.
+    pub(super) watch: Watch,
     /// Links of which it is to tell every packet, if any, and for how many bytes of them there is room.
     pub(super) noted: Option<(Vec<Pair>, u64)>,
 }

@@ -2,30 +2,32 @@
 //!
 //! It makes the node's links as bad as wanted in the node's own network, signals all of the node's processes and measures, as the controller
 //! says on its standard input. When that closes it ends every fault, and a minute later itself, and the kernel then kills
-//! everything in the node. It waits for nobody while it lives; threads of its own read what is said and hold back packets.
+//! everything in the node. It waits for nobody while it lives; threads of its own hold back packets and tell of them.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::hearing::Hearing;
 use super::protocol::{Answer, Command, Daemon, Measured, Packets, Reply, Said, Setup};
-use super::{DATA, SIDECAR_COMMAND, Way, own};
+use super::{SIDECAR_COMMAND, Way, own};
 use crate::backend::BackendError;
 use crate::backend::kernel::capture::Pen;
 use crate::backend::kernel::clock::Clocks;
 use crate::backend::kernel::cuts::{Hook, Place};
-use crate::backend::kernel::disk::Disks;
 use crate::backend::kernel::matrix::{Matrix, Sockets};
 use crate::backend::kernel::programs::{Iptables, Variant};
 use crate::backend::kernel::starving::Starving;
 use crate::backend::kernel::straining::Straining;
+use crate::backend::kernel::system::check;
 use crate::backend::kernel::{children, processes, six};
 use crate::clock::Clock;
-use crate::disk::Watch;
+use crate::disk::Disk;
 use crate::strain::Strains;
 
 /// How long a node goes on after its controller has ended: long enough for a look, too short to be in anybody's way.
@@ -45,11 +47,8 @@ pub fn main() -> ExitCode {
         return ExitCode::from(64);
     }
     children::forget();
-    match serve(io::stdin()) {
-        Ok(()) => {
-            std::thread::sleep(LINGER);
-            ExitCode::SUCCESS
-        }
+    match io::stdin().as_fd().try_clone_to_owned().and_then(serve) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("schism: sidecar: {error}");
             ExitCode::FAILURE
@@ -57,16 +56,25 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Obeys until nobody speaks any more. No fault is in force when it returns.
-fn serve(commands: impl Read + Send + 'static) -> io::Result<()> {
-    let lines = listen(commands)?;
+/// Obeys until nobody speaks any more, ends every fault, and lingers.
+fn serve(commands: OwnedFd) -> io::Result<()> {
+    let mut lines = Lines { commands: commands.into(), read: Vec::new(), ended: false };
     let answer = |answer: Answer| say(&Said::Answer(answer));
-    let Ok(setup) = lines.recv() else { return Ok(()) };
-    let setup: Setup = serde_json::from_str(&setup)?;
+    let setup = loop {
+        match lines.next() {
+            Some(setup) => break setup,
+            None if lines.ended => return Ok(()),
+            None => lines.read(),
+        }
+    };
+    let setup: Setup = serde_json::from_slice(&setup)?;
     let notes = setup.noted.as_ref().map(|(_, room)| Notes::begin(*room)).transpose()?;
     let pen = notes.as_ref().map(Notes::pen);
-    let links = match children::awaited(|| prepare(&setup, pen)) {
-        Ok(links) => links,
+    let begun = children::awaited(|| prepare(&setup, pen)).and_then(|links| {
+        Hearing::begin(&setup.watch).map(|hearing| (links, hearing)).map_err(Refused::Other)
+    });
+    let (links, hearing) = match begun {
+        Ok(begun) => begun,
         Err(Refused::Table(error)) => return answer(Ok(Reply::NoTable(error.to_string()))),
         Err(Refused::Other(BackendError::Unsupported { problem, remedy })) => {
             return answer(Ok(Reply::Cannot(problem, remedy)));
@@ -77,27 +85,51 @@ fn serve(commands: impl Read + Send + 'static) -> io::Result<()> {
     let mechanisms = links.matrix.mechanisms();
     let mut served = answer(Ok(Reply::Ready { lacks, mechanisms }));
     let mut node = Node {
-        links,
+        links: Some(links),
         notes,
         starving: Starving::default(),
         straining: Straining::default(),
         clocks: Clocks::finding_programs(),
-        disks: Disks::new(DATA, Watch::default()),
+        hearing,
     };
-    while served.is_ok() {
-        let line = match node.until_due() {
-            Some(due) => lines.recv_timeout(due),
-            None => lines.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        };
-        served = match line.map(|line| serde_json::from_str(&line)) {
-            Ok(Ok(command)) => answer(node.obey(command)),
-            Ok(Err(error)) => answer(Err(format!("not a command: {error}"))),
-            Err(RecvTimeoutError::Timeout) => Ok(()),
-            Err(RecvTimeoutError::Disconnected) => break,
-        };
-        served = served.and_then(|()| node.turn());
+    while served.is_ok() && !lines.ended {
+        served = node.turn(&mut lines);
+        while let Some(line) = lines.next() {
+            served = served.and(answer(match serde_json::from_slice(&line) {
+                Ok(command) => node.obey(command),
+                Err(error) => Err(format!("not a command: {error}")),
+            }));
+        }
     }
-    node.heal().and(served)
+    node.heal().and(served)?;
+    node.linger()
+}
+
+/// What is said to us, line by line.
+struct Lines {
+    commands: File,
+    read: Vec<u8>,
+    /// Nobody will say any more.
+    ended: bool,
+}
+
+impl Lines {
+    /// Reads what there is, or waits for it. A connection that breaks is as much an end as one that is closed.
+    fn read(&mut self) {
+        let mut bytes = [0; 4096];
+        match self.commands.read(&mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(0) | Err(_) => self.ended = true,
+            Ok(count) => self.read.extend(&bytes[..count]),
+        }
+    }
+
+    /// The next line that has been read.
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let end = self.read.iter().position(|byte| *byte == b'\n')?;
+        let rest = self.read.split_off(end + 1);
+        Some(std::mem::replace(&mut self.read, rest))
+    }
 }
 
 /// Says it on one line of the standard output, whoever else says something.
@@ -141,21 +173,6 @@ impl Notes {
             .chunks(AT_ONCE)
             .try_for_each(|noted| say(&Said::Packets(Packets { noted: noted.to_vec(), missed: 0 })))
     }
-}
-
-/// Reads lines in a thread of its own, so that whoever waits for one can do something else in time. A connection that breaks is
-/// as much an end as one that is closed.
-fn listen(commands: impl Read + Send + 'static) -> io::Result<Receiver<String>> {
-    let (tell, lines) = channel();
-    let read = move || {
-        let mut read = BufReader::new(commands).lines();
-        while let Some(Ok(line)) = read.next() {
-            if tell.send(line).is_err() {
-                return;
-            }
-        }
-    };
-    std::thread::Builder::new().name("lifeline".into()).spawn(read).map(|_| lines)
 }
 
 /// What is in force in the node's network.
@@ -224,57 +241,93 @@ fn unseen() -> BackendError {
     }
 }
 
-/// The node's side of every fault. Whoever holds a thread has to be the one that lets it go: all of it is done by one thread.
+/// The node's side of every fault. Whoever has to hold a thread has to be the one that lets it go: all of it is done by one thread.
 struct Node {
-    links: Links,
+    links: Option<Links>,
     notes: Option<Notes>,
     starving: Starving,
     straining: Straining,
     clocks: Clocks,
-    disks: Disks,
+    hearing: Hearing,
 }
 
 impl Node {
-    /// How long until something is to be done that nobody has to ask for.
-    fn until_due(&self) -> Option<Duration> {
+    /// Waits until something is said, somebody calls, or something is due, and does what nobody has to ask for.
+    fn turn(&mut self, lines: &mut Lines) -> io::Result<()> {
         let dues = [self.starving.until_due(), self.straining.until_due(), self.clocks.until_due()];
-        dues.into_iter().flatten().min()
-    }
-
-    fn turn(&mut self) -> io::Result<()> {
+        let due = dues.into_iter().chain([self.hearing.until_due()]).flatten().min();
+        let [said, heard @ ..] = self.wait(lines.commands.as_raw_fd(), due)?;
+        if said != 0 {
+            lines.read();
+        }
         self.clocks.renew();
         self.straining.disconnect()?;
-        self.starving.turn()
+        self.starving.turn()?;
+        if self.hearing.attend(heard)? { self.die() } else { Ok(()) }
+    }
+
+    /// What there is at this descriptor, and at those of whom we hear, at last when that is due.
+    fn wait(&self, commands: RawFd, due: Option<Duration>) -> io::Result<[i16; 4]> {
+        let [door, guest, calls] = self.hearing.descriptors();
+        let mut all =
+            [commands, door, guest, calls].map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+        // Rounded up: waking too early would mean waking twice.
+        let patience = due.map_or(-1, |due| i32::try_from(due.as_millis()).unwrap_or(i32::MAX - 1) + 1);
+        // SAFETY: the pointer and the count are those of a live array.
+        match check(unsafe { libc::poll(all.as_mut_ptr(), all.len() as libc::nfds_t, patience) }) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            Err(_) => Ok([0; 4]),
+            Ok(_) => Ok(all.map(|one| one.revents)),
+        }
+    }
+
+    /// Everybody in the node dies, and what is to happen to its files then happens.
+    fn die(&mut self) -> io::Result<()> {
+        self.starving.end();
+        // Who is dead and held would wait for us.
+        self.straining.release();
+        self.straining.killed();
+        processes::kill_all()?;
+        self.hearing.at_rest()
     }
 
     /// Ends every fault.
-    fn heal(mut self) -> io::Result<()> {
+    fn heal(&mut self) -> io::Result<()> {
         // The kernel deletes each table with the socket that owns it; a chain of iptables is taken away by us. What is held
         // back goes out or is lost.
-        children::awaited(|| drop(self.links));
+        children::awaited(|| drop(self.links.take()));
         // A clock that could not be mended is right again when its lease is over.
         if !self.clocks.is_right() {
             let _ = self.clocks.set(Clock::default());
         }
+        let heard = self.hearing.set(Disk::default());
         let strained = self.straining.set(Strains::default(), None);
-        processes::signal_all(libc::SIGCONT).and(strained)
+        processes::signal_all(libc::SIGCONT).and(strained).and(heard)
+    }
+
+    /// Stays for a while, as who is heard of cannot do without.
+    fn linger(&mut self) -> io::Result<()> {
+        let end = Instant::now() + LINGER;
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            let [_, heard @ ..] = self.wait(-1, Some(left))?;
+            self.hearing.attend(heard)?;
+        }
+        Ok(())
     }
 
     fn obey(&mut self, command: Command) -> Answer {
         let words = |error: io::Error| error.to_string();
         let said = |error: BackendError| error.to_string();
-        let matrix = &mut self.links.matrix;
+        let matrix = &mut self.links.as_mut().expect("there are until the end").matrix;
+        // Who is held in the middle of a call cannot be stopped or traced.
+        if matches!(command, Command::Pause | Command::Strain(_) | Command::Clock(_) | Command::Starve(_)) {
+            self.hearing.let_go(true).map_err(words)?;
+        }
         match command {
             Command::Links(links) => {
                 children::awaited(|| matrix.apply(&BTreeMap::from_iter(links))).map_err(said)?;
             }
-            Command::Kill => {
-                self.starving.end();
-                // Who is dead and held would wait for us.
-                self.straining.release();
-                self.straining.killed();
-                processes::kill_all().and_then(|()| self.disks.at_rest()).map_err(words)?;
-            }
+            Command::Kill => self.die().map_err(words)?,
             Command::Pause => {
                 self.starving.pause();
                 self.straining.paused = true;
@@ -291,9 +344,9 @@ impl Node {
             }
             Command::Clock(clock) => self.clocks.set(clock).map_err(words)?,
             Command::Disk(disk) => {
-                self.disks.set(disk);
+                self.hearing.set(disk).map_err(words)?;
                 if daemon().map_err(words)?.is_none() {
-                    self.disks.at_rest().map_err(words)?;
+                    self.hearing.at_rest().map_err(words)?;
                 }
             }
             Command::Tell => self.notes.iter().try_for_each(Notes::tell).map_err(words)?,
@@ -308,7 +361,7 @@ impl Node {
                 let runs = daemon.filter(|daemon| !daemon.stopped);
                 let clock = runs.and_then(|daemon| self.clocks.read(daemon.pid as i32));
                 let strained = self.straining.seen(daemon.map(|daemon| daemon.pid), 0);
-                let disk = self.disks.work().clone();
+                let disk = self.hearing.work().clone();
                 let measured = Measured { dropped, traffic, starved_ns, strained, clock, disk, daemon };
                 return Ok(Reply::Measured(measured.into()));
             }

@@ -5,10 +5,9 @@ use std::os::fd::AsRawFd;
 
 use crate::backend::kernel::execs::{Execs, tell};
 use crate::backend::kernel::filter::{Rule, program};
-use crate::backend::kernel::system::{check, socket_pair};
+use crate::backend::kernel::system::{check, renounce, socket_pair};
 
-/// Makes a process, refuses an fsync of its, and sees that it was refused. Only where we may make filters: as root, or in a user
-/// namespace.
+/// Makes a process, refuses an fsync of its, and sees that it was refused.
 ///
 /// # Errors
 /// What the kernel refused.
@@ -19,7 +18,7 @@ pub fn attempt() -> io::Result<()> {
     unsafe {
         let pid = check(libc::fork())?;
         if pid == 0 {
-            let told = tell(theirs.as_raw_fd(), &mut program).is_ok();
+            let told = renounce().is_ok() && tell(theirs.as_raw_fd(), &mut program).is_ok();
             libc::close(theirs.as_raw_fd());
             let refused = libc::fsync(0) == -1 && *libc::__errno_location() == libc::ENOSPC;
             libc::_exit(i32::from(!(told && refused)));
