@@ -1,6 +1,7 @@
 //! Two nodes in Docker, reached at their own addresses and at published ports: a cut between clients and a node bites in either
-//! direction, in either way, and nobody else feels it; links are late, lossy, slow and reset as asked; processes have another
-//! clock, nothing left, or a thread that stands still; and all is well again when the controller is killed. What a whole run does is for the tests of the command line.
+//! direction, in either way, and nobody else feels it; links are late, lossy, slow and reset as asked, and a capture tells of it;
+//! processes have another clock, nothing left, or a thread that stands still; calls on files fail, and what was not fsynced is lost;
+//! and all is well again when the controller is killed. What a whole run does is for the tests of the command line.
 //!
 //! This program is what the nodes run, too: packed into an image it is their sidecar and their store. Where there is no
 //! engine it says so; in CI that is a failure.
