@@ -273,6 +273,8 @@ pub struct Work {
     pub held: Duration,
     /// Calls that were made to fail.
     pub refused: u64,
+    /// Calls that were counted up to the one by which the node was to go down.
+    pub counted: u64,
     /// How often the node went down in the middle of a call.
     pub strikes: u64,
     /// How often unfsynced writes were lost, or would have been if there had been any.
@@ -314,8 +316,10 @@ pub fn shown(wrong: Wrong, before: &Work, after: &Work) -> (bool, String) {
             let strikes = since(|work| work.strikes);
             let when = if done { "after" } else { "before" };
             let what = format!("{when} {} {nth}", call.word());
-            let evidence =
-                if strikes > 0 { format!("went down {what}") } else { format!("never came to {what}") };
+            let evidence = match strikes {
+                0 => format!("never came to {what}: {} of them", since(|work| work.counted)),
+                _ => format!("went down {what}"),
+            };
             (strikes > 0, evidence)
         }
         Wrong::Lie => {

@@ -1,7 +1,11 @@
 //! Breaks the cluster on schedule: begins and ends faults, brings the backend into the state that all faults in force
 //! desire together, and measures what each one did.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod edges;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use schism_history::{Edge, FaultEvent, Note, What};
@@ -19,6 +23,7 @@ use crate::recorder::Recorder;
 use crate::rolling::Rolling;
 use crate::stop::Stop;
 use crate::target::{Choices, Target};
+use edges::Edges;
 
 /// How long a node may take to say whether it leads. One that is cut off or paused does not answer at all.
 const ASK: Duration = Duration::from_millis(300);
@@ -40,8 +45,8 @@ const TO_BITE: Duration = Duration::from_secs(5);
 /// How often it looks for daemons that died by themselves.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// How long one that died by itself has to run before it is relied upon again: what it died of may still be there, as in changed
-/// files that it refuses.
+/// How long one that was down has to run before it is relied upon again: it has to come up, and what it died of by itself may still
+/// be there, as in changed files that it refuses.
 const STEADY: Duration = Duration::from_secs(1);
 
 /// One nemesis with its own stream of chance and its windows, counted from the beginning of the load.
@@ -80,6 +85,9 @@ pub struct Disruption<'a> {
     returns: BTreeMap<Node, u32>,
     /// Nodes whose daemons died by themselves, and since when they run again.
     fallen: BTreeMap<Node, Option<Instant>>,
+    /// Nodes that faults keep down, and since when those run again that they kept down before.
+    down: BTreeSet<Node>,
+    risen: BTreeMap<Node, Instant>,
 }
 
 /// A fault in force.
@@ -113,6 +121,8 @@ impl<'a> Disruption<'a> {
             outside: BTreeSet::new(),
             returns: BTreeMap::new(),
             fallen: BTreeMap::new(),
+            down: BTreeSet::new(),
+            risen: BTreeMap::new(),
         }
     }
 
@@ -123,47 +133,40 @@ impl<'a> Disruption<'a> {
     pub fn follow(&mut self, mut scheduled: Vec<Scheduled>, over: &Stop) -> Result<(), BackendError> {
         self.backend.client_network().enter()?;
         let start = Instant::now();
-        let mut edges: Vec<(Duration, usize, Edge, usize)> = Vec::new();
-        for (who, one) in scheduled.iter().enumerate() {
-            for (which, Window { begin, end }) in one.windows.iter().enumerate() {
-                edges.push((*begin, who, Edge::Begin, which));
-                edges.push((*end, who, Edge::End, which));
-            }
-        }
-        edges.sort_by_key(|(at, who, _, which)| (*at, *who, *which));
-        let mut edges = VecDeque::from(edges);
+        let mut edges = Edges::of(&scheduled);
         let mut open: BTreeMap<(usize, usize), (u32, Duration)> = BTreeMap::new();
-        while let Some((at, who, edge, which)) = edges.pop_front() {
-            // A fault that took its time to begin lasts as long as planned all the same.
-            let late =
-                open.get(&(who, which)).filter(|_| edge == Edge::End).map_or(Duration::ZERO, |fault| fault.1);
-            if !self.watch_until(start + at + late, over)? {
+        while let Some((at, who, edge, which)) = edges.queue.pop_front() {
+            if !self.watch_until(start + at, over)? {
                 break;
             }
+            let Scheduled { scripted, ref windows, .. } = scheduled[who];
+            let Window { begin, end } = windows[which];
             match edge {
                 Edge::Begin => {
-                    if let Some(id) = self.begin(&mut scheduled[who])? {
-                        open.insert((who, which), (id, start.elapsed().saturating_sub(at)));
+                    // One that could not be when it should should have half of its time at least.
+                    let half = end - (end - begin) / 2;
+                    if !scripted && start.elapsed() > half.max(at) + AGAIN {
                         continue;
                     }
-                    // Perhaps soon: what is in the way now ends one by one. It should have half of its time at least.
-                    let (again, one) = (at + AGAIN, &scheduled[who]);
-                    let Window { begin, end } = one.windows[which];
-                    if !one.scripted && again + (end - begin) / 2 <= end {
-                        let place = edges.partition_point(|(due, ..)| *due <= again);
-                        edges.insert(place, (again, who, Edge::Begin, which));
+                    if let Some(id) = self.begin(&mut scheduled[who])? {
+                        // One that took its time to begin lasts as long as planned all the same, but for the quiet end of all.
+                        let due = (end + start.elapsed().saturating_sub(at)).min(edges.last.max(end));
+                        open.insert((who, which), (id, due));
+                        edges.push((due, who, Edge::End, which));
+                    } else if !scripted && at + AGAIN <= half {
+                        // Perhaps soon: what is in the way now ends one by one.
+                        edges.push((at + AGAIN, who, Edge::Begin, which));
                     }
                 }
                 Edge::End => {
-                    if let Some((id, _)) = open.remove(&(who, which)) {
-                        let patience = Instant::now() + TO_BITE;
-                        while !self.has_bitten(id)?
-                            && Instant::now() < patience
-                            && self.watch_until(patience.min(Instant::now() + LOOK), over)?
-                        {
-                        }
-                        self.end(&[id])?;
+                    let Some((id, due)) = open.get(&(who, which)).copied() else { continue };
+                    // One that waits for its effect holds nothing else up: that may be what is in its way.
+                    if at + LOOK <= due + TO_BITE && !self.has_bitten(id)? {
+                        edges.push((at + LOOK, who, Edge::End, which));
+                        continue;
                     }
+                    open.remove(&(who, which));
+                    self.end(&[id])?;
                 }
             }
         }
@@ -207,10 +210,11 @@ impl<'a> Disruption<'a> {
         let view = View { nodes: self.backend.nodes().len(), leader };
         self.note_deaths();
         // One that strikes all strikes whoever fell as well.
-        let drawn = self.broken_max.draw(scheduled, &view, &self.broken()).or_else(|left_out| {
-            let all = self.broken_max.draw(scheduled, &view, &self.in_force()).ok();
-            all.filter(|fault| fault.nodes.len() == view.nodes).ok_or(left_out)
-        });
+        let drawn =
+            self.broken_max.draw(scheduled, &view, &self.weak(scheduled.scripted)).or_else(|left_out| {
+                let all = self.broken_max.draw(scheduled, &view, &self.in_force()).ok();
+                all.filter(|fault| fault.nodes.len() == view.nodes).ok_or(left_out)
+            });
         // One at a time, so that those who are left are always a majority.
         let drawn =
             drawn.and_then(|fault| match removed(&fault.changes).is_empty() || self.removed().is_empty() {
@@ -312,10 +316,15 @@ impl<'a> Disruption<'a> {
 
     /// Brings the cluster into the state that is wanted now. Whoever had died by itself is started by that.
     fn apply(&mut self) -> Result<(), BackendError> {
-        self.backend.apply(&self.desired())?;
+        let desired = self.desired();
+        self.backend.apply(&desired)?;
         for since in self.fallen.values_mut() {
             since.get_or_insert_with(Instant::now);
         }
+        let down = |node: &Node| desired.run(*node) == Run::Down;
+        let now = Instant::now();
+        self.risen.extend(self.down.iter().filter(|node| !down(node)).map(|node| (*node, now)));
+        self.down = desired.runs.keys().copied().filter(down).collect();
         Ok(())
     }
 
@@ -331,8 +340,13 @@ impl<'a> Disruption<'a> {
     /// All that is wrong now, and who fell: that is as good as down. Nothing would be felt there, and the others are needed the
     /// more.
     fn broken(&self) -> Vec<Change> {
-        let fallen = self.fallen.keys().map(|node| Change::Run { node: *node, run: Run::Down });
-        self.in_force().into_iter().chain(fallen).collect()
+        self.in_force().into_iter().chain(self.fallen.keys().map(is_down)).collect()
+    }
+
+    /// The same, and who has just been started: so is that, but for a step of the script, which has its one moment.
+    fn weak(&self, scripted: bool) -> Vec<Change> {
+        let new = self.risen.iter().filter(|(_, since)| !scripted && since.elapsed() < STEADY);
+        self.broken().into_iter().chain(new.map(|(node, _)| is_down(node))).collect()
     }
 
     fn desired(&self) -> Desired {
@@ -442,6 +456,10 @@ fn note_deaths_but(backend: &mut dyn Backend, recorder: &Recorder, expected: &BT
         recorder.record(What::Note(Note { node: death.node.to_string(), text, doubt: death.suspicious }));
     }
     deaths.into_iter().map(|death| death.node).collect()
+}
+
+fn is_down(node: &Node) -> Change {
+    Change::Run { node: *node, run: Run::Down }
 }
 
 /// The nodes that a fault takes out of the cluster.

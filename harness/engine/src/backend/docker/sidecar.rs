@@ -359,7 +359,7 @@ impl Node {
                 let daemon = daemon().map_err(words)?;
                 // One that is stopped cannot look at its clock. How often it was started is the controller's to say.
                 let runs = daemon.filter(|daemon| !daemon.stopped);
-                let clock = runs.and_then(|daemon| self.clocks.read(daemon.pid as i32));
+                let clock = runs.and_then(|daemon| self.clocks.read(daemon.pid as i32, &[]));
                 let strained = self.straining.seen(daemon.map(|daemon| daemon.pid), 0);
                 let disk = self.hearing.work().clone();
                 let measured = Measured { dropped, traffic, starved_ns, strained, clock, disk, daemon };

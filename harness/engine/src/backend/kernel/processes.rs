@@ -91,6 +91,22 @@ fn all_stopped() -> io::Result<bool> {
     Ok(true)
 }
 
+/// How long ago a process was made, to a hundredth of a second; `None` if it is gone.
+pub fn age(pid: i32) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a live timespec, and this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &mut time) };
+    let now = Duration::new(time.tv_sec as u64, time.tv_nsec as u32);
+    Some(now.saturating_sub(made(&stat)?))
+}
+
+/// When it was made, by the clock that counts from the boot: the twentieth word after the name in parentheses.
+fn made(stat: &str) -> Option<Duration> {
+    let words: Vec<&str> = stat.get(stat.rfind(')')? + 2..)?.split(' ').collect();
+    Some(Duration::from_millis(10 * words.get(19)?.parse::<u64>().ok()?))
+}
+
 /// Whether a process has ended, waited for or not.
 pub fn is_dead(pid: i32) -> bool {
     let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -149,6 +165,20 @@ mod tests {
         assert!(thread_cpu(own, own).is_some());
         assert_eq!(thread_cpu(own, i32::MAX - 1), None, "nobody");
     }
+
+    #[test]
+    fn a_process_is_as_old_as_it_is() {
+        let stat = "7 (a R b) S 1 7 7 0 -1 4194560 1 2 3 4 120 34 0 0 20 0 1 0 512 6 7";
+        assert_eq!(made(stat), Some(Duration::from_millis(5120)));
+        let begun = Instant::now();
+        let before = age(std::process::id() as i32).expect("it lives");
+        std::thread::sleep(Duration::from_millis(30));
+        let later = age(std::process::id() as i32).expect("it lives");
+        assert!(later - before >= Duration::from_millis(10) && later - before <= begun.elapsed() + TICK);
+        assert_eq!(age(i32::MAX - 1), None, "nobody");
+    }
+
+    const TICK: Duration = Duration::from_millis(10);
 
     #[test]
     fn processor_time_is_that_of_the_process_asked_for() {

@@ -14,6 +14,9 @@ use super::connections::Connections;
 use super::processes;
 use crate::strain::{HeldThread, Name, Room, Strained, Strains};
 
+/// How long a daemon has, from its start, until it has all the threads that it will have.
+const GROWS: Duration = Duration::from_secs(2);
+
 /// How a node is strained.
 #[derive(Default)]
 pub struct Straining {
@@ -144,10 +147,15 @@ impl Straining {
     }
 
     fn hold(&mut self, pid: i32, name: Name) -> io::Result<()> {
+        let young = processes::age(pid).is_none_or(|age| age < GROWS);
         let threads = threads(pid)?;
         let named = threads.iter().filter(|(_, known)| name.is_busiest() || *known == name.to_string());
         let busiest = named.max_by_key(|(id, _)| (processes::thread_cpu(pid, *id), -id)).map(|(id, _)| *id);
         let Some(id) = busiest else {
+            if young {
+                // None is held, and that is seen.
+                return Ok(());
+            }
             let mut names: Vec<String> = threads.into_iter().map(|(_, name)| name).collect();
             names.sort();
             names.dedup();

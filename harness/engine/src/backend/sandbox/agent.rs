@@ -205,7 +205,7 @@ impl Agent {
                 let measured = self.daemon.map(processes::measure).transpose()?;
                 // One that is stopped cannot look at its clock.
                 let clock = measured.as_ref().filter(|one| !one.stopped);
-                let clock = clock.and_then(|one| self.clocks.read(one.pid as i32));
+                let clock = clock.and_then(|one| self.clocks.read(one.pid as i32, &self.disks.held()));
                 let work = self.disks.work().clone().into();
                 let strained = self.straining.seen(self.daemon, self.starts).into();
                 return Ok(Reply::Measured(measured, self.starving.kept(), clock, work, strained));

@@ -128,18 +128,19 @@ impl Clocks {
         if self.has_to_follow() { ended_is_fine(skew(pid, &self.block)) } else { Ok(()) }
     }
 
-    /// Reads a process's own clock, if it was ever wrong; while it strobes, in both of its states.
-    pub fn read(&self, pid: i32) -> Option<Reading> {
+    /// Reads a process's own clock, if it was ever wrong; while it strobes, in both of its states. These threads are in the middle of
+    /// a call that is held back, and cannot be held themselves.
+    pub fn read(&self, pid: i32, not: &[i32]) -> Option<Reading> {
         if !self.touched {
             return None;
         }
-        let mut last = self.look(pid)?;
+        let mut last = self.look(pid, not)?;
         let (mut least_ns, mut most_ns) = (last.ahead_ns, last.ahead_ns);
         let begun = Instant::now();
         // Until both states were seen: a look may come too late, when there is little processor time.
         while most_ns - least_ns < self.wanted.strobe_ns.abs() / 2 && begun.elapsed() < STROBE_PATIENCE {
             std::thread::sleep(until_turned(&self.block, now_ns()));
-            last = self.look(pid)?;
+            last = self.look(pid, not)?;
             (least_ns, most_ns) = (least_ns.min(last.ahead_ns), most_ns.max(last.ahead_ns));
         }
         let host = Duration::from_nanos(last.host_ns);
@@ -147,8 +148,8 @@ impl Clocks {
     }
 
     /// What a process's clock shows. With a library: what somebody in the node is told next.
-    fn look(&self, pid: i32) -> Option<super::Reading> {
-        let Some(library) = &self.library else { return read(pid).ok()? };
+    fn look(&self, pid: i32, not: &[i32]) -> Option<super::Reading> {
+        let Some(library) = &self.library else { return read(pid, not).ok()? };
         let (begun, now) = (Instant::now(), now_ns());
         while begun.elapsed() < ASKED {
             let told = library.told().ok()?;

@@ -98,13 +98,13 @@ fn mend(pid: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads a process's own clock: has one of its threads call the function for it. Nothing if it was never patched, or cannot
-/// be read.
-fn read(pid: i32) -> io::Result<Option<Reading>> {
+/// Reads a process's own clock: has one of its threads call the function for it, but none of those that cannot be held. Nothing if it
+/// was never patched, or cannot be read.
+fn read(pid: i32, not: &[i32]) -> io::Result<Option<Reading>> {
     let process = Process::open(pid)?;
     let Some(page) = process.page()? else { return Ok(None) };
     let Some(clock) = function(FUNCTIONS[0].0) else { return Ok(None) };
-    let held = Held::thread(pid)?;
+    let held = Held::thread(pid, not)?;
     let trap = page + TRAP_AT as u64;
     let answer = page + (APART + PAGE_BYTES) as u64 - 16;
     let top = answer - BELOW;
@@ -138,9 +138,9 @@ fn read(pid: i32) -> io::Result<Option<Reading>> {
 pub fn attempt(pid: i32) -> io::Result<()> {
     const JUMP_NS: i64 = 3_600_000_000_000;
     skew(pid, &Block { jump_ns: JUMP_NS, ..Block::default() })?;
-    let skewed = read(pid)?;
+    let skewed = read(pid, &[])?;
     mend(pid)?;
-    let mended = read(pid)?;
+    let mended = read(pid, &[])?;
     let is_near = |reading: Option<Reading>, wanted: i64| {
         reading.is_some_and(|reading| (reading.ahead_ns - wanted).abs() < JUMP_NS / 2)
     };

@@ -88,9 +88,9 @@ impl Held {
         }
     }
 
-    /// One thread of a process: its first, or another if that has ended.
-    pub(super) fn thread(pid: i32) -> io::Result<Self> {
-        for id in threads(pid)? {
+    /// One thread of a process: its first, or another if that has ended or is one of those that cannot be held.
+    pub(super) fn thread(pid: i32, not: &[i32]) -> io::Result<Self> {
+        for id in threads(pid)?.into_iter().filter(|id| !not.contains(id)) {
             if let Some(thread) = hold(pid, id)? {
                 return Ok(Held { threads: vec![thread] });
             }

@@ -136,6 +136,11 @@ impl Disks {
         due.map(|due| due.saturating_duration_since(Instant::now()))
     }
 
+    /// The threads whose calls are held back.
+    pub fn held(&self) -> Vec<i32> {
+        self.held.iter().map(|(_, waiting)| waiting.thread).collect()
+    }
+
     /// Calls that were held back for long enough, to be allowed; `all` of them if nobody may be held now.
     ///
     /// # Errors
@@ -157,12 +162,17 @@ impl Disks {
         self.held.clear();
     }
 
+    /// Whether going down is a failure of the power.
+    pub fn lose_power(&self) -> bool {
+        self.ledger.is_some() && self.wanted.loses.is_some()
+    }
+
     /// Nobody runs who could use it: what has to happen meanwhile is done, each once. Whether the power failed.
     ///
     /// # Errors
     /// When a file cannot be changed.
     pub fn at_rest(&mut self) -> io::Result<bool> {
-        let fails = self.ledger.is_some() && self.wanted.loses.is_some();
+        let fails = self.lose_power();
         if let (Some(ledger), Some(loss)) = (&mut self.ledger, self.wanted.loses) {
             let lost = ledger.lose(loss)?;
             self.work.losses += 1;
@@ -194,6 +204,7 @@ impl Disks {
             return Ok(None);
         }
         self.counted += 1;
+        self.work.counted += 1;
         if self.counted < strike.nth {
             return Ok(None);
         }
