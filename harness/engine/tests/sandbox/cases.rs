@@ -45,6 +45,7 @@ pub fn run(name: &str) -> ExitCode {
         .chain(crate::captures::CASES)
         .chain(crate::clocks::CASES)
         .chain(crate::disks::CASES)
+        .chain(crate::reboots::CASES)
         .chain(crate::strains::CASES)
         .find(|(known, _)| *known == name)
         .expect("the runner knows its cases");

@@ -136,9 +136,7 @@ fn booted() {
     let struck = Instant::now();
     stage.apply(&[wrong(0, loses), wrong(0, strike)]);
     does(&stage, 0, "put file 1");
-    stage.connect(0).try_ask("fsync file").expect_err("nobody lives to answer");
-    // Its agent answers when it has been started again.
-    let _ = work(&mut stage, 0);
+    dies_of(&mut stage, 0, "fsync file");
     anew(node(&stage, 0), struck);
     stage.apply(&[Change::Clock { node: Node(0), skew: Skew::Jump(3_600_000_000_000) }]);
     let shown: u128 = stage.ask(0, "clock").parse().expect("a time");
@@ -174,9 +172,7 @@ fn struck(stage: &mut Stage, strike: Strike, questions: &[&str]) {
     let (last, first) = questions.split_last().expect("some");
     first.iter().for_each(|question| does(stage, 0, question));
     let before = work(stage, 0);
-    let mut talk = stage.connect(0);
-    talk.try_ask(last).expect_err("nobody lives to answer");
-    // Its agent answers when it has been started again.
+    dies_of(stage, 0, last);
     let after = work(stage, 0);
     assert_eq!(stage.ask(0, "echo again"), "again");
     assert_eq!((after.strikes, after.losses), (before.strikes + 1, before.losses + 1));
@@ -210,8 +206,7 @@ fn struck_by_rename() {
         stage.apply(&[]);
         let strike = Strike { call: Call::Rename, nth: 1, done };
         stage.apply(&[wrong(0, Wrong::Strike(strike))]);
-        stage.connect(0).try_ask("rename a b").expect_err("nobody lives to answer");
-        let _ = work(&mut stage, 0);
+        dies_of(&mut stage, 0, "rename a b");
         assert_eq!(stage.ask(0, "echo again"), "again");
         assert_eq!(shown(0), if done { "b=2" } else { "a=2 b=1" }, "the power did not fail this time");
         stage.apply(&[]);
@@ -368,10 +363,20 @@ fn no_inodes() {
     assert!(stage.sandbox.deaths().is_empty());
 }
 
+/// A node goes down in the middle of this; it has been started again when this returns. Whoever asked hears of that when it says
+/// something next, since no power that fails says so.
+fn dies_of(stage: &mut Stage, index: usize, question: &str) {
+    let before = work(stage, index).strikes;
+    let mut talk = stage.connect(index);
+    talk.send(question);
+    until("it goes down", || work(stage, index).strikes > before);
+    talk.try_ask("echo still here").expect_err("nobody lives to answer");
+}
+
 /// Its next fsync is the one that it goes down by. It is up again when this returns.
 fn goes_down(stage: &mut Stage, index: usize) {
     let before = work(stage, index).strikes;
-    stage.connect(index).try_ask("fsync file").expect_err("nobody lives to answer");
+    dies_of(stage, index, "fsync file");
     assert_eq!(work(stage, index).strikes, before + 1);
     assert_eq!(stage.ask(index, "echo again"), "again");
 }

@@ -89,6 +89,7 @@ pub fn main(filters: &[&str]) -> ExitCode {
             .chain(crate::captures::CASES)
             .chain(crate::clocks::CASES)
             .chain(crate::disks::CASES)
+            .chain(crate::reboots::CASES)
             .chain(crate::strains::CASES)
             .filter(|(name, _)| wanted(name))
         {

@@ -7,13 +7,15 @@
 use std::io;
 use std::net::Ipv6Addr;
 
-use super::netlink::{ACKNOWLEDGE, Batch, Netlink};
+use super::netlink::{ACKNOWLEDGE, Answer, Batch, Netlink};
 
 /// `SOCK_DIAG_BY_FAMILY` and `SOCK_DESTROY` (`linux/sock_diag.h`).
 const LIST: u16 = 20;
 const DESTROY: u16 = 21;
 /// `TCP_ESTABLISHED`, as a bit.
 const ESTABLISHED: u32 = 1 << 1;
+/// Every state, as bits.
+const ALL: u32 = u32::MAX;
 /// `struct inet_diag_sockid`: ports, addresses, interface, cookie.
 const IDENTITY: usize = 48;
 /// Where it stands in `struct inet_diag_msg`.
@@ -39,21 +41,41 @@ impl Connections {
         let mut ended = 0;
         // A socket that is open for both has its connections by IPv4 in the other family.
         for family in [libc::AF_INET as u8, libc::AF_INET6 as u8] {
-            let all = request(family, &[0; IDENTITY]);
-            let listed = self.0.dump(LIST, "listing connections", &all);
-            let listed = match listed {
-                // A kernel without IPv6 has none of its connections.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                listed => listed?,
-            };
-            for answer in listed {
-                let Some(identity) = answer.body.get(IDENTITY_AT..IDENTITY_AT + IDENTITY) else { continue };
-                if !is_own(family, identity) {
-                    ended += u64::from(self.destroy(family, identity)?);
+            for identity in self.list(family, ESTABLISHED)? {
+                if !is_own(family, &identity) {
+                    ended += u64::from(self.destroy(family, &identity)?);
                 }
             }
         }
         Ok(ended)
+    }
+
+    /// Forgets every connection there is, those included whose processes have ended and that the kernel brings to their end.
+    ///
+    /// # Errors
+    /// When the kernel does not tell of them. One that it cannot end stays until it has ended by itself.
+    pub fn forget(&mut self) -> io::Result<()> {
+        for family in [libc::AF_INET as u8, libc::AF_INET6 as u8] {
+            for identity in self.list(family, ALL)? {
+                match self.destroy(family, &identity) {
+                    Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {}
+                    done => drop(done?),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Connections in these states, by what the kernel knows them.
+    fn list(&mut self, family: u8, states: u32) -> io::Result<Vec<Vec<u8>>> {
+        let listed = self.0.dump(LIST, "listing connections", &request(family, states, &[0; IDENTITY]));
+        let listed = match listed {
+            // A kernel without IPv6 has none of its connections.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            listed => listed?,
+        };
+        let identity = |answer: Answer| Some(answer.body.get(IDENTITY_AT..IDENTITY_AT + IDENTITY)?.to_vec());
+        Ok(listed.into_iter().filter_map(identity).collect())
     }
 
     /// Whether the kernel could end one: is asked to end one that there is not.
@@ -67,7 +89,7 @@ impl Connections {
     /// Whether it was there to be ended.
     fn destroy(&mut self, family: u8, identity: &[u8]) -> io::Result<bool> {
         let mut batch = Batch::default();
-        batch.push(DESTROY, ACKNOWLEDGE, "ending a connection", &request(family, identity));
+        batch.push(DESTROY, ACKNOWLEDGE, "ending a connection", &request(family, ESTABLISHED, identity));
         match self.0.transact(batch) {
             Ok(()) => Ok(true),
             // It has ended by itself since.
@@ -78,9 +100,9 @@ impl Connections {
 }
 
 /// `struct inet_diag_req_v2`.
-fn request(family: u8, identity: &[u8]) -> Vec<u8> {
+fn request(family: u8, states: u32, identity: &[u8]) -> Vec<u8> {
     let mut request = vec![family, libc::IPPROTO_TCP as u8, 0, 0];
-    request.extend(ESTABLISHED.to_ne_bytes());
+    request.extend(states.to_ne_bytes());
     request.extend(identity);
     request
 }
@@ -119,6 +141,6 @@ mod tests {
         assert!(is_own(v4, &identity(four(1), four(1))) && is_own(v6, &identity(six(1), six(1))));
         assert!(!is_own(v4, &identity(four(1), four(2))) && !is_own(v6, &identity(six(1), six(2))));
         assert!(is_own(v6, &identity(six(1), Ipv6Addr::LOCALHOST.octets())));
-        assert_eq!(request(v4, &[0; IDENTITY]).len(), 56);
+        assert_eq!(request(v4, ALL, &[0; IDENTITY]).len(), 56);
     }
 }

@@ -21,12 +21,14 @@ use super::clock::{self, Clocks};
 use super::disk::{Disks, Fate};
 use super::execs::{self, Execs};
 use super::filter;
+use super::power::Power;
 use super::processes;
 use super::protocol::{Command, Exit, Furniture, Message, Reply, receive, send};
 use super::starving::Starving;
 use super::straining::Straining;
 use super::system::{check, die_with_parent, mount, socket_pair};
 use super::{AGENT_COMMAND, TELL};
+use crate::cluster::Node;
 
 /// Where the agent finds its end of the lifeline.
 pub(super) const LIFELINE: i32 = 3;
@@ -75,6 +77,7 @@ struct Agent {
     /// What the daemon was started by.
     program: Option<Started>,
     disks: Disks,
+    power: Power,
     /// What clocks count from that count from the last boot.
     boot: Boot,
     /// Whether its power has failed since it was booted.
@@ -100,7 +103,11 @@ fn serve() -> io::Result<()> {
         let library = furniture.library.then(|| Clocks::by_library(Path::new(LIBRARY)));
         Ok((log, library.transpose().map_err(during("making a library for clocks"))?.unwrap_or_default()))
     };
-    let (log, clocks) = match furnish(&furniture).and_then(clocks) {
+    let power = |(log, clocks)| {
+        let power = Power::on(Node(furniture.number)).map_err(during("switching the node's power on"))?;
+        Ok((log, clocks, power))
+    };
+    let (log, clocks, power) = match furnish(&furniture).and_then(clocks).and_then(power) {
         Ok(furnished) => furnished,
         Err(error) => return send(&lifeline, &Message::Reply(Err(error.to_string()))),
     };
@@ -117,6 +124,7 @@ fn serve() -> io::Result<()> {
         straining: Straining::default(),
         program: None,
         disks: Disks::new(DATA, watch),
+        power,
         boot: Boot::default(),
         dark: false,
         boots,
@@ -177,10 +185,7 @@ impl Agent {
                 self.start(file.as_deref(), &arguments, &environment)?;
                 self.program = Some((file, arguments, environment));
             }
-            Command::Kill => {
-                self.kill_all()?;
-                self.rest()?;
-            }
+            Command::Kill => self.go_down()?,
             Command::Pause => {
                 self.starving.pause();
                 self.straining.paused = true;
@@ -214,6 +219,15 @@ impl Agent {
         Ok(Reply::Done)
     }
 
+    /// Kills everybody, and does what is to be done while nobody runs. If the power fails, nobody is told that they end.
+    fn go_down(&mut self) -> io::Result<()> {
+        if self.disks.lose_power() {
+            self.power.fail()?;
+        }
+        self.kill_all()?;
+        self.rest()
+    }
+
     /// Does what is to be done while nobody runs.
     fn rest(&mut self) -> io::Result<()> {
         self.dark |= self.disks.at_rest()?;
@@ -227,8 +241,7 @@ impl Agent {
             return Ok(());
         }
         let Some(program) = self.program.take() else { return Ok(()) };
-        self.kill_all()?;
-        self.rest()?;
+        self.go_down()?;
         self.struck = false;
         let (file, arguments, environment) = &program;
         let started = self.start(file.as_deref(), arguments, environment);
@@ -243,6 +256,7 @@ impl Agent {
         environment: &[(String, String)],
     ) -> io::Result<()> {
         self.starts += 1;
+        self.power.come_back()?;
         self.disks.begin()?;
         let shown = file.unwrap_or(Path::new("schism")).display().to_string();
         let line =

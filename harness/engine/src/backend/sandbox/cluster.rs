@@ -461,6 +461,7 @@ fn furnish(agents: &mut [Agent], folder: &Path, means: &Means) -> Result<(), Bac
     for (index, agent) in agents.iter_mut().enumerate() {
         let node = Node(index);
         agent.furnish(&Furniture {
+            number: index,
             name: node.to_string(),
             data: place(folder, node).join("data"),
             log: log(folder, node),

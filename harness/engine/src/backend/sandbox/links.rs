@@ -5,6 +5,7 @@
 //! for the whole kernel (about 18 ms) each. Interface numbers are chosen here instead of asked for, so that everything
 //! in the fabric is a single send.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -112,15 +113,32 @@ pub(super) fn settle(inside: &mut Netlink, endpoint: Endpoint) -> Result<(), Bac
     batch.push(NEW_LINK, 0, "setting the link up", &bytes(&up(FAR_INTERFACE)));
     let flags = CREATE | EXCLUSIVE;
     batch.push(NEW_ADDRESS, flags, "setting the address", &bytes(&ours(FAR_INTERFACE, address(endpoint))));
-    let mut route = RouteMessage::default();
-    route.header.address_family = AddressFamily::Inet;
-    route.header.table = RouteHeader::RT_TABLE_MAIN;
-    route.header.protocol = RouteProtocol::Static;
-    route.header.scope = RouteScope::Universe;
-    route.header.kind = RouteType::Unicast;
-    route.attributes.push(RouteAttribute::Gateway(RouteAddress::Inet(gateway(endpoint))));
-    batch.push(NEW_ROUTE, flags, "setting the route", &bytes(&route));
+    batch.push(NEW_ROUTE, flags, "setting the route", &bytes(&way_out(endpoint)));
     inside.transact(batch).map_err(BackendError::system(format!("the network of {endpoint}")))
+}
+
+/// Inside a node's namespace: nothing comes or leaves any more, and whoever sends is not told.
+///
+/// # Errors
+/// What the kernel refused.
+pub(super) fn unplug(inside: &mut Netlink) -> io::Result<()> {
+    let mut link = up(FAR_INTERFACE);
+    link.header.flags = LinkFlags::empty();
+    let mut batch = Batch::default();
+    batch.push(NEW_LINK, 0, "setting the link down", &bytes(&link));
+    inside.transact(batch)
+}
+
+/// The same undone. The kernel has forgotten the way out with the link.
+///
+/// # Errors
+/// What the kernel refused.
+pub(super) fn plug_in(inside: &mut Netlink, node: Node) -> io::Result<()> {
+    let mut batch = Batch::default();
+    batch.push(NEW_LINK, 0, "setting the link up", &bytes(&up(FAR_INTERFACE)));
+    let route = bytes(&way_out(Endpoint::Node(node)));
+    batch.push(NEW_ROUTE, CREATE | EXCLUSIVE, "setting the route", &route);
+    inside.transact(batch)
 }
 
 /// Sets the loopback up, alone.
@@ -147,6 +165,18 @@ pub(super) fn disconnect(fabric: &mut Netlink) -> Result<(), BackendError> {
         Err(error) if number(&error) == Some(libc::ENODEV) => Ok(()),
         result => result.map_err(BackendError::system("taking links down")),
     }
+}
+
+/// The fabric is an endpoint's way to everybody.
+fn way_out(endpoint: Endpoint) -> RouteMessage {
+    let mut route = RouteMessage::default();
+    route.header.address_family = AddressFamily::Inet;
+    route.header.table = RouteHeader::RT_TABLE_MAIN;
+    route.header.protocol = RouteProtocol::Static;
+    route.header.scope = RouteScope::Universe;
+    route.header.kind = RouteType::Unicast;
+    route.attributes.push(RouteAttribute::Gateway(RouteAddress::Inet(gateway(endpoint))));
+    route
 }
 
 fn up(index: u32) -> LinkMessage {

@@ -35,6 +35,8 @@ pub(super) mod links;
 #[cfg(target_os = "linux")]
 mod node;
 #[cfg(target_os = "linux")]
+mod power;
+#[cfg(target_os = "linux")]
 pub(super) mod probe;
 #[cfg(target_os = "linux")]
 mod protocol;

@@ -24,6 +24,8 @@ const LONGEST: usize = 192 * 1024;
 /// The first thing an agent is told: what its node is.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Furniture {
+    /// Which node it is.
+    pub(super) number: usize,
     /// The node's name, and its host name.
     pub(super) name: String,
     /// Its data directory on the host.
