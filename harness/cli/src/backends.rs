@@ -34,8 +34,9 @@ const READY: Setting = Setting {
 
 const SHAPING: Setting = Setting {
     name: "shaping",
-    about: "by what links are made late, lossy and slow: best, nfqueue or tc; best by default, which is the kernel's packet \
-            queue, or tc where there is none",
+    about: "by what links are made late, lossy and slow: best, nfqueue, tc or switch; best by default, which is the kernel's \
+            packet queue, or where there is none tc if that can do what is asked, else in the sandbox a switch in user space, \
+            which cuts as well",
 };
 
 const CLOCKS: Setting = Setting {

@@ -19,7 +19,7 @@ mod linux {
     use std::process::ExitCode;
     use std::time::{Duration, Instant};
 
-    use schism_engine::backend::sandbox::{AGENT_COMMAND, Options, Sandbox, agent_main, enter};
+    use schism_engine::backend::sandbox::{AGENT_COMMAND, Fabric, Options, Sandbox, agent_main, enter};
     use schism_engine::backend::{Backend, ShapedBy, SkewedBy};
     use schism_engine::cluster::{Change, Desired, Endpoint, Node, Program};
     use schism_engine::link::{Delay, Loss, Share, Wrong};
@@ -33,7 +33,13 @@ mod linux {
         match std::env::args().nth(1).as_deref() {
             Some(AGENT_COMMAND) => agent_main(),
             Some(ECHO) => echo(),
-            _ => measure(),
+            _ => {
+                let fabric = enter().expect("entering");
+                for way in [ShapedBy::Queue, ShapedBy::Switch] {
+                    measure(&fabric, way);
+                }
+                ExitCode::SUCCESS
+            }
         }
     }
 
@@ -47,15 +53,14 @@ mod linux {
         }
     }
 
-    fn measure() -> ExitCode {
+    fn measure(fabric: &Fabric, shaped_by: ShapedBy) {
         let folder = tempfile::tempdir().expect("a folder");
-        let fabric = enter().expect("entering");
         let options = Options {
             nodes: 1,
             folder: folder.path().into(),
             run: "bench".into(),
             seed: 7,
-            shaped_by: ShapedBy::Best,
+            shaped_by,
             capture: None,
             shapes: Vec::new(),
             disks: Vec::new(),
@@ -63,17 +68,23 @@ mod linux {
             skewed_by: SkewedBy::Best,
             fast_heal: false,
         };
-        let mut sandbox = Sandbox::create(&fabric, &options).expect("creating");
+        let mut sandbox = Sandbox::create(fabric, &options).expect("creating");
         let arguments = vec![ECHO.to_owned()];
         sandbox.start(Node(0), Program { arguments, ..Program::default() }).expect("starting");
-        sandbox.client_network().enter().expect("entering the clients' network");
-        let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
+        let clients = sandbox.client_network();
+        let bound = std::thread::spawn(move || {
+            clients.enter().expect("entering the clients' network");
+            UdpSocket::bind("0.0.0.0:0").expect("a socket")
+        });
+        let socket = bound.join().expect("a socket");
         socket.connect((sandbox.nodes()[0].address, PORT)).expect("connecting");
         socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a limit");
         while trip(&socket, 0).is_none() {}
 
+        println!("{shaped_by:?}: {}", sandbox.mechanisms().join("; "));
         println!("{:<24} {:>12} {:>12}", "asked", "met", "deviation");
         let well = median(&socket);
+        println!("{:<24} {:>9.3} ms", "nothing", well.as_secs_f64() * 1e3);
         let mut exact = true;
         for asked in [1, 10, 100].map(Duration::from_millis) {
             set(&mut sandbox, Some(Wrong::Delay(Delay { mean: asked, ..Delay::default() })));
@@ -98,7 +109,6 @@ mod linux {
         }
         set(&mut sandbox, None);
         println!("all within 0.5 ms or 3 % (delay) and 10 % (rate): {}", if exact { "yes" } else { "NO" });
-        ExitCode::SUCCESS
     }
 
     fn set(sandbox: &mut Sandbox, wrong: Option<Wrong>) {

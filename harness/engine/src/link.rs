@@ -242,6 +242,8 @@ pub struct Traffic {
     pub lost: u64,
     /// Lost because of their port, while the link was down, or on their way when it was cut.
     pub cut: u64,
+    /// Lost as the link was wholly cut when they came; not among those seen.
+    pub stopped: u64,
     /// Sent twice.
     pub duplicated: u64,
     /// Held back so that others overtake.
@@ -287,6 +289,7 @@ impl Traffic {
             held: time(self.held, other.held),
             lost: number(self.lost, other.lost),
             cut: number(self.cut, other.cut),
+            stopped: number(self.stopped, other.stopped),
             duplicated: number(self.duplicated, other.duplicated),
             reordered: number(self.reordered, other.reordered),
             evaded: number(self.evaded, other.evaded),

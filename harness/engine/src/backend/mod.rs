@@ -19,19 +19,25 @@ use crate::cluster::{Death, Desired, Node, NodeSpec, Observation, Program};
 /// By what links are made late, lossy, slow and so on. It is forced in tests; a user takes the best there is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ShapedBy {
-    /// By the packet queue, or by traffic control where the kernel has none.
+    /// By the packet queue; where the kernel has none by traffic control, if that can do all that is asked for; else by a switch.
     #[default]
     Best,
     /// By the kernel's packet queue (NFQUEUE) and our own shaper: everything.
     Queue,
     /// By the kernel's traffic control: delays and losses where it has netem, rates by tbf.
     Tc,
+    /// By a switch of our own in user space, which cuts them, too: everything, where all links meet.
+    Switch,
 }
 
 impl ShapedBy {
     /// Every way, by its word in plans.
-    pub const ALL: [(&str, ShapedBy); 3] =
-        [("best", ShapedBy::Best), ("nfqueue", ShapedBy::Queue), ("tc", ShapedBy::Tc)];
+    pub const ALL: [(&str, ShapedBy); 4] = [
+        ("best", ShapedBy::Best),
+        ("nfqueue", ShapedBy::Queue),
+        ("tc", ShapedBy::Tc),
+        ("switch", ShapedBy::Switch),
+    ];
 }
 
 /// By what clocks are skewed. It is forced in tests; a user takes the best there is.

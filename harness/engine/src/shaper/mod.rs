@@ -319,7 +319,11 @@ impl Line {
             let why = Why { lost_by: Some(cause), ..Why::default() };
             Decision { due: now, fate: Fate::Lost, copied: None, why }
         };
-        self.traffic.seen += 1;
+        if let Some(cut) = self.link.cut.filter(|_| self.link.is_stopped()) {
+            self.traffic.stopped += 1;
+            return lost(Cause::Cut(cut));
+        }
+        self.traffic.seen += u64::from(self.link != Link::default());
         if let Some(cause) = self.loses(now, packet) {
             return lost(cause);
         }
@@ -346,7 +350,7 @@ impl Line {
         Decision { due, fate, copied, why: Why { lost_by: None, delayed, waited, overtaken } }
     }
 
-    /// Everything for which a packet is lost but a lack of room.
+    /// Everything for which a packet of a link that is not wholly cut is lost, but a lack of room.
     fn loses(&mut self, now: Duration, packet: &Packet) -> Option<Cause> {
         let link = &self.link;
         let closed = packet.ports.is_some_and(|ports| ports.iter().any(|port| link.ports.contains(port)));
@@ -354,8 +358,7 @@ impl Line {
             let (down, period) = (flap.down.as_nanos(), (flap.down + flap.up).as_nanos());
             (now.saturating_sub(self.since)).as_nanos().checked_rem(period).is_some_and(|phase| phase < down)
         });
-        let cut = link.cut.filter(|_| link.is_stopped()).map(Cause::Cut);
-        let cause = cut.or(closed.then_some(Cause::Port)).or(down.then_some(Cause::Flap));
+        let cause = closed.then_some(Cause::Port).or(down.then_some(Cause::Flap));
         if cause.is_some() {
             self.traffic.cut += 1;
             return cause;

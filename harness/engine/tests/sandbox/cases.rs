@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use schism_engine::backend::sandbox::{Sandbox, enter, probe};
-use schism_engine::backend::{Backend, BackendError};
+use schism_engine::backend::{Backend, BackendError, ShapedBy};
 use schism_engine::cluster::{Change, Desired, Endpoint, Node, Program, Run};
 use schism_engine::link::Share;
 
@@ -42,6 +42,7 @@ pub fn run(name: &str) -> ExitCode {
     let (_, case) = CASES
         .iter()
         .chain(crate::links::CASES)
+        .chain(crate::links::BY_TC)
         .chain(crate::captures::CASES)
         .chain(crate::clocks::CASES)
         .chain(crate::disks::CASES)
@@ -110,6 +111,9 @@ fn one_direction() {
     assert_eq!(dropped(&mut stage, 0, 1), None);
     stage.ask(0, &format!("send {second} healed"));
     until("it is healed", || stage.ask(1, "datagrams") == "third,healed");
+    // Each cut counts for itself.
+    stage.apply(&[cut(node(0), node(1))]);
+    assert_eq!(dropped(&mut stage, 0, 1), Some(0));
 }
 
 fn dropped(stage: &mut Stage, from: usize, to: usize) -> Option<u64> {
@@ -385,10 +389,14 @@ fn program_not_found() {
 fn one_after_the_other() {
     let fabric = enter().expect("entering");
     for round in 0..3 {
-        let mut sandbox = Sandbox::create(&fabric, &options(3, &folder())).expect("creating");
-        for index in 0..3 {
-            sandbox.start(Node(index), program()).expect("starting");
+        let mut options = options(3, &folder());
+        if round == 2 {
+            // Whatever the others have done to the fabric, it is as it was.
+            options.shaped_by = ShapedBy::Best;
         }
+        let mut stage = Stage::on(&fabric, &options);
+        assert!(stage.reaches(0, "n2", LONG));
+        let sandbox = &mut stage.sandbox;
         if round != 1 {
             sandbox.stop().expect("stopping");
             sandbox.stop().expect("stopping once more");

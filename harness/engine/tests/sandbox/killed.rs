@@ -14,7 +14,7 @@ use schism_engine::strain::{Name, Strain};
 
 use crate::host::Host;
 use crate::runner::{As, Runner};
-use crate::stage::{LONG, cut, folder, node, options, program, run};
+use crate::stage::{LONG, SHAPED_BY, cut, folder, node, options, program, run};
 
 pub const NAME: &str = "kill -9 of the controller leaves nothing behind";
 pub const VICTIM: &str = "victim";
@@ -70,10 +70,10 @@ pub fn victim() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-pub fn check(runner: &Runner, user: As) -> Result<(), String> {
+pub fn check(runner: &Runner, user: As, way: &str) -> Result<(), String> {
     let before = Host::look(&runner.program);
     let begun = Instant::now();
-    let mut first = start(runner, user);
+    let mut first = start(runner, user, way);
     wait_for_word(&mut first);
     let whole = begun.elapsed();
     end(first);
@@ -82,7 +82,7 @@ pub fn check(runner: &Runner, user: As) -> Result<(), String> {
     // spread evenly, and never twice the same.
     for number in 0..KILLS {
         let share = (f64::from(number) * 0.618_033_988_749_895).fract();
-        let victim = start(runner, user);
+        let victim = start(runner, user, way);
         let moment = Instant::now() + whole.mul_f64(share * 1.5);
         while Instant::now() < moment {
             std::thread::sleep(Duration::from_micros(100));
@@ -94,9 +94,14 @@ pub fn check(runner: &Runner, user: As) -> Result<(), String> {
     Ok(())
 }
 
-fn start(runner: &Runner, user: As) -> Child {
+fn start(runner: &Runner, user: As, way: &str) -> Child {
     let mut command = runner.command(user, &[VICTIM]);
-    command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starting a controller")
+    command
+        .env(SHAPED_BY, way)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starting a controller")
 }
 
 fn wait_for_word(victim: &mut Child) {

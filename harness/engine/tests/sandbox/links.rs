@@ -17,7 +17,6 @@ pub const CASES: &[(&str, fn())] = &[
     ("held back packets are overtaken", reordered),
     ("a changed packet arrives changed, or not at all", changed),
     ("a narrow link passes what it can", narrow),
-    ("by traffic control a narrow link passes what it can", by_traffic_control),
     ("long packets vanish, short ones pass", too_long),
     ("a closed port is closed to both sides", port_closed),
     ("a flapping link passes some and cuts some", flapping),
@@ -27,6 +26,10 @@ pub const CASES: &[(&str, fn())] = &[
     ("faults on one link stand and heal side by side", side_by_side),
     ("everything wrong at once, again and again, and healed", everything),
 ];
+
+/// Those that are about one way of shaping alone.
+pub const BY_TC: &[(&str, fn())] =
+    &[("by traffic control a narrow link passes what it can", by_traffic_control)];
 
 fn wrong(from: Endpoint, to: Endpoint, wrong: Wrong) -> Change {
     Change::Link { from, to, wrong }

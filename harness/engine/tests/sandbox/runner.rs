@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode, Output};
 use crate::cases::CASES;
 use crate::host::Host;
 use crate::killed;
-use crate::stage::FOLDER;
+use crate::stage::{FOLDER, SHAPED_BY};
 
 pub const CASE: &str = "case";
 
@@ -22,6 +22,28 @@ pub enum As {
     Root,
     User,
     Ourselves,
+}
+
+/// By what links are shaped where nothing is said.
+const USUAL: &str = "best";
+
+/// Every case by its name, and by what links are shaped in it. Those that are about links are there for each way that can do
+/// everything.
+fn cases() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let about_links = [CASES, crate::links::CASES, crate::captures::CASES].concat();
+    let others = [
+        crate::links::BY_TC,
+        crate::clocks::CASES,
+        crate::disks::CASES,
+        crate::reboots::CASES,
+        crate::strains::CASES,
+    ]
+    .concat();
+    let each = |way, cases: Vec<(&'static str, fn())>| {
+        cases.into_iter().map(move |(name, _)| (way, name)).chain([(way, killed::NAME)])
+    };
+    let usual = [about_links.clone(), others].concat();
+    each(USUAL, usual).chain(each("switch", about_links))
 }
 
 /// What all runs have in common: a copy of this program that every user may execute, in a folder of its own.
@@ -83,20 +105,18 @@ pub fn main(filters: &[&str]) -> ExitCode {
             skipped += 1;
             continue;
         }
-        for (name, _) in CASES
-            .iter()
-            .chain(crate::links::CASES)
-            .chain(crate::captures::CASES)
-            .chain(crate::clocks::CASES)
-            .chain(crate::disks::CASES)
-            .chain(crate::reboots::CASES)
-            .chain(crate::strains::CASES)
-            .filter(|(name, _)| wanted(name))
-        {
-            note(user, name, judge(&runner.command(user, &[CASE, name]).output().expect("running a case")));
-        }
-        if wanted(killed::NAME) {
-            note(user, killed::NAME, killed::check(&runner, user));
+        for (way, name) in cases() {
+            let title = if way == USUAL { name.to_owned() } else { format!("by {way}: {name}") };
+            if !wanted(&title) {
+                continue;
+            }
+            let result = if name == killed::NAME {
+                killed::check(&runner, user, way)
+            } else {
+                let mut case = runner.command(user, &[CASE, name]);
+                judge(&case.env(SHAPED_BY, way).output().expect("running a case"))
+            };
+            note(user, &title, result);
         }
     }
     let after = Host::look(&runner.program);

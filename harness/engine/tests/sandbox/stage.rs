@@ -18,6 +18,9 @@ use crate::daemon::{COMMAND, PORT};
 /// Where cases keep their data, given by the runner.
 pub const FOLDER: &str = "SCHISM_TEST_FOLDER";
 
+/// By what links are shaped, by its word in plans, given by the runner.
+pub const SHAPED_BY: &str = "SCHISM_TEST_SHAPED_BY";
+
 /// Nothing here takes that long unless it is broken.
 pub const LONG: Duration = Duration::from_secs(20);
 
@@ -35,13 +38,19 @@ pub fn folder() -> PathBuf {
     std::env::var_os(FOLDER).expect("the runner says where").into()
 }
 
+fn shaped_by() -> ShapedBy {
+    let word = std::env::var(SHAPED_BY).unwrap_or_default();
+    let found = ShapedBy::ALL.into_iter().find(|(known, _)| *known == word);
+    found.map(|(_, way)| way).unwrap_or_default()
+}
+
 pub fn options(nodes: usize, folder: &Path) -> Options {
     Options {
         nodes,
         folder: folder.to_owned(),
         run: "test".into(),
         seed: 7,
-        shaped_by: ShapedBy::Best,
+        shaped_by: shaped_by(),
         capture: None,
         shapes: Vec::new(),
         disks: Vec::new(),

@@ -25,6 +25,8 @@ use crate::cluster::Endpoint;
 
 /// As long as an IPv4 packet can be.
 const LONGEST: usize = 65_535;
+/// How often what is written is handed to the file at least, in milliseconds.
+const FLUSH_MS: i32 = 200;
 /// How many bytes of packets may wait to be written.
 const BUFFER: i32 = 32 << 20;
 
@@ -81,7 +83,8 @@ impl Capture {
             remedy: "run with the capability NET_RAW, as root or in a sandbox, or without --capture".into(),
         };
         let socket = socket.map_err(unseen)?;
-        let book = Book::begin(asked, place.nodes.len())?;
+        let mut book = Book::begin(asked, place.nodes.len())?;
+        book.flush();
         watch(&socket).map_err(unseen)?;
         // SAFETY: the descriptor is new and nobody else's.
         let bell = unsafe {
@@ -200,17 +203,24 @@ fn watch(socket: &OwnedFd) -> io::Result<()> {
     set(socket, libc::SO_TIMESTAMPNS, &1i32)?;
     // As an ordinary user, what we may have is less.
     set(socket, libc::SO_RCVBUFFORCE, &BUFFER).or_else(|_| set(socket, libc::SO_RCVBUF, &BUFFER))?;
+    listen(socket, libc::ETH_P_ALL)
+}
+
+/// From now on a packet socket sees what its namespace's devices see of a protocol: of one alone, what comes; of all of them, what
+/// leaves as well.
+pub(super) fn listen(socket: &OwnedFd, protocol: i32) -> io::Result<()> {
     // SAFETY: all of it is plain data, for which zeroes are a value.
     let mut all: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
     all.sll_family = libc::AF_PACKET as u16;
-    all.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+    all.sll_protocol = (protocol as u16).to_be();
     // SAFETY: the pointer and the length are those of a live value.
     unsafe {
         check(libc::bind(socket.as_raw_fd(), (&raw const all).cast(), size_of_val(&all) as u32)).map(drop)
     }
 }
 
-fn set<T>(socket: &OwnedFd, option: i32, value: &T) -> io::Result<()> {
+/// Sets an option of a socket itself.
+pub(super) fn set<T>(socket: &OwnedFd, option: i32, value: &T) -> io::Result<()> {
     let size = size_of::<T>() as u32;
     // SAFETY: the pointer and the length are those of a live value.
     unsafe {
@@ -225,8 +235,9 @@ fn attend(socket: &OwnedFd, end: &OwnedFd, pen: &Pen, first_interface: u32) -> u
     loop {
         let mut both =
             [socket, end].map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
+        // What is written down by others is to be read soon, too.
         // SAFETY: the array lives until the call returns.
-        unsafe { libc::poll(both.as_mut_ptr(), 2, -1) };
+        unsafe { libc::poll(both.as_mut_ptr(), 2, FLUSH_MS) };
         while let Some((interface, time, length)) = receive(socket, &mut buffer) {
             let Some(interface) = interface.checked_sub(first_interface) else { continue };
             pen.write(time, endpoint(interface as usize), &buffer[..length], "", false);

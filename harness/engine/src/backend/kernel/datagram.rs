@@ -164,6 +164,11 @@ fn seal(bytes: &mut [u8], layout: &Layout) {
     bytes[at..at + 2].copy_from_slice(&sum.to_be_bytes());
 }
 
+/// The checksum of RFC 1071, as it stands in a header. Of what has its own in it and is whole, it is zero.
+pub(super) fn checksum(bytes: &[u8]) -> [u8; 2] {
+    (!folded(sum(bytes))).to_be_bytes()
+}
+
 /// RFC 1071's sum, not folded.
 fn sum(bytes: &[u8]) -> u64 {
     let pairs = bytes.chunks(2);

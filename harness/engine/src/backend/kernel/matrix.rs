@@ -1,5 +1,5 @@
 //! Everything that can be wrong with the links of one network namespace, made so: cuts of all kinds by nftables, all else by
-//! the shaper, or by the kernel's traffic control where there is no packet queue for it.
+//! the shaper, or by the kernel's traffic control where there is no packet queue for it; or all of it by a switch of our own.
 //!
 //! The same value works in the sandbox's fabric, through which every link passes, and in one container's own network, where
 //! that node's packets arrive. It is made of sockets opened there and of who is who by address; what is never asked for is
@@ -15,7 +15,8 @@ use super::cuts::Place;
 use super::netlink::Netlink;
 use super::programs::Iptables;
 use super::queue;
-use super::shaping::{self, Shaping};
+use super::shaping::{self, Shaping, Source};
+use super::switch;
 use super::tc::Tc;
 use super::treatment::Treatment;
 use crate::backend::{BackendError, Capture as Asked, ShapedBy};
@@ -27,8 +28,7 @@ pub struct Sockets {
     drop: Netlink,
     reset: Netlink,
     refuse: Netlink,
-    shaping: shaping::Sockets,
-    traffic_control: Netlink,
+    ways: Ways,
     packets: io::Result<OwnedFd>,
     iptables: Option<Iptables>,
     shaped_by: ShapedBy,
@@ -43,14 +43,17 @@ impl Sockets {
     /// What the kernel refused. That there is no way to send copies of packets is told when some are to be sent.
     pub fn open() -> io::Result<Self> {
         let open = || Netlink::open(libc::NETLINK_NETFILTER as isize);
-        let shaping =
-            shaping::Sockets { tables: [open()?, open()?], queue: open()?, sender: queue::sender() };
+        let ways = Ways {
+            queue: shaping::Sockets { tables: [open()?, open()?], queue: open()? },
+            traffic_control: Netlink::open(libc::NETLINK_ROUTE as isize)?,
+            switch: switch::Sockets::open(),
+            sender: queue::sender(),
+        };
         Ok(Sockets {
             drop: open()?,
             reset: open()?,
             refuse: open()?,
-            shaping,
-            traffic_control: Netlink::open(libc::NETLINK_ROUTE as isize)?,
+            ways,
             packets: capture::socket(),
             iptables: None,
             shaped_by: ShapedBy::Best,
@@ -80,12 +83,24 @@ impl Sockets {
     }
 }
 
+/// For each way to shape links what it is made of.
+struct Ways {
+    queue: shaping::Sockets,
+    traffic_control: Netlink,
+    switch: switch::Sockets,
+    /// For packets that are in our hands, if we may have a raw socket.
+    sender: io::Result<OwnedFd>,
+}
+
 /// The links of one namespace.
 pub struct Matrix {
-    drop: Chooser,
+    /// Nothing where a switch cuts.
+    drop: Option<Chooser>,
     reset: Later<Netlink, Chooser>,
     refuse: Later<Netlink, Chooser>,
-    shaping: Later<(shaping::Sockets, Netlink), Shapes>,
+    shaping: Later<Ways, Shapes>,
+    /// Of pairs that a switch cuts now, what it had stopped of them before.
+    stopped: BTreeMap<Pair, (Cut, u64)>,
     place: Place,
     seed: u64,
     iptables: Option<Iptables>,
@@ -100,34 +115,53 @@ pub struct Matrix {
 enum Shapes {
     Queue(Shaping),
     Tc(Tc),
+    /// It cuts as well.
+    Switch(Shaping),
 }
 
 impl Matrix {
     /// With all links well. The seed is that of the shaper's chance.
     ///
     /// # Errors
-    /// When the kernel has no nftables (or what was chosen in its place), or not for us.
+    /// When the kernel has no nftables (or what was chosen in its place), or not for us, and there can be no switch.
     pub fn create(sockets: Sockets, place: Place, seed: u64) -> Result<Self, BackendError> {
-        let Sockets { drop, reset, refuse, shaping, traffic_control, packets, iptables, .. } = sockets;
-        let Sockets { shaped_by, capture, noting, .. } = sockets;
+        let Sockets { drop, reset, refuse, ways, packets, iptables, shaped_by, capture, noting } = sockets;
         let begin = |(asked, first): (Asked, u32)| Capture::begin(packets, &place, first, &asked);
         let capture = capture.map(begin).transpose()?;
         let pen = noting.or_else(|| Some((capture.as_ref()?.pen(), BTreeSet::new())));
+        let drop = match shaped_by {
+            ShapedBy::Switch => None,
+            _ => Some(Chooser::make(drop, iptables.as_ref(), place.clone(), Treatment::Drop)),
+        };
+        let (drop, unable) = match drop {
+            Some(Ok(drop)) => (Some(drop), None),
+            Some(Err(error)) if shaped_by != ShapedBy::Best => return Err(error),
+            Some(Err(error)) => (None, Some(error)),
+            None => (None, None),
+        };
         let mut matrix = Matrix {
-            drop: Chooser::make(drop, iptables.as_ref(), place.clone(), Treatment::Drop)?,
+            drop,
             reset: Later::Not(reset),
             refuse: Later::Not(refuse),
-            shaping: Later::Not((shaping, traffic_control)),
+            shaping: Later::Not(ways),
+            stopped: BTreeMap::new(),
             place,
             seed,
             iptables,
-            shaped_by,
+            shaped_by: if unable.is_some() { ShapedBy::Switch } else { shaped_by },
             pen,
             _capture: capture,
         };
-        if matrix.pen.is_some() && !matches!(matrix.shaping()?, Shapes::Queue(_)) {
+        if matrix.drop.is_none() {
+            // Both were tried: what is told is how to get the better one.
+            let made = matrix.shaping(Some(&[])).err();
+            if let Some(error) = made {
+                return Err(unable.unwrap_or(error));
+            }
+        }
+        if matrix.pen.is_some() && matches!(matrix.shaping(Some(&[]))?, Shapes::Tc(_)) {
             return Err(BackendError::Unsupported {
-                problem: "a capture cannot tell what happens to packets without the kernel's packet queue"
+                problem: "a capture cannot tell what happens to packets without the kernel's packet queue or a switch"
                     .into(),
                 remedy: "sudo modprobe -a nfnetlink_queue xt_NFQUEUE, or nft_queue; or run without --capture"
                     .into(),
@@ -136,9 +170,14 @@ impl Matrix {
         Ok(matrix)
     }
 
+    /// Whether packets pass through a switch of our own: then the endpoints' devices have to send what a wire would carry.
+    pub fn switches(&self) -> bool {
+        matches!(self.shaping, Later::Made(Shapes::Switch(_)))
+    }
+
     /// What works less well here than it could, a sentence each.
     pub fn lacks(&self) -> Vec<String> {
-        self.drop.lacks()
+        self.drop.as_ref().map_or(Vec::new(), Chooser::lacks)
     }
 
     /// By what links are cut, and shaped if it came to that, a sentence each.
@@ -147,7 +186,11 @@ impl Matrix {
             Later::Made(shapes) => Some(format!("links are shaped by {}", shapes.mechanism())),
             Later::Not(_) | Later::Failed => None,
         };
-        [format!("links are cut by {}", self.drop.how())].into_iter().chain(shaped).collect()
+        let cut = match &self.drop {
+            Some(drop) => format!("links are cut by {}", drop.how()),
+            None => "links are cut by a switch in user space, through which all packets pass".to_owned(),
+        };
+        [cut].into_iter().chain(shaped).collect()
     }
 
     /// How links are shaped here, making it ready if it is not.
@@ -155,13 +198,15 @@ impl Matrix {
     /// # Errors
     /// When there is no way to do all of this.
     pub fn shaped_by(&mut self, wanted: &[Wrong]) -> Result<&'static str, BackendError> {
-        let shapes = self.shaping()?;
+        let link = |wrong: &Wrong| {
+            let mut link = Link::default();
+            link.join(*wrong);
+            link
+        };
+        let wanted: Vec<Link> = wanted.iter().map(link).collect();
+        let shapes = self.shaping(Some(&wanted))?;
         if let Shapes::Tc(tc) = shapes {
-            for wrong in wanted {
-                let mut link = Link::default();
-                link.join(*wrong);
-                tc.may(&link)?;
-            }
+            wanted.iter().try_for_each(|link| tc.may(link))?;
         }
         Ok(shapes.mechanism())
     }
@@ -171,10 +216,41 @@ impl Matrix {
     /// # Errors
     /// What the kernel refused, or cannot do at all; the state is then somewhere between.
     pub fn apply(&mut self, links: &BTreeMap<Pair, Link>) -> Result<(), BackendError> {
+        if self.switches() {
+            self.count_from_here(links)?;
+        } else {
+            self.cut(links)?;
+        }
+        if self.shaping.is_made() || links.values().any(Link::is_shaped) {
+            match self.shaping(None)? {
+                Shapes::Queue(shaping) | Shapes::Switch(shaping) => shaping.apply(links)?,
+                Shapes::Tc(tc) => tc.apply(links)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Of pairs that a switch is about to cut, what it has stopped until now.
+    fn count_from_here(&mut self, links: &BTreeMap<Pair, Link>) -> Result<(), BackendError> {
+        let Later::Made(Shapes::Switch(shaping)) = &self.shaping else { return Ok(()) };
+        let counted = shaping.traffic()?;
+        let cut = |link: &Link| link.cut.filter(|_| link.is_stopped());
+        self.stopped.retain(|pair, (how, _)| links.get(pair).and_then(cut) == Some(*how));
+        for (pair, how) in links.iter().filter_map(|(pair, link)| Some((pair, cut(link)?))) {
+            let before = counted.get(pair).map_or(0, |traffic| traffic.stopped);
+            self.stopped.entry(*pair).or_insert((how, before));
+        }
+        Ok(())
+    }
+
+    /// Makes the cuts that look at no packet.
+    fn cut(&mut self, links: &BTreeMap<Pair, Link>) -> Result<(), BackendError> {
         let cut = |how: Cut| -> BTreeSet<Pair> {
             links.iter().filter(|(_, link)| link.cut == Some(how)).map(|(pair, _)| *pair).collect()
         };
-        self.drop.apply(&cut(Cut::Drop))?;
+        if let Some(drop) = &mut self.drop {
+            drop.apply(&cut(Cut::Drop))?;
+        }
         for (how, treatment) in [(Cut::Reset, Treatment::Reset), (Cut::Refuse, Treatment::Refuse)] {
             let pairs = cut(how);
             let (place, iptables) = (&self.place, self.iptables.as_ref());
@@ -182,12 +258,6 @@ impl Matrix {
             if !pairs.is_empty() || later.is_made() {
                 let make = |netlink| Chooser::make(netlink, iptables, place.clone(), treatment);
                 later.made(make)?.apply(&pairs)?;
-            }
-        }
-        if self.shaping.is_made() || links.values().any(Link::is_shaped) {
-            match self.shaping()? {
-                Shapes::Queue(shaping) => shaping.apply(links)?,
-                Shapes::Tc(tc) => tc.apply(links)?,
             }
         }
         Ok(())
@@ -198,7 +268,12 @@ impl Matrix {
     /// # Errors
     /// What the kernel refused.
     pub fn dropped(&mut self) -> Result<BTreeMap<Pair, u64>, BackendError> {
-        let mut dropped = self.drop.dropped()?;
+        if let Later::Made(Shapes::Switch(shaping)) = &self.shaping {
+            let counted = shaping.traffic()?;
+            let now = |pair| counted.get(pair).map_or(0, |traffic| traffic.stopped);
+            return Ok(self.stopped.iter().map(|(pair, (_, before))| (*pair, now(pair) - before)).collect());
+        }
+        let mut dropped = self.drop.as_mut().map_or(Ok(BTreeMap::new()), Chooser::dropped)?;
         for later in [&mut self.reset, &mut self.refuse] {
             if let Later::Made(cuts) = later {
                 dropped.extend(cuts.dropped()?);
@@ -213,38 +288,56 @@ impl Matrix {
     /// When the shaper could not do its work.
     pub fn traffic(&mut self) -> Result<BTreeMap<Pair, Traffic>, BackendError> {
         match &mut self.shaping {
-            Later::Made(Shapes::Queue(shaping)) => shaping.traffic(),
+            Later::Made(Shapes::Queue(shaping) | Shapes::Switch(shaping)) => shaping.traffic(),
             Later::Made(Shapes::Tc(tc)) => tc.traffic(),
             Later::Not(_) | Later::Failed => Ok(BTreeMap::new()),
         }
     }
 
-    fn shaping(&mut self) -> Result<&mut Shapes, BackendError> {
+    /// Who shapes, made for links that are to be as bad as this: the first that can. Once made, it stays. Where nothing is said of
+    /// that the nodes run already, and it is too late for a switch.
+    fn shaping(&mut self, wanted: Option<&[Link]>) -> Result<&mut Shapes, BackendError> {
         let (place, seed, iptables) = (&self.place, self.seed, self.iptables.as_ref());
         let shaped_by = self.shaped_by;
         let pen = self.pen.clone();
-        self.shaping.made(|(sockets, traffic_control)| {
-            let queue = match shaped_by {
-                ShapedBy::Tc => None,
-                _ => Some(Shaping::start(sockets, iptables, place.clone(), seed, pen)),
-            };
-            match queue {
-                Some(Ok(shaping)) => Ok(Shapes::Queue(shaping)),
-                Some(Err(error)) if shaped_by == ShapedBy::Queue => Err(error),
-                // Both were tried: what is told is how to get the better one.
-                Some(Err(error)) => {
-                    Tc::start(traffic_control, place.clone()).map(Shapes::Tc).map_err(|_| error)
+        let made = self.shaping.made(|Ways { queue, traffic_control, switch, sender }| {
+            let start = |source, sender| Shaping::start(source, sender, place.clone(), seed, pen);
+            let start_tc = || Tc::start(traffic_control, place.clone());
+            match shaped_by {
+                ShapedBy::Queue => start(Source::queue(queue, iptables, place)?, sender).map(Shapes::Queue),
+                ShapedBy::Tc => start_tc().map(Shapes::Tc),
+                ShapedBy::Switch => {
+                    start(Source::switch(switch, &sender, place)?, sender).map(Shapes::Switch)
                 }
-                None => Tc::start(traffic_control, place.clone()).map(Shapes::Tc),
+                // What is told if there is none is how to get the best one.
+                ShapedBy::Best => match Source::queue(queue, iptables, place) {
+                    Ok(source) => start(source, sender).map(Shapes::Queue),
+                    Err(error) => {
+                        let tc = start_tc();
+                        let may = |tc: &Tc, wanted: &[Link]| wanted.iter().all(|link| tc.may(link).is_ok());
+                        let enough = wanted.is_none_or(|all| tc.as_ref().is_ok_and(|tc| may(tc, all)));
+                        let source = (!enough).then(|| Source::switch(switch, &sender, place));
+                        match source {
+                            Some(Ok(source)) => start(source, sender).map(Shapes::Switch),
+                            _ => tc.map(Shapes::Tc).map_err(|_| error),
+                        }
+                    }
+                },
             }
-        })
+        });
+        let shapes = made?;
+        if matches!(shapes, Shapes::Switch(_)) {
+            // What passes through it is not forwarded: no table would see it.
+            self.drop = None;
+        }
+        Ok(shapes)
     }
 }
 
 impl Shapes {
     fn mechanism(&self) -> &'static str {
         match self {
-            Shapes::Queue(shaping) => shaping.mechanism(),
+            Shapes::Queue(shaping) | Shapes::Switch(shaping) => shaping.mechanism(),
             Shapes::Tc(tc) => tc.mechanism(),
         }
     }

@@ -28,6 +28,7 @@ mod shaping;
 pub mod six;
 pub mod starving;
 pub mod straining;
+pub mod switch;
 pub mod system;
 mod tc;
 pub mod treatment;

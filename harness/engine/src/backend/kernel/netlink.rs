@@ -5,6 +5,7 @@
 //! ever to the network namespace in which it was opened, whoever uses it from wherever.
 
 use std::io;
+use std::os::fd::AsRawFd;
 
 use netlink_sys::{Socket, SocketAddr};
 
@@ -130,6 +131,11 @@ impl Netlink {
             Ok(!done)
         })?;
         if done { Ok(answers) } else { Err(io::Error::other(format!("{what}: the answer was cut short"))) }
+    }
+
+    /// Its number, for what is asked of the kernel in another way.
+    pub(super) fn descriptor(&self) -> i32 {
+        self.socket.as_raw_fd()
     }
 
     /// The socket itself, for who has another way of speaking.

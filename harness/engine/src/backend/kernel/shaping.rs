@@ -1,9 +1,9 @@
-//! The shaper at work in a network namespace: a thread that takes packets from the kernel's queue, asks the shaper, and lets
-//! each go when its time has come.
+//! The shaper at work in a network namespace: a thread that takes packets from the kernel's queue, or from a switch of our own,
+//! asks the shaper, and lets each go when its time has come.
 //!
-//! Which packets come here at all is chosen by an owned nftables table, so links that are well are never slower for it. All
-//! of it ends with our sockets: after a `kill -9` packets pass untouched. Tried on this kind of machine, a packet that is
-//! not to wait at all is a tenth of a millisecond late.
+//! Which packets come from the queue at all is chosen by an owned nftables table, so links that are well are never slower for it.
+//! All of that ends with our sockets: after a `kill -9` packets pass untouched. Tried on this kind of machine, a packet that is
+//! not to wait at all is a tenth of a millisecond late. To a switch come all packets, and with it their namespace ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -16,33 +16,52 @@ use std::time::Duration;
 use super::annotation::{forged, said};
 use super::capture::Pen;
 use super::chooser::Chooser;
-use super::cuts::Place;
+use super::cuts::{Hook, Place};
 use super::datagram::{Layout, flip, layout, renumber, written};
 use super::netlink::Netlink;
 use super::programs::Iptables;
 use super::queue::{self, Queue};
+use super::switch::{self, Switch};
 use super::system::check;
 use super::treatment::{OUR_MARK, Treatment};
 use crate::backend::BackendError;
 use crate::cluster::Pair;
-use crate::link::{Link, Traffic};
+use crate::link::{Cut, Link, Traffic};
 use crate::shaper::{Cause, Fate, Packet, Released, Segment, Shaper};
 
 /// How many packets are looked at before those that are due go out.
 const ROUND: usize = 64;
+
+/// What sending says when a packet is lost: a buffer is full as a wire would be, it meets a cut on its way out, or
+/// nobody is there.
+const LOSES: [i32; 6] =
+    [libc::EAGAIN, libc::ENOBUFS, libc::EPERM, libc::EHOSTUNREACH, libc::ENETUNREACH, libc::ENETDOWN];
 
 /// What it works with: opened in the namespace, used from wherever.
 pub(super) struct Sockets {
     /// For the tables that choose packets, two of them, as the first may be refused.
     pub(super) tables: [Netlink; 2],
     pub(super) queue: Netlink,
-    /// For copies of packets, if we may have a raw socket.
-    pub(super) sender: io::Result<OwnedFd>,
+}
+
+/// Where packets come from.
+pub(super) struct Source {
+    packets: Packets,
+    /// Who chooses those of which links come, unless all do.
+    choice: Option<Chooser>,
+    mechanism: &'static str,
+}
+
+enum Packets {
+    /// The kernel holds them meanwhile.
+    Queue(Queue),
+    /// They are in our hands.
+    Switch(Switch),
 }
 
 /// Shapes the links of one network namespace until it is dropped.
 pub(super) struct Shaping {
-    choice: Chooser,
+    choice: Option<Chooser>,
     mechanism: &'static str,
     captures: bool,
     /// Links whose packets come by even if nothing is wrong with them.
@@ -59,7 +78,8 @@ struct Shared {
 
 struct Work {
     shaper: Shaper<Ticket>,
-    queue: Queue,
+    packets: Packets,
+    /// For packets that are in our hands, if we may have a raw socket.
     sender: io::Result<OwnedFd>,
     /// Where packets are written down, if they are.
     pen: Option<Pen>,
@@ -75,27 +95,21 @@ struct Ticket {
     bytes: Option<(Vec<u8>, Layout)>,
 }
 
-impl Shaping {
-    /// Begins, with all links well. With a pen, packets of links that are cut come by as well, and those of the links named with it
-    /// whatever they are.
+impl Source {
+    /// The kernel's packet queue.
     ///
     /// # Errors
-    /// When the kernel has no packet queue, or no way to choose packets for it.
-    pub(super) fn start(
+    /// When the kernel has none, or no way to choose packets for it.
+    pub(super) fn queue(
         sockets: Sockets,
         iptables: Option<&Iptables>,
-        place: Place,
-        seed: u64,
-        pen: Option<(Pen, BTreeSet<Pair>)>,
+        place: &Place,
     ) -> Result<Self, BackendError> {
-        let (pen, always) = pen.unzip();
         let unsupported = |why: &dyn std::fmt::Display| BackendError::Unsupported {
             problem: format!("links cannot be delayed, lossy or slow: {why}"),
             remedy: "sudo modprobe -a nfnetlink_queue xt_NFQUEUE, or nft_queue".into(),
         };
-        let mut queue = Queue::open(sockets.queue).map_err(|error| unsupported(&error))?;
-        // Who watches what passes leaves out what is written down here.
-        queue.mark = pen.is_some().then_some(OUR_MARK);
+        let queue = Queue::open(sockets.queue).map_err(|error| unsupported(&error))?;
         let [first, second] = sockets.tables;
         let (choice, mechanism) = match Chooser::make(first, iptables, place.clone(), Treatment::Queue) {
             Ok(choice) if iptables.is_some() => (choice, "NFQUEUE by iptables"),
@@ -106,14 +120,61 @@ impl Shaping {
                 (choice.map_err(|error| unsupported(&error))?, mechanism)
             }
         };
+        Ok(Source { packets: Packets::Queue(queue), choice: Some(choice), mechanism })
+    }
+
+    /// A switch of our own.
+    ///
+    /// # Errors
+    /// When not all links meet here, or it may not see or send packets.
+    pub(super) fn switch(
+        sockets: switch::Sockets,
+        sender: &io::Result<OwnedFd>,
+        place: &Place,
+    ) -> Result<Self, BackendError> {
+        let unsupported = |problem: String, remedy: &str| BackendError::Unsupported {
+            problem: format!("no switch in user space: {problem}"),
+            remedy: remedy.into(),
+        };
+        if !matches!(place.hooks, [Hook::Forward]) {
+            let remedy = "run in the sandbox, or leave `backend.shaping` out";
+            return Err(unsupported("the links of this cluster do not meet in one place".into(), remedy));
+        }
+        let remedy = "run with the capabilities NET_ADMIN and NET_RAW, as root or in a sandbox";
+        if let Err(error) = sender {
+            return Err(unsupported(format!("no raw socket ({error})"), remedy));
+        }
+        let started = Switch::start(sockets).map_err(|error| unsupported(error.to_string(), remedy))?;
+        Ok(Source { packets: Packets::Switch(started), choice: None, mechanism: "a switch in user space" })
+    }
+}
+
+impl Shaping {
+    /// Begins, with all links well. With a pen, packets of links that are cut come by as well, and those of the links named with it
+    /// whatever they are.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub(super) fn start(
+        source: Source,
+        sender: io::Result<OwnedFd>,
+        place: Place,
+        seed: u64,
+        pen: Option<(Pen, BTreeSet<Pair>)>,
+    ) -> Result<Self, BackendError> {
+        let (pen, always) = pen.unzip();
+        let Source { mut packets, choice, mechanism } = source;
+        if let (Packets::Queue(queue), Some(_)) = (&mut packets, &pen) {
+            // Who watches what passes leaves out what is written down here.
+            queue.mark = Some(OUR_MARK);
+        }
         // SAFETY: the descriptor is new and nobody else's.
         let bell = unsafe {
             let flags = libc::EFD_CLOEXEC | libc::EFD_NONBLOCK;
             OwnedFd::from_raw_fd(check(libc::eventfd(0, flags)).map_err(BackendError::system("eventfd"))?)
         };
-        let (shaper, sender) = (Shaper::new(seed), sockets.sender);
-        let captures = pen.is_some();
-        let work = Work { shaper, queue, sender, pen, place, ended: false, failed: None };
+        let (shaper, captures) = (Shaper::new(seed), pen.is_some());
+        let work = Work { shaper, packets, sender, pen, place, ended: false, failed: None };
         let shared = Arc::new(Shared { work: work.into(), bell });
         let mine = shared.clone();
         let thread = thread::Builder::new().name("shaper".into()).spawn(move || attend(&mine));
@@ -145,12 +206,16 @@ impl Shaping {
         // Who is chosen must be known before the first packet comes, and who is well again must not come any more before
         // what waits is let go.
         let failed = BackendError::system("shaping links");
-        if chosen.is_superset(self.choice.applied()) {
-            self.shared.desire(links).map_err(failed)?;
-            self.choice.apply(&chosen)
-        } else {
-            self.choice.apply(&chosen)?;
-            self.shared.desire(links).map_err(failed)
+        match &mut self.choice {
+            Some(choice) if chosen.is_superset(choice.applied()) => {
+                self.shared.desire(links).map_err(failed)?;
+                choice.apply(&chosen)
+            }
+            Some(choice) => {
+                choice.apply(&chosen)?;
+                self.shared.desire(links).map_err(failed)
+            }
+            None => self.shared.desire(links).map_err(failed),
         }
     }
 
@@ -225,22 +290,23 @@ impl Shared {
 impl Work {
     /// Looks at the packets that wait, up to a round of them, and says how many there were.
     fn take_in(&mut self) -> io::Result<usize> {
+        let is_ours = matches!(self.packets, Packets::Switch(_));
         for count in 0..ROUND {
-            let Some((id, bytes)) = self.queue.receive()? else { return Ok(count) };
+            let Some((id, bytes)) = self.packets.receive()? else { return Ok(count) };
             let now = now();
             let layout = layout(bytes);
             let pair = layout.as_ref().and_then(|layout| {
                 Some((self.place.whose(layout.source)?, self.place.whose(layout.destination)?))
             });
             let Some((layout, pair)) = layout.zip(pair) else {
-                self.queue.decide(id, true, None)?;
+                self.packets.leave(id)?;
                 continue;
             };
             let (length, payload, ports) = (layout.length, layout.payload.len(), layout.ports);
             let packet = Packet { pair, length, payload, ports, segment: layout.segment };
-            let captures = self.pen.is_some();
+            let always = self.pen.is_some() || is_ours;
             let keep =
-                |wanted: bool| Ticket { id, bytes: (wanted || captures).then(|| (bytes.to_vec(), layout)) };
+                |wanted: bool| Ticket { id, bytes: (wanted || always).then(|| (bytes.to_vec(), layout)) };
             self.shaper.arrive(now, &packet, keep);
         }
         Ok(ROUND)
@@ -259,9 +325,7 @@ impl Work {
             let (changed, numbers) = match fate {
                 Fate::Lost | Fate::Swallowed { .. } => {
                     note(&self.pen, &bytes);
-                    // It has come by to be written down only: the cut itself is still before it, and counts and answers it.
-                    let shown = self.pen.is_some() && matches!(lost_by, Some(Cause::Cut(_)));
-                    self.queue.decide(id, shown, None)?;
+                    self.lose(id, lost_by, bytes.as_ref())?;
                     if let Fate::Swallowed { answer: Some(answer) } = fate {
                         self.forge(&answer, "an acknowledgement of what was swallowed")?;
                     }
@@ -281,26 +345,57 @@ impl Work {
             match (fate, bytes) {
                 (Fate::Copied { .. }, Some((bytes, layout))) => {
                     // The copy comes second: the original must be on its way.
-                    self.queue.flush()?;
+                    self.packets.flush()?;
                     self.send(&bytes, layout.destination)?;
                 }
                 (Fate::Copied { .. }, None) => {}
-                (_, bytes) => {
-                    let contents = bytes.as_ref().filter(|_| touched).map(|(bytes, _)| &bytes[..]);
-                    self.queue.decide(id, true, contents)?;
-                }
+                (_, bytes) => match &mut self.packets {
+                    Packets::Queue(queue) => {
+                        let contents = bytes.as_ref().filter(|_| touched).map(|(bytes, _)| &bytes[..]);
+                        queue.decide(id, true, contents)?;
+                    }
+                    Packets::Switch(_) => {
+                        if let Some((bytes, layout)) = bytes {
+                            self.send(&bytes[..layout.length], layout.destination)?;
+                        }
+                    }
+                },
             }
         }
-        self.queue.flush()
+        self.packets.flush()
+    }
+
+    /// Lets a packet end here, and answers it where that is what its link does.
+    fn lose(&mut self, id: u32, cause: Option<Cause>, packet: Option<&(Vec<u8>, Layout)>) -> io::Result<()> {
+        if let Packets::Queue(queue) = &mut self.packets {
+            // It has come by to be written down only: the cut itself is still before it, and counts and answers it.
+            let shown = self.pen.is_some() && matches!(cause, Some(Cause::Cut(_)));
+            return queue.decide(id, shown, None);
+        }
+        match (cause, packet) {
+            (Some(Cause::Cut(Cut::Reset)), Some((_, layout))) => {
+                let answer = layout.segment.as_ref().and_then(switch::reset);
+                answer.map_or(Ok(()), |answer| self.forge(&answer, "a reset, by partition (reset)"))
+            }
+            (Some(Cause::Cut(Cut::Refuse)), Some((bytes, layout))) => {
+                let Some(answer) = switch::unreachable(bytes, layout) else { return Ok(()) };
+                self.make(&answer, layout.source, "unreachable, by partition (refuse)")
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Sends a segment in the name of one end to the other.
     fn forge(&self, segment: &Segment, what: &str) -> io::Result<()> {
-        let (bytes, to) = (written(segment), *segment.to.ip());
+        self.make(&written(segment), *segment.to.ip(), what)
+    }
+
+    /// Sends a packet that we have made.
+    fn make(&self, bytes: &[u8], to: Ipv4Addr, what: &str) -> io::Result<()> {
         if let (Some(pen), Some(to)) = (&self.pen, self.place.whose(to)) {
-            pen.note_forged(to, &bytes, &forged(what));
+            pen.note_forged(to, bytes, &forged(what));
         }
-        self.send(&bytes, to)
+        self.send(bytes, to)
     }
 
     /// Sends a packet of our own.
@@ -308,13 +403,40 @@ impl Work {
         // Without it, no link that needs it was accepted.
         let Ok(sender) = &self.sender else { return Ok(()) };
         match queue::send(sender, bytes, to) {
-            // A full buffer loses it as a full wire would, and so does a cut that it meets on its way out.
-            Err(error)
-                if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS | libc::EPERM)) =>
-            {
-                Ok(())
-            }
+            Err(error) if error.raw_os_error().is_some_and(|number| LOSES.contains(&number)) => Ok(()),
             sent => sent,
+        }
+    }
+}
+
+impl Packets {
+    fn receive(&mut self) -> io::Result<Option<(u32, &[u8])>> {
+        match self {
+            Packets::Queue(queue) => queue.receive(),
+            Packets::Switch(switch) => Ok(switch.receive()?.map(|bytes| (0, bytes))),
+        }
+    }
+
+    /// One that is nobody's whose links we know.
+    fn leave(&mut self, id: u32) -> io::Result<()> {
+        match self {
+            Packets::Queue(queue) => queue.decide(id, true, None),
+            // The kernel has had it as well, and taken it if it was for the namespace itself.
+            Packets::Switch(_) => Ok(()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Packets::Queue(queue) => queue.flush(),
+            Packets::Switch(_) => Ok(()),
+        }
+    }
+
+    fn descriptor(&self) -> i32 {
+        match self {
+            Packets::Queue(queue) => queue.descriptor(),
+            Packets::Switch(switch) => switch.descriptor(),
         }
     }
 }
@@ -336,7 +458,7 @@ fn attend(shared: &Shared) {
             }
         };
         let next = work.shaper.next_due();
-        let descriptors = [work.queue.descriptor(), shared.bell.as_raw_fd()];
+        let descriptors = [work.packets.descriptor(), shared.bell.as_raw_fd()];
         drop(work);
         if !waiting && wait(descriptors, next.map(|due| due.saturating_sub(now()))) {
             shared.forget_ring();

@@ -114,6 +114,11 @@ impl Sandbox {
             let shaped = matrix.shaped_by(&options.shapes);
             shaped.or_else(|error| links::disconnect(&mut links).and(Err(error)))?;
         }
+        if matrix.switches() {
+            for network in &networks {
+                links::send_as_on_a_wire(&network.netlink, network.endpoint)?;
+            }
+        }
         for agent in &mut agents {
             agent.reply()?;
         }

@@ -21,6 +21,7 @@ use netlink_packet_route::route::{
 
 use super::cuts::{Hook, Place};
 use super::netlink::{Batch, CREATE, EXCLUSIVE, Netlink, number};
+use super::switch;
 use crate::backend::BackendError;
 use crate::cluster::{Endpoint, Node};
 
@@ -31,6 +32,7 @@ pub(super) const MOST_NODES: usize = 254;
 pub(super) const FIRST_INTERFACE: u32 = 16;
 /// The far end's number in its own namespace, next to the loopback.
 const FAR_INTERFACE: u32 = 2;
+const DEVICE: &str = "eth0";
 const LOOPBACK: u32 = 1;
 /// All our links are of this interface group, so that one message deletes them together.
 const GROUP: u32 = 0x5c15;
@@ -85,7 +87,7 @@ pub(super) fn connect<'a>(
         let mut far = LinkMessage::default();
         far.header.index = FAR_INTERFACE;
         far.attributes =
-            vec![LinkAttribute::IfName("eth0".into()), LinkAttribute::NetNsFd(namespace.as_raw_fd())];
+            vec![LinkAttribute::IfName(DEVICE.into()), LinkAttribute::NetNsFd(namespace.as_raw_fd())];
         let mut link = up(near);
         link.attributes = vec![
             LinkAttribute::IfName(format!("schism-{endpoint}")),
@@ -139,6 +141,15 @@ pub(super) fn plug_in(inside: &mut Netlink, node: Node) -> io::Result<()> {
     let route = bytes(&way_out(Endpoint::Node(node)));
     batch.push(NEW_ROUTE, CREATE | EXCLUSIVE, "setting the route", &route);
     inside.transact(batch)
+}
+
+/// Inside an endpoint's namespace: what it sends is from now on what a wire would carry.
+///
+/// # Errors
+/// What the kernel refused.
+pub(super) fn send_as_on_a_wire(inside: &Netlink, endpoint: Endpoint) -> Result<(), BackendError> {
+    switch::send_as_on_a_wire(inside, DEVICE)
+        .map_err(BackendError::system(format!("taking work from the device of {endpoint}")))
 }
 
 /// Sets the loopback up, alone.

@@ -19,7 +19,7 @@ use crate::link::Wrong;
 #[cfg(target_os = "linux")]
 use super::kernel::{
     boot, clock, connections, cuts, disk, execs, filter, matrix, netlink, processes, starving, straining,
-    system,
+    switch, system,
 };
 
 #[cfg(target_os = "linux")]

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use super::Capability;
 use super::boot;
 use super::clock;
 use super::connections::Connections;
-use super::cuts::{Cuts, Hook, Place};
+use super::cuts::Cuts;
 use super::disk;
 use super::enter::{isolate, refused};
 use super::links;
@@ -28,7 +28,7 @@ use super::remedy::{OTHERWISE, user_namespace_remedy};
 use super::rung;
 use super::straining;
 use super::system::{check, die_with_parent, enter_network, mount, own_network, set, unshare};
-use crate::backend::BackendError;
+use crate::backend::{BackendError, ShapedBy};
 use crate::cluster::{Endpoint, Node};
 use crate::link::{Cut, Link, Wrong};
 
@@ -63,6 +63,7 @@ const ATTEMPTS: &[(&str, Needed, Attempt)] = &[
     ("cuts", Needed::Everybody, cuts),
     ("refusing links", Needed::Nobody, refusing),
     ("slow, lossy and garbling links", Needed::Nobody, shaping),
+    ("links by a switch", Needed::Nobody, switching),
     ("swallowed bytes", Needed::Nobody, swallowing),
     ("pause", Needed::Everybody, pause),
     ("one thread held", Needed::Nobody, thread),
@@ -177,17 +178,29 @@ fn netlink(protocol: i32) -> Result<Netlink, BackendError> {
     Netlink::open(protocol as isize).map_err(BackendError::system("opening a netlink socket"))
 }
 
-fn veth() -> Result<Found, BackendError> {
-    isolate()?;
+/// So many nodes with links, the calling thread in the fabric that joins them.
+fn linked(nodes: usize) -> Result<Vec<(OwnedFd, Netlink)>, BackendError> {
     let failed = |error| BackendError::system("making network namespaces")(error);
     let fabric = own_network().map_err(failed)?;
-    unshare(libc::CLONE_NEWNET).map_err(failed)?;
-    let (far, endpoint) = (own_network().map_err(failed)?, Endpoint::Node(Node(0)));
-    let mut inside = netlink(libc::NETLINK_ROUTE)?;
+    let mut made = Vec::new();
+    for _ in 0..nodes {
+        unshare(libc::CLONE_NEWNET).map_err(failed)?;
+        made.push((own_network().map_err(failed)?, netlink(libc::NETLINK_ROUTE)?));
+    }
     enter_network(&fabric).map_err(failed)?;
-    let made = links::connect(&mut netlink(libc::NETLINK_ROUTE)?, [(endpoint, far.as_fd())]);
-    Ok(match made.and_then(|()| links::settle(&mut inside, endpoint)) {
-        Ok(()) => works("veth"),
+    let endpoints = (0..nodes).map(|index| Endpoint::Node(Node(index)));
+    let ends = endpoints.clone().zip(made.iter().map(|(network, _)| network.as_fd()));
+    links::connect(&mut netlink(libc::NETLINK_ROUTE)?, ends)?;
+    for (endpoint, (_, inside)) in endpoints.zip(&mut made) {
+        links::settle(inside, endpoint)?;
+    }
+    Ok(made)
+}
+
+fn veth() -> Result<Found, BackendError> {
+    isolate()?;
+    Ok(match linked(1) {
+        Ok(_) => works("veth"),
         Err(error) => fails(error.to_string(), format!("sudo modprobe veth, or {OTHERWISE}")),
     })
 }
@@ -202,7 +215,14 @@ fn forwarding() -> Result<Found, BackendError> {
 
 fn cuts() -> Result<Found, BackendError> {
     isolate()?;
-    let mut cuts = Cuts::create(netlink(libc::NETLINK_NETFILTER)?, links::place("probe", 1))?;
+    let mut cuts = match Cuts::create(netlink(libc::NETLINK_NETFILTER)?, links::place("probe", 1)) {
+        Ok(cuts) => cuts,
+        Err(error) => {
+            let BackendError::Unsupported { problem, remedy } = error else { return Err(error) };
+            let how = format!("a switch in user space, as {problem}");
+            return Ok(Found { works: switching()?.works, how, remedy: Some(remedy) });
+        }
+    };
     let pair = (Endpoint::Clients, Endpoint::Node(Node(0)));
     cuts.apply(&BTreeSet::from([pair]))?;
     let counted = cuts.dropped()?;
@@ -239,32 +259,67 @@ fn shaping() -> Result<Found, BackendError> {
     if by.starts_with("tc") {
         return Ok(Found {
             works: true,
-            how: format!("{by}; undone by the kernel when we end"),
+            how: format!("{by}, and what that cannot do by a switch in user space; undone by the kernel when we end"),
             remedy: Some(
-                "sudo modprobe -a nfnetlink_queue xt_NFQUEUE, or nft_queue: for all the others".into(),
+                "sudo modprobe -a nfnetlink_queue xt_NFQUEUE, or nft_queue: for links that are well not to pass through it".into(),
             ),
         });
     }
     Ok(works(format!("{by}; a packet is about 0.1 ms late besides; undone by the kernel when we end")))
 }
 
-/// Says something over a connection with oneself, and looks whether it is acknowledged and not there.
-fn swallowing() -> Result<Found, BackendError> {
-    const PATIENCE: Duration = Duration::from_secs(2);
+/// How long something sent may take to arrive.
+const SHORT: Duration = Duration::from_secs(2);
+
+/// Two nodes whose links are shaped in this way, well enough for all of this; and in which way that is.
+fn joined(by: ShapedBy, shapes: &[Wrong]) -> Result<(Vec<OwnedFd>, Matrix, &'static str), BackendError> {
     isolate()?;
-    let failed = |error| BackendError::system("making a connection with oneself")(error);
-    links::loopback(&mut netlink(libc::NETLINK_ROUTE)?)?;
-    let nodes = [Ipv4Addr::new(127, 0, 0, 1), Ipv4Addr::new(127, 0, 0, 2)];
-    let listener = TcpListener::bind((nodes[1], 0)).map_err(failed)?;
+    set("/proc/sys/net/ipv4/ip_forward", "1");
+    let nodes = linked(2)?;
+    let sockets = Sockets::open().map_err(BackendError::system("opening sockets for faults"))?;
+    let mut matrix = Matrix::create(sockets.shaping_by(by), links::place("probe", 2), 0)?;
+    let how = matrix.shaped_by(shapes)?;
+    let mut networks = Vec::new();
+    for (index, (network, inside)) in nodes.into_iter().enumerate() {
+        if matrix.switches() {
+            links::send_as_on_a_wire(&inside, Endpoint::Node(Node(index)))?;
+        }
+        networks.push(network);
+    }
+    Ok((networks, matrix, how))
+}
+
+/// Sends a word from one node to the other.
+fn switching() -> Result<Found, BackendError> {
+    let failed = |error| BackendError::system("sending a word through a switch")(error);
+    let (networks, _matrix, _) = joined(ShapedBy::Switch, &[])?;
+    let mut ends = Vec::new();
+    for (index, network) in networks.iter().enumerate() {
+        enter_network(network).map_err(failed)?;
+        let address = links::address(Endpoint::Node(Node(index)));
+        ends.push(UdpSocket::bind((address, 0)).map_err(failed)?);
+    }
+    ends[0].send_to(b"word", ends[1].local_addr().map_err(failed)?).map_err(failed)?;
+    ends[1].set_read_timeout(Some(SHORT)).map_err(failed)?;
+    Ok(match ends[1].recv(&mut [0; 8]) {
+        Ok(4) => works(
+            "everything by packet sockets, cuts too, where the kernel has no other way; all end with us",
+        ),
+        _ => fails("what was sent through a switch in user space did not arrive", OTHERWISE),
+    })
+}
+
+/// Says something over a connection from one node to the other, and looks whether it is acknowledged and not there.
+fn swallowing() -> Result<Found, BackendError> {
+    let failed = |error| BackendError::system("making a connection")(error);
+    let (networks, mut matrix, how) = joined(ShapedBy::Best, &[Wrong::Cut(Cut::Swallow)])?;
+    let pair = (Endpoint::Node(Node(0)), Endpoint::Node(Node(1)));
+    enter_network(&networks[1]).map_err(failed)?;
+    let listener = TcpListener::bind((links::address(pair.1), 0)).map_err(failed)?;
+    enter_network(&networks[0]).map_err(failed)?;
     let mut from = TcpStream::connect(listener.local_addr().map_err(failed)?).map_err(failed)?;
     let (mut to, _) = listener.accept().map_err(failed)?;
-    let sockets = Sockets::open().map_err(BackendError::system("opening sockets for faults"))?;
-    let (clients, nodes) = (Ipv4Addr::new(127, 0, 0, 9), nodes.to_vec());
-    let place = Place { run: "probe".into(), hooks: &[Hook::Input], clients, nodes, nodes_only: None };
-    let mut matrix = Matrix::create(sockets, place, 0)?;
-    matrix.shaped_by(&[Wrong::Cut(Cut::Swallow)])?;
     let link = Link { cut: Some(Cut::Swallow), ..Link::default() };
-    let pair = (Endpoint::Node(Node(0)), Endpoint::Node(Node(1)));
     matrix.apply(&[(pair, link)].into())?;
     let begun = Instant::now();
     from.write_all(b"?").map_err(failed)?;
@@ -272,15 +327,15 @@ fn swallowing() -> Result<Found, BackendError> {
         Ok(matrix.traffic()?.get(&pair).map_or(0, |traffic| traffic.acknowledged))
     };
     while acknowledged(&mut matrix)? == 0 || unacknowledged(&from).map_err(failed)? > 0 {
-        if begun.elapsed() > PATIENCE {
+        if begun.elapsed() > SHORT {
             return Ok(fails("what was sent was not acknowledged in its receiver's name", OTHERWISE));
         }
     }
     to.set_nonblocking(true).map_err(failed)?;
     Ok(match to.read(&mut [0]) {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => works(
-            "NFQUEUE and a raw socket; both ends of such connections are reset at the end; the queue is the kernel's to take back when we end",
-        ),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => works(format!(
+            "{how} and a raw socket; both ends of such connections are reset at the end; undone by the kernel when we end"
+        )),
         _ => fails("what was to be swallowed was delivered", OTHERWISE),
     })
 }
