@@ -351,11 +351,10 @@ fn pause() -> Result<Found, BackendError> {
     let failed = |error| BackendError::system("stopping a process")(error);
     // SAFETY: the child makes only system calls; `status` is a live integer; the child is killed and waited for.
     let stopped = unsafe {
+        let parent = libc::getpid();
         let pid = check(libc::fork()).map_err(failed)?;
         if pid == 0 {
-            loop {
-                libc::pause();
-            }
+            stay(parent);
         }
         let mut status = 0;
         check(libc::kill(pid, libc::SIGSTOP)).map_err(failed)?;
@@ -367,16 +366,29 @@ fn pause() -> Result<Found, BackendError> {
     Ok(if stopped { works("SIGSTOP") } else { fails("a process did not stop", OTHERWISE) })
 }
 
+/// In a child: does nothing, as long as its parent lives.
+fn stay(parent: libc::pid_t) -> ! {
+    // SAFETY: plain system calls.
+    unsafe {
+        // Who has died before that does not tell any more.
+        if die_with_parent().is_err() || libc::getppid() != parent {
+            libc::_exit(1);
+        }
+        loop {
+            libc::pause();
+        }
+    }
+}
+
 /// Does something to a process that is there for nothing else.
 pub(super) fn on_another<T>(act: impl FnOnce(i32) -> T) -> Result<T, BackendError> {
     let failed = |error| BackendError::system("making a process")(error);
     // SAFETY: the child makes only system calls; it is killed and waited for.
     unsafe {
+        let parent = libc::getpid();
         let pid = check(libc::fork()).map_err(failed)?;
         if pid == 0 {
-            loop {
-                libc::pause();
-            }
+            stay(parent);
         }
         let done = act(pid);
         check(libc::kill(pid, libc::SIGKILL)).map_err(failed)?;
