@@ -354,10 +354,15 @@ impl Docker {
                 }
                 (Ok(_), Command::Kill) => member.run = Run::Down,
                 (Ok(_), Command::Resume) => member.run = Run::Up,
-                // Some processes may be stopped even if not all are: the way back is the same.
-                (Ok(_) | Err(BackendError::Node { .. }), Command::Pause) => member.run = Run::Paused,
+                (Ok(_), Command::Pause) => member.run = Run::Paused,
                 (Ok(_), Command::Measure | Command::Tell) => {}
-                (Err(error), _) => drop(failed.get_or_insert(error)),
+                (Err(error), command) => {
+                    if command == Command::Pause {
+                        // Some processes may be stopped even if not all are: the way back is the same.
+                        member.run = Run::Paused;
+                    }
+                    failed.get_or_insert(error);
+                }
             }
         }
         failed.map_or(Ok(()), Err)
