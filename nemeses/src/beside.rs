@@ -37,6 +37,7 @@ pub const BESIDE: &[Beside] = &[
     on("reboot", "fsync", "at", AT, false),
     on("partition", "flap", "by", &["flapping"], false),
     on("partition", "port", "by", &["drop"], true),
+    on("partition", "byte", "by", &["behind"], false),
     on("disk", "lacks", "fault", &["full"], false),
     on("disk", "delay", "fault", &["slow"], false),
     on("disk", "call", "fault", &["fails"], true),

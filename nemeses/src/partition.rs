@@ -9,7 +9,7 @@ use schism_engine::nemesis::{Fault, Nemesis, View};
 use schism_engine::random::Random;
 
 use crate::who::{Who, names};
-use crate::{Entry, Setting, Settings, Takes, duration, value};
+use crate::{Entry, Setting, Settings, Takes, duration, value, whole};
 
 /// The shapes, `any` last: it draws one of the others each time.
 const SHAPES: &[&str] = &[
@@ -47,14 +47,21 @@ pub(crate) const ENTRY: Entry = Entry {
         Setting {
             name: "by",
             about: "how: packets vanish (drop, the default), TCP connections are reset, senders are told that nobody is there \
-                    (refuse), packets vanish for a while and pass for a while in turns (flapping), or what is sent by TCP is \
-                    acknowledged to its sender and never delivered (swallow)",
-            takes: Takes::Words(&["drop", "reset", "refuse", "flapping", "swallow"]),
+                    (refuse), packets vanish for a while and pass for a while in turns (flapping), what is sent by TCP is \
+                    acknowledged to its sender and never delivered (swallow), or all vanishes behind a byte that is yet to come, \
+                    in the middle of a message (behind)",
+            takes: Takes::Words(&["drop", "reset", "refuse", "flapping", "swallow", "behind"]),
         },
         Setting {
             name: "port",
             about: "only packets from or to this TCP or UDP port vanish, on the links concerned; all by default",
             takes: Takes::Whole(1, 65_535),
+        },
+        Setting {
+            name: "byte",
+            about: "behind which byte links are cut by=behind, counted in each direction from when the fault begins; 1000 by \
+                    default",
+            takes: Takes::Whole(1, 1 << 31),
         },
         Setting {
             name: "flap",
@@ -91,6 +98,7 @@ fn wrong(settings: &Settings) -> Wrong {
         "reset" => Wrong::Cut(Cut::Reset),
         "refuse" => Wrong::Cut(Cut::Refuse),
         "swallow" => Wrong::Cut(Cut::Swallow),
+        "behind" => Wrong::CutBehind(whole(settings, "byte", 1000)),
         "flapping" => {
             let flap = duration(settings, "flap", "300ms");
             Wrong::Flap(Flap { down: flap, up: flap })
@@ -120,6 +128,7 @@ impl Partition {
             Wrong::Cut(Cut::Swallow) => ", swallowed".into(),
             Wrong::Flap(_) => ", flapping".into(),
             Wrong::CutPort(port) => format!(", port {port}"),
+            Wrong::CutBehind(byte) => format!(", behind byte {byte}"),
             _ => String::new(),
         });
         Some(fault)
@@ -386,6 +395,7 @@ mod tests {
             ("reset", Wrong::Cut(Cut::Reset), ", by reset"),
             ("refuse", Wrong::Cut(Cut::Refuse), ", refused"),
             ("swallow", Wrong::Cut(Cut::Swallow), ", swallowed"),
+            ("behind", Wrong::CutBehind(1000), ", behind byte 1000"),
             (
                 "flapping",
                 Wrong::Flap(Flap { down: Duration::from_millis(50), up: Duration::from_millis(50) }),

@@ -241,7 +241,11 @@ pub fn broken(desired: &Desired, nodes: usize) -> usize {
 /// Whether it is as good as cut for a protocol that needs it.
 fn is_cut(link: &Link) -> bool {
     let loses_all = link.loss.is_some_and(|loss| loss.part() >= Share::ALL.probability());
-    link.cut.is_some() || link.flap.is_some() || !link.ports.is_empty() || loses_all
+    link.cut.is_some()
+        || link.cut_behind.is_some()
+        || link.flap.is_some()
+        || !link.ports.is_empty()
+        || loses_all
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ impl Kind {
     fn of(wrong: Wrong) -> Self {
         match wrong {
             Wrong::Cut(how) => Kind::Cut(how),
-            Wrong::CutPort(_) | Wrong::Flap(_) => Kind::PartlyCut,
+            Wrong::CutPort(_) | Wrong::CutBehind(_) | Wrong::Flap(_) => Kind::PartlyCut,
             Wrong::Delay(_) => Kind::Delay,
             Wrong::Loss(_) => Kind::Loss,
             Wrong::Duplicate(_) => Kind::Duplicate,

@@ -144,6 +144,9 @@ pub enum Wrong {
     Cut(Cut),
     /// Nothing arrives that comes from or goes to this TCP or UDP port.
     CutPort(u16),
+    /// Nothing arrives behind this byte of what applications send over it, counted from one over all connections together, from
+    /// when this was asked for: of a TCP segment it lies in, what comes before it arrives; a datagram does not.
+    CutBehind(u32),
     /// It is cut and whole in turns.
     Flap(Flap),
     /// Packets arrive later.
@@ -171,6 +174,8 @@ pub struct Link {
     pub cut: Option<Cut>,
     /// The ports for which it is cut.
     pub ports: BTreeSet<u16>,
+    /// Behind which byte it is cut.
+    pub cut_behind: Option<u32>,
     /// Whether it comes and goes.
     pub flap: Option<Flap>,
     /// How late packets are.
@@ -197,6 +202,9 @@ impl Link {
         match wrong {
             Wrong::Cut(cut) => self.cut = self.cut.max(Some(cut)),
             Wrong::CutPort(port) => drop(self.ports.insert(port)),
+            Wrong::CutBehind(byte) => {
+                self.cut_behind = Some(self.cut_behind.map_or(byte, |other| other.min(byte)));
+            }
             Wrong::Flap(flap) => self.flap = self.flap.max(Some(flap)),
             Wrong::Delay(delay) => self.delay = self.delay.max(delay),
             Wrong::Loss(loss) => {
@@ -240,7 +248,8 @@ pub struct Traffic {
     pub held: Duration,
     /// Lost by chance, in bursts or by number.
     pub lost: u64,
-    /// Lost because of their port, while the link was down, or on their way when it was cut.
+    /// Lost because of their port, behind the byte at which the link was cut or cut short there, while the link was down, or on
+    /// their way when it was cut.
     pub cut: u64,
     /// Lost as the link was wholly cut when they came; not among those seen.
     pub stopped: u64,
@@ -320,6 +329,7 @@ mod tests {
         vec![
             [Wrong::Cut(Cut::Reset), Wrong::Cut(Cut::Drop)],
             [Wrong::Cut(Cut::Swallow), Wrong::Cut(Cut::Drop)],
+            [Wrong::CutBehind(1000), Wrong::CutBehind(10)],
             [Wrong::Flap(Flap { down: ms(1), up: ms(1) }), Wrong::Flap(Flap { down: ms(2), up: ms(1) })],
             [late(10), late(100)],
             [Wrong::Loss(Loss::Random(Share::percent(1))), Wrong::Loss(Loss::Every(10))],

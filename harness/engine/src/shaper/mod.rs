@@ -71,6 +71,8 @@ pub enum Cause {
     Cut(Cut),
     /// A port is closed.
     Port,
+    /// The byte is over behind which its link is cut.
+    Byte,
     /// Its link is down for the moment.
     Flap,
     /// It is too long.
@@ -102,13 +104,18 @@ pub struct Released<T> {
     pub overtaken: bool,
 }
 
-/// One bit of a packet's payload is turned over.
+/// What is changed in a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// Which, counted from the beginning of the payload.
-    pub bit: usize,
-    /// Whether the checksum is made right again, so that nobody below the application notices.
-    pub evading: bool,
+pub enum Change {
+    /// One bit of its payload is turned over.
+    Flip {
+        /// Which, counted from the beginning of the payload.
+        bit: usize,
+        /// Whether the checksum is made right again, so that nobody below the application notices.
+        evading: bool,
+    },
+    /// No more than so many bytes of its payload are left.
+    Shorten(usize),
 }
 
 impl Fate {
@@ -124,6 +131,8 @@ struct Line {
     traffic: Traffic,
     /// When it became as it is: a flapping link is down first.
     since: Duration,
+    /// How many bytes have been sent over it since it was to be cut behind one.
+    sent: u64,
     /// Until when a narrow link is busy.
     busy: Duration,
     /// When the last packet arrives that is not to be overtaken.
@@ -298,7 +307,7 @@ impl Line {
     fn new(random: Random) -> Self {
         let zero = Duration::ZERO;
         let (link, losses, traffic) = (Link::default(), Losses::default(), Traffic::default());
-        Line { link, random, losses, traffic, since: zero, busy: zero, last: zero }
+        Line { link, random, losses, traffic, since: zero, sent: 0, busy: zero, last: zero }
     }
 
     fn turn(&mut self, now: Duration, link: Link) {
@@ -307,6 +316,9 @@ impl Line {
         }
         if link.flap != self.link.flap {
             self.since = now;
+        }
+        if link.cut_behind != self.link.cut_behind {
+            self.sent = 0;
         }
         if link == Link::default() {
             (self.busy, self.last, self.losses) = (now, now, Losses::default());
@@ -327,6 +339,10 @@ impl Line {
         if let Some(cause) = self.loses(now, packet) {
             return lost(cause);
         }
+        let Some(left) = self.left(packet) else {
+            self.traffic.cut += 1;
+            return lost(Cause::Byte);
+        };
         let Some(passed) = self.pass_narrow(now, packet.length) else {
             self.traffic.overflowed += 1;
             return lost(Cause::Rate);
@@ -344,7 +360,12 @@ impl Line {
         }
         let twice = self.happens(self.link.duplicate.share);
         self.traffic.duplicated += u64::from(twice);
-        let changed = (packet.payload > 0).then(|| self.change(packet.payload)).flatten();
+        let changed = if left < packet.payload {
+            self.traffic.cut += 1;
+            Some(Change::Shorten(left))
+        } else {
+            (packet.payload > 0).then(|| self.change(packet.payload)).flatten()
+        };
         let (fate, copied) =
             (Fate::Passed { changed, numbers: None }, twice.then_some(self.link.duplicate.by));
         Decision { due, fate, copied, why: Why { lost_by: None, delayed, waited, overtaken } }
@@ -372,6 +393,21 @@ impl Line {
         lost.then_some(Cause::Loss)
     }
 
+    /// How much of a packet's payload arrives, as the link may be cut behind a byte; nothing if the packet does not.
+    fn left(&mut self, packet: &Packet) -> Option<usize> {
+        // What is swallowed does not arrive anyhow.
+        let Some(byte) = self.link.cut_behind.filter(|_| !self.link.swallows()) else {
+            return Some(packet.payload);
+        };
+        let room = usize::try_from(u64::from(byte).saturating_sub(self.sent)).unwrap_or(usize::MAX);
+        self.sent += packet.payload.min(room) as u64;
+        match packet.payload {
+            _ if room == 0 => None,
+            payload if payload <= room => Some(payload),
+            _ => packet.segment.map(|_| room),
+        }
+    }
+
     /// When it has passed the narrow place; nothing if too many wait there already.
     fn pass_narrow(&mut self, now: Duration, length: usize) -> Option<Duration> {
         let Some(rate) = self.link.rate else { return Some(now) };
@@ -392,7 +428,7 @@ impl Line {
         } else if corrupting {
             self.traffic.corrupted += 1;
         }
-        (evading || corrupting).then(|| Change { bit: self.random.index(payload * 8), evading })
+        (evading || corrupting).then(|| Change::Flip { bit: self.random.index(payload * 8), evading })
     }
 
     /// Draws only where there is something to draw for: what is not asked for does not change what is.

@@ -140,9 +140,9 @@ fn doubles_and_changes_are_as_many_as_asked() {
         out.iter().filter(|(.., fate)| has(fate)).count() as u64
     };
     let doubled = out.iter().filter(|(.., fate)| matches!(fate, Fate::Copied { .. })).count() as u64;
-    let evading = fates(&|change| change.evading);
-    let noticed = fates(&|change| !change.evading);
-    let outside = fates(&|change| change.bit >= 60 * 8);
+    let evading = fates(&|change| matches!(change, Change::Flip { evading: true, .. }));
+    let noticed = fates(&|change| matches!(change, Change::Flip { evading: false, .. }));
+    let outside = fates(&|change| matches!(change, Change::Flip { bit, .. } if bit >= 60 * 8));
     assert_eq!(outside, 0, "only the payload is changed");
     let counted = traffic(&shaper);
     assert_eq!((doubled, evading, noticed), (counted.duplicated, counted.evaded, counted.corrupted));
@@ -310,4 +310,40 @@ fn everything_together_is_a_function_of_the_seed() {
     assert!(out.is_sorted_by_key(|(_, due, _)| *due));
     assert_eq!(out, run(7));
     assert_ne!(out, run(8));
+}
+
+/// Behind its byte nothing passes, a segment is cut short there, a datagram is not delivered in part; and it is counted anew
+/// when another byte is asked for.
+#[test]
+fn a_link_is_cut_behind_a_byte() {
+    let end = |address: [u8; 4]| std::net::SocketAddrV4::new(address.into(), 80);
+    let segment = Segment {
+        from: end([10, 0, 0, 1]),
+        to: end([10, 0, 0, 2]),
+        sequence: 0,
+        acknowledges: 0,
+        flags: 0,
+        window: 0,
+        timestamps: None,
+        payload: 0,
+    };
+    let mut shaper = shaper(&[Wrong::CutBehind(250)]);
+    let fate = |shaper: &mut Shaper<usize>, payload: usize, segment: Option<Segment>| {
+        shaper.arrive(ms(3), &Packet { payload, segment, ..packet(payload + 40) }, |_| 0);
+        due(shaper, ms(3)).expect("nothing waits").1
+    };
+    let cut_short = Fate::Passed { changed: Some(Change::Shorten(50)), numbers: None };
+    for segment in [Some(segment), None] {
+        let third = if segment.is_some() { cut_short } else { Fate::Lost };
+        let expected = [Fate::UNTOUCHED, Fate::UNTOUCHED, Fate::UNTOUCHED, third, Fate::Lost, Fate::Lost];
+        let fates = [100, 0, 100, 100, 0, 100].map(|payload| fate(&mut shaper, payload, segment));
+        assert_eq!(fates, expected, "{segment:?}");
+        shaper.desire(ms(2), &links(&[]));
+        shaper.desire(ms(2), &links(&[Wrong::CutBehind(250)]));
+    }
+    assert_eq!((traffic(&shaper).seen, traffic(&shaper).cut), (12, 6));
+    assert_eq!(
+        [250, 1].map(|payload| fate(&mut shaper, payload, Some(segment))),
+        [Fate::UNTOUCHED, Fate::Lost]
+    );
 }

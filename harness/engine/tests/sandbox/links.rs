@@ -19,6 +19,7 @@ pub const CASES: &[(&str, fn())] = &[
     ("a narrow link passes what it can", narrow),
     ("long packets vanish, short ones pass", too_long),
     ("a closed port is closed to both sides", port_closed),
+    ("a link is cut behind a byte, in the middle of a message", cut_behind_a_byte),
     ("a flapping link passes some and cuts some", flapping),
     ("a reset link resets, a refusing one refuses", refused),
     ("what is swallowed is acknowledged and never delivered", swallowed),
@@ -299,6 +300,25 @@ fn port_closed() {
     assert!(traffic(&mut stage, THERE()).cut > 0);
     stage.apply(&[there(Wrong::CutPort(crate::daemon::PORT + 1))]);
     assert!(stage.reaches(0, "n2", LONG), "other ports are open");
+}
+
+fn cut_behind_a_byte() {
+    let mut stage = Stage::new(2);
+    let pair = (node(0), Endpoint::Clients);
+    let long: String = (0..2000).map(|number| format!("{number:04}")).collect();
+    let mut talk = stage.connect(0);
+    stage.apply(&[wrong(pair.0, pair.1, Wrong::CutBehind(2001))]);
+    talk.send(&format!("echo {long}"));
+    until("the rest is cut", || traffic(&mut stage, pair).cut > 0);
+    talk.patience(Duration::from_millis(300));
+    assert_eq!(talk.whatever_comes(), &long[..2001], "up to that byte, and no further");
+    assert!(stage.reaches(1, "n1", LONG), "others reach it");
+    stage.apply(&[]);
+    talk.patience(LONG);
+    assert_eq!(talk.try_hear().expect("it goes on"), &long[2001..]);
+    stage.apply(&[there(Wrong::CutBehind(64 * 10 + 1))]);
+    assert_eq!(flood(&mut stage, 20, 64)[0], 10, "datagrams are whole or lost");
+    assert_eq!(traffic(&mut stage, THERE()).cut, 10);
 }
 
 fn flapping() {

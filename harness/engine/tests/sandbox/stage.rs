@@ -1,6 +1,6 @@
 //! What a case has at hand: a cluster whose daemons run, and clients that talk to them.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -149,6 +149,14 @@ impl Stage {
 }
 
 impl Talk {
+    /// What comes until its patience is over, whole lines or not.
+    pub fn whatever_comes(&mut self) -> String {
+        let mut all = Vec::new();
+        let over = self.stream.read_to_end(&mut all).expect_err("its end does not come").kind();
+        assert_eq!(over, std::io::ErrorKind::WouldBlock);
+        String::from_utf8(all).expect("text")
+    }
+
     pub fn try_ask(&mut self, question: &str) -> std::io::Result<String> {
         self.stream.get_mut().write_all(format!("{question}\n").as_bytes())?;
         self.try_hear()

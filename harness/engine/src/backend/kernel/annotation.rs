@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::link::Cut;
-use crate::shaper::{Cause, Fate, Released};
+use crate::shaper::{Cause, Change, Fate, Released};
 
 /// Every comment of ours begins with this.
 pub(super) const OURS: &str = "schism: ";
@@ -23,8 +23,13 @@ pub(super) fn said<T>(released: &Released<T>) -> String {
     }
     if let Fate::Passed { changed: Some(change), .. } | Fate::Copied { changed: Some(change) } = released.fate
     {
-        let checksum = if change.evading { "its checksum right" } else { "its checksum wrong" };
-        words.push(format!("bit {} of its payload changed, {checksum}, by corrupt", change.bit));
+        words.push(match change {
+            Change::Flip { bit, evading } => {
+                let checksum = if evading { "its checksum right" } else { "its checksum wrong" };
+                format!("bit {bit} of its payload changed, {checksum}, by corrupt")
+            }
+            Change::Shorten(left) => format!("cut short to {left} bytes, by partition (behind)"),
+        });
     }
     if let Fate::Passed { numbers: Some(numbers), .. } = released.fate {
         let (sequence, acknowledges) = (numbers.sequence, numbers.acknowledges);
@@ -50,6 +55,7 @@ fn lost_by(cause: Cause) -> &'static str {
         Cause::Cut(Cut::Refuse) => "partition (refuse)",
         Cause::Cut(Cut::Swallow) => "partition (swallow)",
         Cause::Port => "partition (port)",
+        Cause::Byte => "partition (behind)",
         Cause::Flap => "partition (flapping)",
         Cause::Mtu => "mtu",
         Cause::Loss => "loss",
@@ -89,7 +95,7 @@ mod tests {
         assert_eq!(said(&lost), "schism: lost, by partition (drop)");
         let late = Released { delayed: true, overtaken: true, ..out(Fate::UNTOUCHED) };
         assert_eq!(said(&late), "schism: 1.500 ms late, by delay and reorder");
-        let changed = Some(Change { bit: 9, evading: true });
+        let changed = Some(Change::Flip { bit: 9, evading: true });
         assert_eq!(
             said(&Released { waited: true, ..out(Fate::Copied { changed }) }),
             "schism: a copy, by duplicate; bit 9 of its payload changed, its checksum right, by corrupt; 1.500 ms late, by rate"

@@ -14,6 +14,8 @@ const ACKNOWLEDGES: usize = 8;
 const OFFSET: usize = 12;
 const FLAGS: usize = 13;
 const WINDOW: usize = 14;
+/// The flag of a stream that ends.
+const FIN: u8 = 1;
 const OPTIONS: usize = 20;
 /// A TCP option of two timestamps, and its length; and one that fills up.
 const TIMESTAMPS: [u8; 2] = [8, 10];
@@ -77,6 +79,23 @@ pub(super) fn flip(bytes: &mut [u8], layout: &Layout, bit: usize, unnoticed: boo
     if unnoticed {
         seal(bytes, layout);
     }
+}
+
+/// Leaves no more than so many bytes of the payload of a TCP segment, and not its end of the stream, which comes behind
+/// them.
+pub(super) fn shorten(bytes: &mut Vec<u8>, layout: &mut Layout, left: usize) {
+    layout.length = layout.payload.start + left;
+    layout.payload.end = layout.length;
+    bytes.truncate(layout.length);
+    bytes[2..4].copy_from_slice(&(layout.length as u16).to_be_bytes());
+    bytes[10..12].fill(0);
+    let header = checksum(&bytes[..layout.transport]);
+    bytes[10..12].copy_from_slice(&header);
+    bytes[layout.transport + FLAGS] &= !FIN;
+    if let Some(segment) = &mut layout.segment {
+        (segment.payload, segment.flags) = (left, segment.flags & !FIN);
+    }
+    seal(bytes, layout);
 }
 
 /// Tells other numbers of TCP.
@@ -294,5 +313,24 @@ mod tests {
         let mut short = bytes;
         short[32] = 0xf0;
         assert_eq!(layout(&short).unwrap().payload.len(), 0, "a header longer than the packet");
+    }
+
+    /// It is read as a whole packet of its own, what is left is as it was, and it is not the end of its stream.
+    #[test]
+    fn segments_are_cut_short() {
+        for left in 1..5 {
+            let (mut bytes, whole) = (packet(TCP), packet(TCP));
+            let mut layout = layout(&bytes).expect("a packet");
+            bytes[layout.transport + FLAGS] |= FIN;
+            shorten(&mut bytes, &mut layout, left);
+            let read = super::layout(&bytes).expect("a packet");
+            assert_eq!((&read, bytes.len()), (&layout, layout.length));
+            assert_eq!(bytes[read.payload.clone()], whole[read.payload.start..][..left]);
+            assert_eq!(bytes[read.transport + FLAGS], whole[read.transport + FLAGS] & !FIN);
+            assert_eq!(checksum(&bytes[..read.transport]), [0; 2]);
+            let sealed = bytes.clone();
+            seal(&mut bytes, &read);
+            assert_eq!(bytes, sealed);
+        }
     }
 }

@@ -407,6 +407,7 @@ mod tests {
     const LOSSY: &[Wrong] = &[
         Wrong::Loss(Loss::Random(Share::ALL)),
         Wrong::Mtu(20),
+        Wrong::CutBehind(3),
         Wrong::Duplicate(Duplicate::ALL),
         Wrong::Evade(Share::ALL),
         Wrong::Corrupt(Share::ALL),

@@ -17,7 +17,7 @@ use super::annotation::{forged, said};
 use super::capture::Pen;
 use super::chooser::Chooser;
 use super::cuts::{Hook, Place};
-use super::datagram::{Layout, flip, layout, renumber, written};
+use super::datagram::{Layout, flip, layout, renumber, shorten, written};
 use super::netlink::Netlink;
 use super::programs::Iptables;
 use super::queue::{self, Queue};
@@ -27,7 +27,7 @@ use super::treatment::{OUR_MARK, Treatment};
 use crate::backend::BackendError;
 use crate::cluster::Pair;
 use crate::link::{Cut, Link, Traffic};
-use crate::shaper::{Cause, Fate, Packet, Released, Segment, Shaper};
+use crate::shaper::{Cause, Change, Fate, Packet, Released, Segment, Shaper};
 
 /// How many packets are looked at before those that are due go out.
 const ROUND: usize = 64;
@@ -338,7 +338,10 @@ impl Work {
                 renumber(bytes, layout, numbers);
             }
             if let (Some(change), Some((bytes, layout))) = (changed, &mut bytes) {
-                flip(bytes, layout, change.bit, change.evading);
+                match change {
+                    Change::Flip { bit, evading } => flip(bytes, layout, bit, evading),
+                    Change::Shorten(left) => shorten(bytes, layout, left),
+                }
             }
             note(&self.pen, &bytes);
             let touched = changed.is_some() || numbers.is_some();

@@ -324,11 +324,25 @@ fn handle(kind: u32, class: u32) -> u32 {
 
 /// What cannot be done to a link here, if anything.
 fn lack(link: &Link, netem: bool) -> Option<&'static str> {
-    let Link { cut: _, ports, flap, delay, loss, duplicate, reorder, evade, corrupt, rate: _, mtu } = link;
+    let Link {
+        cut: _,
+        ports,
+        cut_behind,
+        flap,
+        delay,
+        loss,
+        duplicate,
+        reorder,
+        evade,
+        corrupt,
+        rate: _,
+        mtu,
+    } = link;
     let jitters = !delay.jitter.is_zero();
     let never = [
         (link.swallows(), "swallowed bytes"),
         (!ports.is_empty(), "closed ports"),
+        (cut_behind.is_some(), "cuts behind a byte"),
         (flap.is_some(), "flapping"),
         (!duplicate.share.is_never(), "doubled packets"),
         (!reorder.share.is_never(), "overtaken packets"),
