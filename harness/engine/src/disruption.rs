@@ -135,6 +135,7 @@ impl<'a> Disruption<'a> {
         let start = Instant::now();
         let mut edges = Edges::of(&scheduled);
         let mut open: BTreeMap<(usize, usize), (u32, Duration)> = BTreeMap::new();
+        let mut struck: BTreeSet<usize> = BTreeSet::new();
         while let Some((at, who, edge, which)) = edges.queue.pop_front() {
             if !self.watch_until(start + at, over)? {
                 break;
@@ -143,17 +144,20 @@ impl<'a> Disruption<'a> {
             let Window { begin, end } = windows[which];
             match edge {
                 Edge::Begin => {
-                    // One that could not be when it should should have half of its time at least.
-                    let half = end - (end - begin) / 2;
-                    if !scripted && start.elapsed() > half.max(at) + AGAIN {
-                        continue;
-                    }
-                    if let Some(id) = self.begin(&mut scheduled[who])? {
+                    // One that could not be when it should should have half of its time at least, or all of it later if its nemesis
+                    // has not struck yet.
+                    let (length, half) = (end - begin, end - (end - begin) / 2);
+                    let later = if struck.contains(&who) { half } else { edges.last.saturating_sub(length) };
+                    let in_time = scripted || start.elapsed() <= half.max(at) + AGAIN;
+                    let begun = if in_time { self.begin(&mut scheduled[who])? } else { None };
+                    if let Some(id) = begun {
+                        struck.insert(who);
                         // One that took its time to begin lasts as long as planned all the same, but for the quiet end of all.
-                        let due = (end + start.elapsed().saturating_sub(at)).min(edges.last.max(end));
+                        let planned = if at > half { at + length } else { end };
+                        let due = (planned + start.elapsed().saturating_sub(at)).min(edges.last.max(end));
                         open.insert((who, which), (id, due));
                         edges.push((due, who, Edge::End, which));
-                    } else if !scripted && at + AGAIN <= half {
+                    } else if !scripted && at + AGAIN <= later.max(half) {
                         // Perhaps soon: what is in the way now ends one by one.
                         edges.push((at + AGAIN, who, Edge::Begin, which));
                     }

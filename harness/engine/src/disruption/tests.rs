@@ -184,25 +184,39 @@ fn scheduled(nemesis: impl Nemesis + 'static, window: Window, scripted: bool) ->
 
 /// Of three nodes one may be broken. What comes while that one is broken is drawn again every [`AGAIN`], in the order of the
 /// plan's times whatever the machine has to do meanwhile: a fault happens as soon as it may, unless less than half of its time
-/// would be left; a step of the script has its one moment, and is told as a doubt.
+/// would be left and others of its kind have been; a step of the script has its one moment, and is told as a doubt.
 #[test]
 fn what_may_not_be_now_is_drawn_again_while_half_of_its_time_is_left() {
     let over = Arc::new(Stop::default());
+    let mut short = scheduled(Keeps("short", 1, Run::Paused), window(0, 100), false);
+    short.windows.push(window(280, 700));
     let all = vec![
-        scheduled(Keeps("first", 0, Run::Paused), window(0, 500), false),
+        short,
+        scheduled(Keeps("first", 0, Run::Paused), window(150, 500), false),
         scheduled(Keeps("scripted", 1, Run::Paused), window(260, 1500), true),
-        scheduled(Keeps("short", 1, Run::Paused), window(280, 700), false),
         scheduled(Keeps("long", 2, Run::Paused), window(300, 1200), false),
-        scheduled(Last(over.clone()), window(1300, 1400), false),
+        scheduled(Last(over.clone()), window(1800, 1900), false),
     ];
     let why = "with what was wrong already 2 nodes would have been broken, and `broken-max` allows 1; \
                raise that, or move it to another time";
     let left_out = format!("doubt: the script's scripted (n2) did not happen: {why}");
     assert_eq!(
         told(3, all, &over),
-        ["first begins", &left_out, "first ends", "long begins", "long ends"],
+        ["short begins", "short ends", "first begins", &left_out, "first ends", "long begins", "long ends"],
         "the long one at 550 ms; the short one at 530 ms would have been too short"
     );
+}
+
+/// A nemesis that was planned and never struck would be a doubt: it waits for its first moment as long as there is one.
+#[test]
+fn who_has_not_struck_yet_strikes_later() {
+    let over = Arc::new(Stop::default());
+    let all = vec![
+        scheduled(Keeps("first", 0, Run::Paused), window(0, 1000), false),
+        scheduled(Keeps("short", 1, Run::Paused), window(100, 300), false),
+        scheduled(Last(over.clone()), window(2000, 2100), false),
+    ];
+    assert_eq!(told(3, all, &over), ["first begins", "first ends", "short begins", "short ends"]);
 }
 
 /// Whoever is drawn in vain goes on being drawn: once is not enough.
