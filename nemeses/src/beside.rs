@@ -34,6 +34,7 @@ const REFUSES: &[&str] = &["fails", "full", "readonly"];
 pub const BESIDE: &[Beside] = &[
     on("reboot", "nth", "at", AT, false),
     on("reboot", "when", "at", AT, false),
+    on("reboot", "files", "at", AT, false),
     on("reboot", "fsync", "at", AT, false),
     on("partition", "flap", "by", &["flapping"], false),
     on("partition", "port", "by", &["drop"], true),

@@ -9,12 +9,12 @@
 //! Cannot find what only goes wrong when names change in an order that no call has asked for.
 
 use schism_engine::cluster::{Change, Run};
-use schism_engine::disk::{Call, Loss, Strike, Wrong};
+use schism_engine::disk::{Call, Loss, Pattern, Strike, Wrong};
 use schism_engine::nemesis::{Fault, Nemesis, View};
 use schism_engine::random::Random;
 
 use crate::who::{Who, names};
-use crate::{Entry, Setting, Takes, nodes, value, whole};
+use crate::{CHECKED, Entry, Setting, Takes, nodes, value, whole};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "reboot",
@@ -37,6 +37,11 @@ pub(crate) const ENTRY: Entry = Entry {
             takes: Takes::Whole(1, 1_000_000),
         },
         Setting {
+            name: "files",
+            about: "of which files, by name or by path below the data directory; * is anything, and the default",
+            takes: Takes::Files,
+        },
+        Setting {
             name: "when",
             about: "before that is done, the default, or after: nobody is told of either",
             takes: Takes::Words(&["before", "after"]),
@@ -55,10 +60,11 @@ pub(crate) const ENTRY: Entry = Entry {
             _ => None,
         };
         let done = value(settings, "when", "before") == "after";
+        let files = Pattern::of(value(settings, "files", "*")).expect(CHECKED);
         Box::new(Reboot {
             who: Who::of(value(settings, "who", "one")),
             tears: value(settings, "unsynced", "lost") == "torn",
-            strike: call.map(|call| Strike { call, nth: whole(settings, "nth", 1), done }),
+            strike: call.map(|call| Strike { call, nth: whole(settings, "nth", 1), done, files }),
             lies: value(settings, "fsync", "works") == "lies",
         })
     },
@@ -91,10 +97,9 @@ impl Nemesis for Reboot {
             }
         }
         let what = if self.tears { ", unfsynced writes torn" } else { ", unfsynced writes lost" };
-        let at = self.strike.map_or(String::new(), |Strike { call, nth, done }| {
-            let when = if done { "after" } else { "before" };
+        let at = self.strike.map_or(String::new(), |strike| {
             let lies = if self.lies { ", which lies" } else { "" };
-            format!(", {when} {} {nth}{lies}", call.word())
+            format!(", {strike}{lies}")
         });
         let detail = format!("{}{what}{at}", names(&nodes));
         (!nodes.is_empty()).then_some(Fault { detail, nodes, changes })
@@ -129,10 +134,15 @@ mod tests {
         assert_eq!(plain.detail, "n1, unfsynced writes lost");
         let torn = fault(&[("unsynced", "torn")]);
         assert!(matches!(torn.changes[0], Change::Disk { wrong: Wrong::Lose(Loss::Torn(_)), .. }));
-        let strike = Strike { call: Call::Rename, nth: 3, done: true };
+        let strike = Strike { call: Call::Rename, nth: 3, done: true, files: Pattern::ALL };
         let struck = fault(&[("at", "rename"), ("nth", "3"), ("when", "after"), ("fsync", "lies")]);
         let wrongs = [Wrong::Lose(Loss::All), Wrong::Strike(strike), Wrong::Lie].map(wrong);
         assert_eq!(struck.changes, wrongs);
         assert_eq!(struck.detail, "n1, unfsynced writes lost, after rename 3, which lies");
+        let of_logs = fault(&[("at", "fsync"), ("nth", "2"), ("files", "log-*")]);
+        let files = Pattern::of("log-*").expect("a pattern");
+        let strike = Strike { call: Call::Sync, nth: 2, done: false, files };
+        assert_eq!(of_logs.changes[1], wrong(Wrong::Strike(strike)));
+        assert_eq!(of_logs.detail, "n1, unfsynced writes lost, before fsync 2 of log-*");
     }
 }

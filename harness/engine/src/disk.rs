@@ -42,6 +42,16 @@ pub struct Strike {
     pub nth: u32,
     /// Whether the call is done before the node goes down. Nobody is told that it was.
     pub done: bool,
+    /// Of those on which files.
+    pub files: Pattern,
+}
+
+impl fmt::Display for Strike {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Strike { call, nth, done, files } = self;
+        write!(f, "{} {} {nth}", if *done { "after" } else { "before" }, call.word())?;
+        if *files == Pattern::ALL { Ok(()) } else { write!(f, " of {files}") }
+    }
 }
 
 /// What becomes of writes that were never fsynced.
@@ -312,13 +322,11 @@ pub fn shown(wrong: Wrong, before: &Work, after: &Work) -> (bool, String) {
                 ),
             )
         }
-        Wrong::Strike(Strike { call, nth, done }) => {
+        Wrong::Strike(strike) => {
             let strikes = since(|work| work.strikes);
-            let when = if done { "after" } else { "before" };
-            let what = format!("{when} {} {nth}", call.word());
             let evidence = match strikes {
-                0 => format!("never came to {what}: {} of them", since(|work| work.counted)),
-                _ => format!("went down {what}"),
+                0 => format!("never came to {strike}: {} of them", since(|work| work.counted)),
+                _ => format!("went down {strike}"),
             };
             (strikes > 0, evidence)
         }
@@ -372,7 +380,7 @@ mod tests {
         );
         let edit = Edit { harm: Harm::Flip(1), files: Pattern::ALL, seed: 1 };
         assert_eq!(of(&[Wrong::Edit(edit)]).edits, [edit].into());
-        let strike = |nth| Strike { call: Call::Sync, nth, done: true };
+        let strike = |nth| Strike { call: Call::Sync, nth, done: true, files: Pattern::ALL };
         assert_eq!(of(&[Wrong::Strike(strike(9)), Wrong::Strike(strike(7))]).strike, Some(strike(7)));
     }
 
@@ -380,7 +388,7 @@ mod tests {
     fn no_more_is_heard_of_than_has_to_be() {
         let edit = Edit { harm: Harm::Flip(1), files: Pattern::ALL, seed: 1 };
         assert!(Watch::of(&[Wrong::Edit(edit)]).is_empty());
-        let strike = Strike { call: Call::Rename, nth: 1, done: false };
+        let strike = Strike { call: Call::Rename, nth: 1, done: false, files: Pattern::ALL };
         let both = Watch::of(&[Wrong::Strike(strike), Wrong::Lose(Loss::All)]);
         assert_eq!(both, Watch { calls: [Call::Sync, Call::Rename].into(), keeps_ledger: true });
         assert_eq!(Watch::of(&[Wrong::Lie]), Watch { calls: [Call::Sync].into(), keeps_ledger: false });

@@ -446,7 +446,7 @@ mod tests {
         use disk::{Call, Error, Loss, Pattern, Refusal, Strike, Work, Wrong};
         let seen = Work { syncs: 5, ..Work::default() };
         let refusal = Refusal { call: Call::Sync, files: Pattern::ALL, error: Error::Io, times: None };
-        let strike = Strike { call: Call::Sync, nth: 7, done: false };
+        let strike = Strike { call: Call::Sync, nth: 7, done: false, files: Pattern::ALL };
         let held = Duration::from_millis(30);
         let cases = [
             (Wrong::Lie, Work { lied: 2, ..seen.clone() }, "n1: 2 fsyncs answered and not done"),

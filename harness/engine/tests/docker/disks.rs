@@ -148,7 +148,7 @@ pub fn power_fails(engine: &Arc<Engine>) -> Result<(), BackendError> {
 /// It goes down in the middle of its second fsync, and is up again by itself.
 pub fn struck(engine: &Arc<Engine>) -> Result<(), BackendError> {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let strike = |done| Wrong::Strike(Strike { call: Call::Sync, nth: 2, done });
+    let strike = |done| Wrong::Strike(Strike { call: Call::Sync, nth: 2, done, files: Pattern::ALL });
     let disks = vec![LOSES, strike(false)];
     let mut stage = Stage::new(engine, folder.path(), |options| Options { disks, ..options })?;
     for (done, left) in [(false, "1"), (true, "2")] {
@@ -266,7 +266,7 @@ impl Drop for Foreign {
 pub fn spoil() -> ! {
     let engine = Arc::new(Engine::connect().expect("there is an engine"));
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let strike = Wrong::Strike(Strike { call: Call::Sync, nth: 1, done: false });
+    let strike = Wrong::Strike(Strike { call: Call::Sync, nth: 1, done: false, files: Pattern::ALL });
     let each = [Wrong::Slow(HOUR), refuse(Call::Sync, Error::Io, None), strike];
     let disks = each.into_iter().chain([LOSES]).collect();
     let able = |options| Options { nodes: each.len(), disks, ..options };

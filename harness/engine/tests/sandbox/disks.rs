@@ -19,6 +19,7 @@ pub const CASES: &[(&str, fn())] = &[
     ("after a reboot clocks since boot begin from zero, and nobody else's", booted),
     ("some of what was not fsynced is torn, and goes on from there", torn),
     ("a node goes down in the middle of its third fsync, or behind it", struck_by_fsync),
+    ("a node goes down by the n-th fsync of a given file", struck_by_a_given_file),
     ("a node goes down before a rename, or behind it", struck_by_rename),
     ("disks are watched beside everything else", beside_others),
     ("calls of each kind are refused while that stands, and no others", refused),
@@ -98,7 +99,7 @@ fn since_boot(said: &str) -> [u64; 2] {
 /// Without a word on how long anything takes: what a clock shows is held against how long ago it can have begun.
 fn booted() {
     let loses = Wrong::Lose(Loss::All);
-    let strike = Wrong::Strike(Strike { call: Call::Sync, nth: 1, done: false });
+    let strike = Wrong::Strike(Strike { call: Call::Sync, nth: 1, done: false, files: Pattern::ALL });
     let mut stage = stage(2, &[loses, strike]);
     assert!(
         stage.sandbox.mechanisms().iter().any(|one| one.contains("time namespace")),
@@ -183,7 +184,7 @@ fn struck(stage: &mut Stage, strike: Strike, questions: &[&str]) {
 }
 
 fn struck_by_fsync() {
-    let strike = |done| Strike { call: Call::Sync, nth: 3, done };
+    let strike = |done| Strike { call: Call::Sync, nth: 3, done, files: Pattern::ALL };
     let mut stage = stage(1, &[Wrong::Lose(Loss::All), Wrong::Strike(strike(true))]);
     let questions = ["put a 1", "fsync a", "put b 2", "fsync b", "put a 3", "fsync a"];
     struck(&mut stage, strike(false), &questions);
@@ -192,8 +193,16 @@ fn struck_by_fsync() {
     assert_eq!(shown(0), "a=3 b=2");
 }
 
+fn struck_by_a_given_file() {
+    let strike = Strike { call: Call::Sync, nth: 2, done: true, files: Pattern::of("b").expect("a pattern") };
+    let mut stage = stage(1, &[Wrong::Lose(Loss::All), Wrong::Strike(strike)]);
+    let questions = ["put a 1", "fsync a", "put b 1", "fsync b", "put a 2", "fsync a", "put b 2", "fsync b"];
+    struck(&mut stage, strike, &questions);
+    assert_eq!(shown(0), "a=2 b=2", "the second of the second file");
+}
+
 fn struck_by_rename() {
-    let strike = |done| Strike { call: Call::Rename, nth: 1, done };
+    let strike = |done| Strike { call: Call::Rename, nth: 1, done, files: Pattern::ALL };
     let mut stage = stage(1, &[Wrong::Lose(Loss::All), Wrong::Strike(strike(true))]);
     does(&stage, 0, "put b 1");
     does(&stage, 0, "fsync b");
@@ -204,7 +213,7 @@ fn struck_by_rename() {
         stage.apply(&[run(0, Run::Down), wrong(0, Wrong::Lose(Loss::All))]);
         assert_eq!(shown(0), "a=2 b=1");
         stage.apply(&[]);
-        let strike = Strike { call: Call::Rename, nth: 1, done };
+        let strike = Strike { call: Call::Rename, nth: 1, done, files: Pattern::ALL };
         stage.apply(&[wrong(0, Wrong::Strike(strike))]);
         dies_of(&mut stage, 0, "rename a b");
         assert_eq!(stage.ask(0, "echo again"), "again");
@@ -383,7 +392,7 @@ fn goes_down(stage: &mut Stage, index: usize) {
 
 /// Each counts its own calls: the first is down and up again before the second has come to its call.
 fn several_struck() {
-    let strike = Wrong::Strike(Strike { call: Call::Sync, nth: 2, done: false });
+    let strike = Wrong::Strike(Strike { call: Call::Sync, nth: 2, done: false, files: Pattern::ALL });
     let loses = Wrong::Lose(Loss::All);
     let mut stage = stage(3, &[loses, strike]);
     for index in 0..3 {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use schism_engine::backend::Backend;
 use schism_engine::backend::sandbox::{Options, enter};
 use schism_engine::cluster::{Change, Node, Run};
-use schism_engine::disk::{Call, Loss, Strike, Wrong};
+use schism_engine::disk::{Call, Loss, Pattern, Strike, Wrong};
 
 use crate::stage::{LONG, Stage, folder, options, run, until};
 
@@ -37,7 +37,7 @@ fn boot(stage: &Stage, index: usize) -> String {
 }
 
 fn boot_ids() {
-    let strike = Wrong::Strike(Strike { call: Call::Sync, nth: 1, done: false });
+    let strike = Wrong::Strike(Strike { call: Call::Sync, nth: 1, done: false, files: Pattern::ALL });
     let mut stage = stage(2, &[LOSES, strike]);
     let machine = || fs::read_to_string(BOOT).expect("the kernel tells").trim_end().to_owned();
     let (first, of_machine) = ([boot(&stage, 0), boot(&stage, 1)], machine());

@@ -200,7 +200,7 @@ impl Disks {
     /// Whether the node goes down by this call, which is done before if that was asked for.
     fn strikes(&mut self, heard: &mut Heard, waiting: &Waiting) -> io::Result<Option<Fate>> {
         let Some(strike) = self.wanted.strike else { return Ok(None) };
-        if !is(heard, strike.call) || self.counted >= strike.nth {
+        if !is(heard, strike.call) || !fits(heard, &strike.files) || self.counted >= strike.nth {
             return Ok(None);
         }
         self.counted += 1;
@@ -222,13 +222,9 @@ impl Disks {
 
     /// The error by which a call is refused, if it is.
     fn refuses(&mut self, heard: &Heard) -> Option<i32> {
-        let fits = |files: &Pattern| {
-            let path = heard.path.as_ref().map(|path| path.to_string_lossy());
-            path.map_or(*files == Pattern::ALL, |path| files.fits(&path))
-        };
         let refuses = self.wanted.refuses.iter().find(|refusal| {
             let left = refusal.times.is_none_or(|most| self.spent.get(refusal).is_none_or(|is| *is < most));
-            left && is(heard, refusal.call) && fits(&refusal.files)
+            left && is(heard, refusal.call) && fits(heard, &refusal.files)
         })?;
         *self.spent.entry(*refuses).or_default() += 1;
         Some(match refuses.error {
@@ -258,6 +254,12 @@ impl Disks {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a call is about one of these files; one about all of them is, if these are all.
+fn fits(heard: &Heard, files: &Pattern) -> bool {
+    let path = heard.path.as_ref().map(|path| path.to_string_lossy());
+    path.map_or(*files == Pattern::ALL, |path| files.fits(&path))
 }
 
 /// Whether it is such a call.
