@@ -85,6 +85,7 @@ fn serve(commands: OwnedFd) -> io::Result<()> {
     let mechanisms = links.matrix.mechanisms();
     let mut served = answer(Ok(Reply::Ready { lacks, mechanisms }));
     let mut node = Node {
+        lifeline: lines.commands.as_raw_fd(),
         links: Some(links),
         notes,
         starving: Starving::default(),
@@ -243,6 +244,8 @@ fn unseen() -> BackendError {
 
 /// The node's side of every fault. Whoever has to hold a thread has to be the one that lets it go: all of it is done by one thread.
 struct Node {
+    /// Where commands come from. Faults end at once when nobody is at its other end, whatever somebody there was told to wait for.
+    lifeline: RawFd,
     links: Option<Links>,
     notes: Option<Notes>,
     starving: Starving,
@@ -287,7 +290,8 @@ impl Node {
         // Who is dead and held would wait for us.
         self.straining.release();
         self.straining.killed();
-        processes::kill_all()?;
+        let lifeline = self.lifeline;
+        processes::kill_all(|| is_cut(lifeline))?;
         self.hearing.at_rest()
     }
 
@@ -331,7 +335,8 @@ impl Node {
             Command::Pause => {
                 self.starving.pause();
                 self.straining.paused = true;
-                processes::stop_all().map_err(words)?;
+                let lifeline = self.lifeline;
+                processes::stop_all(|| is_cut(lifeline)).map_err(words)?;
             }
             Command::Resume => {
                 self.straining.paused = false;
@@ -370,10 +375,33 @@ impl Node {
     }
 }
 
+/// Whether nobody is at the other end, although something may be left to read.
+fn is_cut(lifeline: RawFd) -> bool {
+    let mut one = [libc::pollfd { fd: lifeline, events: libc::POLLRDHUP, revents: 0 }];
+    // SAFETY: the pointer and the count are those of a live array.
+    let told = unsafe { libc::poll(one.as_mut_ptr(), 1, 0) };
+    told == 1
+}
+
 /// The daemon is the process that has been here longest; whatever it or a person has started came later.
 fn daemon() -> io::Result<Option<Daemon>> {
     let Some(pid) = processes::everybody()?.into_iter().min() else { return Ok(None) };
     let measured = processes::measure(pid as u32)?;
     let cpu_ns = u64::try_from(measured.cpu.as_nanos()).unwrap_or(u64::MAX);
     Ok(Some(Daemon { pid: measured.pid, cpu_ns, stopped: measured.stopped }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lifeline_is_cut_when_nobody_is_there_whatever_was_said_before() {
+        let (ours, mut theirs) = io::pipe().expect("a pipe");
+        assert!(!is_cut(ours.as_raw_fd()));
+        theirs.write_all(b"the last word").expect("there is room");
+        assert!(!is_cut(ours.as_raw_fd()), "somebody is there");
+        drop(theirs);
+        assert!(is_cut(ours.as_raw_fd()), "and is not any more");
+    }
 }

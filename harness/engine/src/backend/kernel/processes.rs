@@ -37,23 +37,28 @@ pub fn signal_all(signal: i32) -> io::Result<()> {
     }
 }
 
-/// Stops everybody, and returns when the kernel says that every thread is stopped.
-pub fn stop_all() -> io::Result<()> {
+/// Stops everybody, and returns when the kernel says that every thread is stopped, or when whoever wanted it `is_gone`.
+pub fn stop_all(is_gone: impl Fn() -> bool) -> io::Result<()> {
     signal_all(libc::SIGSTOP)?;
-    wait_until("a process does not stop", all_stopped)
+    wait_until("a process does not stop", all_stopped, is_gone)
 }
 
-/// Kills everybody, and returns when they are gone. For a first process that has not made them: who made them waits for them.
-pub fn kill_all() -> io::Result<()> {
+/// Kills everybody, and returns when they are gone, or whoever wanted it. For a first process that has not made them: who made
+/// them waits for them.
+pub fn kill_all(is_gone: impl Fn() -> bool) -> io::Result<()> {
     signal_all(libc::SIGKILL)?;
-    wait_until("a process does not die", || Ok(everybody()?.is_empty()))
+    wait_until("a process does not die", || Ok(everybody()?.is_empty()), is_gone)
 }
 
 /// Looks again and again.
-fn wait_until(otherwise: &str, holds: impl Fn() -> io::Result<bool>) -> io::Result<()> {
+fn wait_until(
+    otherwise: &str,
+    holds: impl Fn() -> io::Result<bool>,
+    is_gone: impl Fn() -> bool,
+) -> io::Result<()> {
     let start = Instant::now();
     while !holds()? {
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > PATIENCE || is_gone() {
             return Err(io::Error::new(io::ErrorKind::TimedOut, otherwise));
         }
         std::thread::sleep(GLANCE);
@@ -154,6 +159,17 @@ mod tests {
     fn the_state_is_found_behind_any_name() {
         assert_eq!(state(b"7 (a) R b) T 1 7"), Some(b'T'));
         assert_eq!(state(b""), None);
+    }
+
+    #[test]
+    fn nobody_is_waited_for_when_nobody_wants_it_any_more() {
+        let looks = std::cell::Cell::new(0);
+        let never = || {
+            looks.set(looks.get() + 1);
+            Ok(false)
+        };
+        let error = wait_until("it does not", never, || looks.get() == 3).expect_err("it is given up");
+        assert_eq!((error.kind(), looks.get()), (io::ErrorKind::TimedOut, 3));
     }
 
     #[test]

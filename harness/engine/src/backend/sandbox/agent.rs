@@ -189,7 +189,7 @@ impl Agent {
             Command::Pause => {
                 self.starving.pause();
                 self.straining.paused = true;
-                processes::stop_all()?;
+                processes::stop_all(|| false)?;
             }
             Command::Resume => {
                 self.straining.paused = false;
