@@ -1,6 +1,7 @@
 //! Runs the real `schism` binary, as its users do.
 
 use std::io::Write;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -58,15 +59,45 @@ pub fn run(folder: &Path, words: &[&str]) -> Ended {
     schism().current_dir(folder).args(words).output().expect("the binary starts").into()
 }
 
+/// One that has been started. A test that fails meanwhile leaves none of them at work.
+pub struct Started(Option<Child>);
+
 /// Starts it and does not wait.
-pub fn start(folder: &Path, words: &[&str]) -> Child {
-    schism()
-        .current_dir(folder)
-        .args(words)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts")
+pub fn start(folder: &Path, words: &[&str]) -> Started {
+    let mut command = schism();
+    command.current_dir(folder).args(words).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Started(Some(command.spawn().expect("the binary starts")))
+}
+
+impl Started {
+    /// What came of it, when it has ended.
+    pub fn ended(mut self) -> Ended {
+        let child = self.0.take().expect("until here it is there");
+        child.wait_with_output().expect("it is our child").into()
+    }
+}
+
+impl Deref for Started {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        self.0.as_ref().expect("until its end it is there")
+    }
+}
+
+impl DerefMut for Started {
+    fn deref_mut(&mut self) -> &mut Child {
+        self.0.as_mut().expect("until its end it is there")
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            // It may have ended, and been waited for.
+            let _ = child.kill().and_then(|()| child.wait());
+        }
+    }
 }
 
 /// Waits until something holds; a test that waits longer than a minute has failed.
@@ -79,10 +110,14 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Real clusters one at a time: they would disturb one another on a small machine.
+/// Real clusters one at a time: they would disturb one another on a small machine. What a test or a run that was killed has left
+/// behind goes first: it would be taken for what the next one leaves.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // Whether there is anything to be cleaned, and an engine to ask, is not what is tested.
+    run(Path::new("."), &["clean"]);
+    alone
 }
 
 /// Whether sandboxes can be made here. Where not, the test is skipped by name, and in CI that is a failure.

@@ -2,6 +2,7 @@
 //! killed, and a host that is as it was. Needs a Docker engine, and for etcd an image (`schism images build etcd`).
 //! What it cannot show: an engine on another machine; published ports are tried with the one here.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -318,8 +319,7 @@ fn a_clean_leaves_a_live_run_alone() {
     assert_eq!(ours(), there, "everything is where it was");
     // SAFETY: a plain system call; the process is our child and has not been waited for.
     unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
-    let ended: Ended = child.wait_with_output().expect("it is our child").into();
-    ended.expect(130);
+    child.ended().expect(130);
     assert_eq!(ours(), [""; 0], "an interrupted run leaves nothing");
 }
 
@@ -384,6 +384,37 @@ fn a_refused_capability_is_told() {
     }
     let refusing = Between::new(&[("NET_ADMIN", "MAC_ADMIN")]);
     against("no NET_ADMIN", &refusing, &[], &["NET_ADMIN"]);
+}
+
+/// An engine that gives sidecars other rights than they need: which faults that costs is told, and nothing else is doubted.
+#[test]
+fn a_doctor_tells_which_faults_an_engine_does_not_let_happen() {
+    let _alone = alone();
+    if !docker("doctor in docker") {
+        return;
+    }
+    let works = |engine: &Between| -> BTreeMap<String, bool> {
+        let mut command = schism();
+        command.env("DOCKER_HOST", engine.host()).args(["doctor", "docker", "--json"]);
+        let ended: Ended = command.output().expect("the binary starts").into();
+        let told: Value = serde_json::from_str(&ended.expect(0).out).expect("it is JSON");
+        let faults = told["faults"].as_array().expect("faults are told");
+        let works = |row: &Value| Some((row["fault"].as_str()?.to_owned(), row["works"].as_bool()?));
+        faults.iter().map(|row| works(row).expect("a fault, and whether it works")).collect()
+    };
+    let all = works(&Between::new(&[]));
+    assert!(all.len() > 30 && all.values().all(|works| *works), "{all:?}");
+    let refusing = Between::new(&[("SYS_PTRACE", "AUDIT_READ"), ("NET_RAW", "SETFCAP")]);
+    let some = works(&refusing);
+    for (faults, works) in [
+        (&["partition", "partition:by=reset", "delay", "disconnect", "kill", "pause", "starve"][..], true),
+        (&["partition:by=swallow", "pause:thread", "clock", "disk", "reboot"][..], false),
+    ] {
+        for fault in faults {
+            assert_eq!(some.get(*fault), Some(&works), "{fault}: {some:?}");
+        }
+    }
+    assert_eq!(ours(), [""; 0], "nothing is left in the engine");
 }
 
 /// Somebody has taken all of the addresses among which ours are chosen.

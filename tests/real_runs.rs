@@ -152,7 +152,7 @@ fn interrupted_once_it_judges_what_there_is() {
     let history = folder.path().join("a/history.jsonl");
     wait_until("the load has begun", || lines(&history) > 500);
     signal(child.id(), libc::SIGINT);
-    let ended: Ended = child.wait_with_output().unwrap().into();
+    let ended = child.ended();
     ended.expect(130).says("stopping").prints("UNKNOWN");
     leaves_everything(&folder.path().join("a"));
 }

@@ -8,27 +8,34 @@
 pub struct Footing {
     /// The nemesis, and the setting that makes it another fault if one does: `pause:thread`.
     pub fault: &'static str,
-    /// The name of the attempt that shows whether it works.
-    pub attempt: &'static str,
+    /// The names of the attempts that show whether it works: in the sandbox, and in Docker.
+    pub attempts: [&'static str; 2],
     /// How exactly it does what was asked.
     pub precision: &'static str,
 }
 
-const fn on(attempt: &'static str, fault: &'static str, precision: &'static str) -> Footing {
-    Footing { fault, attempt, precision }
+const fn on(attempts: [&'static str; 2], fault: &'static str, precision: &'static str) -> Footing {
+    Footing { fault, attempts, precision }
 }
 
-const SHAPED: &str = "slow, lossy and garbling links";
-const PROCESSES: &str = "pid, uts and ipc namespaces";
-const DISKS: &str = "calls on files heard of";
-const LIMITS: &str = "limits of running processes";
+const CUT: [&str; 2] = ["cuts", "docker links"];
+const REFUSED: [&str; 2] = ["refusing links", "docker refused links"];
+const SWALLOWED: [&str; 2] = ["swallowed bytes", "docker swallowed bytes"];
+const SHAPED: [&str; 2] = ["slow, lossy and garbling links", "docker shaped links"];
+const ENDED: [&str; 2] = ["ended connections", "docker ended connections"];
+const PROCESSES: [&str; 2] = ["pid, uts and ipc namespaces", "docker signals"];
+const STOPPED: [&str; 2] = ["pause", "docker signals"];
+const HELD: [&str; 2] = ["one thread held", "docker threads held"];
+const LIMITS: [&str; 2] = ["limits of running processes", "docker limits"];
+const CLOCKS: [&str; 2] = ["skewed clocks", "docker skewed clocks"];
+const DISKS: [&str; 2] = ["calls on files heard of", "docker broken disks"];
 
 /// Every fault that stands on something.
 pub const FOOTINGS: &[Footing] = &[
-    on("cuts", "partition", "all links concerned at once, in under 1 ms"),
-    on("refusing links", "partition:by=reset", "the next packet is answered"),
+    on(CUT, "partition", "all links concerned at once, in under 1 ms"),
+    on(REFUSED, "partition:by=reset", "the next packet is answered"),
     on(SHAPED, "partition:by=flapping", "turns within 1 ms"),
-    on("swallowed bytes", "partition:by=swallow", "segment by segment"),
+    on(SWALLOWED, "partition:by=swallow", "segment by segment"),
     on(SHAPED, "partition:port", "packet by packet"),
     on(SHAPED, "partition:by=behind", "to the byte"),
     on(SHAPED, "delay", "0.1 to 0.3 ms more than asked for"),
@@ -38,7 +45,7 @@ pub const FOOTINGS: &[Footing] = &[
     on(SHAPED, "reorder", "packet by packet"),
     on(SHAPED, "corrupt", "packet by packet"),
     on(SHAPED, "mtu", "to the byte"),
-    on("ended connections", "disconnect", "at once, at both ends"),
+    on(ENDED, "disconnect", "at once, at both ends"),
     on(PROCESSES, "kill", "at once; up again as soon as the store is"),
     on(DISKS, "reboot", "to the fsync, which takes 0.1 ms longer"),
     on(DISKS, "reboot:unsynced=torn", "by sectors of 512 bytes, and by names"),
@@ -52,12 +59,12 @@ pub const FOOTINGS: &[Footing] = &[
     on(DISKS, "disk:fault=slow", "as long as asked for, and 0.1 ms"),
     on(PROCESSES, "kill:storm", "never more often than the store comes up"),
     on(PROCESSES, "rolling", "the next one within 0.2 s of the last being ready"),
-    on("pause", "pause", "holds when every thread stands still"),
-    on("one thread held", "pause:thread", "holds when that thread stands still"),
-    on("pause", "starve", "in turns of 50 ms"),
+    on(STOPPED, "pause", "holds when every thread stands still"),
+    on(HELD, "pause:thread", "holds when that thread stands still"),
+    on(STOPPED, "starve", "in turns of 50 ms"),
     on(LIMITS, "memory", "to the page"),
     on(LIMITS, "files", "to the descriptor"),
-    on("skewed clocks", "clock", "to the nanosecond; a reading costs a system call"),
+    on(CLOCKS, "clock", "to the nanosecond; a reading costs a system call"),
     on(PROCESSES, "rot", "to the bit"),
 ];
 
@@ -66,7 +73,7 @@ pub const FOOTINGS: &[Footing] = &[
 pub fn undone_by(nemesis: &str) -> &'static str {
     match nemesis {
         "none" => "nothing to undo",
-        "rot" | "reboot" => "nobody: it stays, in the run's own folder",
+        "rot" | "reboot" => "nobody: it stays, in the node's own files",
         "membership" => "nobody: the cluster ends with us",
         "clock" => "its lease, and the kernel",
         _ => "the kernel",

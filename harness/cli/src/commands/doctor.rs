@@ -19,7 +19,8 @@ pub fn run(args: &args::Doctor) -> Result<Exit, Failure> {
         docker.as_ref().map(|probes| ("docker", sum(probes))),
     ];
     let works = sums.iter().flatten().next().is_some_and(|(_, works)| *works);
-    let rows: Vec<Row> = sandbox.iter().flat_map(|probes| rows(probes)).collect();
+    let tables = [("sandbox", &sandbox), ("docker", &docker)];
+    let tables = tables.map(|(name, probes)| (name, rows(probes.as_deref().unwrap_or_default())));
     let probes: Vec<_> = sandbox.iter().flatten().chain(docker.iter().flatten()).collect();
     if args.json {
         let probes: Vec<_> = probes
@@ -31,7 +32,8 @@ pub fn run(args: &args::Doctor) -> Result<Exit, Failure> {
                 })
             })
             .collect();
-        let faults: Vec<_> = rows.iter().map(Row::json).collect();
+        let faults = tables.iter().flat_map(|(name, rows)| rows.iter().map(|row| row.json(name)));
+        let faults: Vec<_> = faults.collect();
         println!(
             "{}",
             serde_json::json!({
@@ -47,7 +49,9 @@ pub fn run(args: &args::Doctor) -> Result<Exit, Failure> {
                 println!("     hint: {remedy}");
             }
         }
-        table(&rows);
+        for (name, rows) in &tables {
+            table(name, rows);
+        }
         println!();
         for (name, works) in sums.into_iter().flatten() {
             println!("{name} {} here", if works { "works" } else { "does not work" });
@@ -67,33 +71,35 @@ impl Row<'_> {
         undone_by(self.footing.fault.split(':').next().unwrap_or_default())
     }
 
-    fn json(&self) -> serde_json::Value {
+    fn json(&self, backend: &str) -> serde_json::Value {
         serde_json::json!({
+            "backend": backend,
             "fault": self.footing.fault, "works": self.capability.works, "mechanism": self.capability.how,
             "precision": self.footing.precision, "undone_by": self.undone_by(), "unlock": self.capability.remedy,
         })
     }
 }
 
-/// Every fault in the sandbox that stands on something that was tried.
+/// Every fault that stands on something that was tried.
 fn rows(capabilities: &[Capability]) -> Vec<Row<'_>> {
     let of = |footing: &'static Footing| {
-        let capability = capabilities.iter().find(|one| one.name == footing.attempt)?;
+        let capability = capabilities.iter().find(|one| footing.attempts.contains(&one.name))?;
         Some(Row { footing, capability })
     };
     FOOTINGS.iter().filter_map(of).collect()
 }
 
 /// The faults in columns. What would unlock a better mechanism stands with the attempt, above.
-fn table(rows: &[Row<'_>]) {
+fn table(backend: &str, rows: &[Row<'_>]) {
     if rows.is_empty() {
         return;
     }
-    println!("\n{:<5}{:<23}{:<32}{:<50}undone by", "", "fault in the sandbox", "stands on", "precision");
+    let title = format!("fault, by {backend}");
+    println!("\n{:<5}{title:<23}{:<32}{:<52}undone by", "", "stands on", "precision");
     for row in rows {
         let mark = if row.capability.works { "yes" } else { "no" };
-        let Footing { fault, attempt, precision } = row.footing;
-        println!("{mark:<5}{fault:<23}{attempt:<32}{precision:<50}{}", row.undone_by());
+        let Footing { fault, precision, .. } = row.footing;
+        println!("{mark:<5}{fault:<23}{:<32}{precision:<52}{}", row.capability.name, row.undone_by());
     }
 }
 
@@ -110,11 +116,11 @@ mod tests {
             how: "so".into(),
             remedy: Some("do this".into()),
         };
-        let capabilities = [capability("cuts", true), capability("skewed clocks", false)];
+        let capabilities = [capability("docker links", true), capability("skewed clocks", false)];
         let rows = rows(&capabilities);
         let works: Vec<_> = rows.iter().map(|row| (row.footing.fault, row.capability.works)).collect();
         assert_eq!(works, [("partition", true), ("clock", false)]);
-        let clock = rows[1].json();
+        let clock = rows[1].json("sandbox");
         assert_eq!((&clock["unlock"], &clock["works"]), (&"do this".into(), &false.into()));
     }
 }

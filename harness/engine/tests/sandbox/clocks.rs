@@ -16,6 +16,7 @@ pub const CASES: &[(&str, fn())] = &[
     ("a clock strobes, and is read in both states", strobed),
     ("a second is shown twice", leaped),
     ("children and new programs have the clock of their node", inherited),
+    ("who becomes another program all the time has the clock of its node", becoming),
     ("a node that restarts has its clock again, a paused one gets it", restarted),
     ("a clock that nobody keeps wrong is right again by itself", lease_ends),
     ("by a library a clock jumps, drifts and strobes, and its lease ends", library),
@@ -121,6 +122,27 @@ fn inherited() {
             let shown = stage.ask(0, how);
             assert!(is_ahead(&shown, by), "{how}: {shown} should be ahead by {by}");
         }
+    }
+    assert!(stage.sandbox.deaths().is_empty());
+}
+
+/// Whoever is told of new programs is waited for by those who become them, and by those who wait for these: they are not to be
+/// waited for in turn.
+fn becoming() {
+    let mut stage = Stage::new(1);
+    assert_eq!(stage.ask(0, "spawning"), "spawning");
+    stage.ask(0, "becoming");
+    for round in 0..40 {
+        let by = [HOUR, -HOUR, 0][round % 3];
+        stage.apply(if by == 0 { vec![] } else { vec![skew(0, Skew::Jump(by))] }.as_slice());
+        let shown = stage.ask(0, "clock");
+        assert!(is_ahead(&shown, by), "round {round}: {shown} should be ahead by {by}");
+        let shown = stage.ask(0, "new program");
+        assert!(is_ahead(&shown, by), "round {round}: {shown} of a new program should be ahead by {by}");
+        let read = reading(&mut stage, 0).expect("it can be read");
+        assert!((read.ahead_ns - by).abs() < SECOND, "round {round}: {read}");
+        stage.apply(&[run(0, Run::Paused)]);
+        stage.apply(&[]);
     }
     assert!(stage.sandbox.deaths().is_empty());
 }

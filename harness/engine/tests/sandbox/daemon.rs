@@ -20,6 +20,14 @@ pub fn main() -> ExitCode {
             thread::park();
         }
     }
+    if std::env::args().nth(2).as_deref() == Some("nothing") {
+        return ExitCode::SUCCESS;
+    }
+    if std::env::args().nth(2).as_deref() == Some("becoming") {
+        use std::os::unix::process::CommandExt;
+        let error = Command::new("/proc/self/exe").args([COMMAND, "becoming"]).exec();
+        panic!("becoming another program: {error}");
+    }
     if std::env::args().nth(2).as_deref() == Some("clock") {
         println!("{}", clock());
         return ExitCode::SUCCESS;
@@ -96,7 +104,18 @@ fn converse(stream: &TcpStream, socket: &UdpSocket, datagrams: &Datagrams, descr
             ["nameless"] => said(nameless()),
             ["through", path, text] => said(through(path, text)),
             ["ring"] => ring(),
-            ["offspring"] => offspring(),
+            ["offspring"] => offspring("sleep"),
+            ["becoming"] => offspring("becoming"),
+            ["spawning"] => {
+                thread::spawn(|| {
+                    loop {
+                        // It waits in the middle of a call until its child is another program.
+                        let ended = Command::new("/proc/self/exe").args([COMMAND, "nothing"]).status();
+                        assert!(ended.is_ok_and(|status| status.success()), "a child that does nothing");
+                    }
+                });
+                "spawning".into()
+            }
             ["spin", name] => {
                 let (begins, begun) = std::sync::mpsc::channel();
                 let spin = move || {
@@ -225,10 +244,10 @@ fn ticking(threads: &str) -> String {
     "ticking".into()
 }
 
-/// Starts a process that does nothing for ever, and says its id.
+/// Starts a process that does nothing for ever, or becomes another program for ever, and says its id.
 #[expect(clippy::zombie_processes, reason = "it is there to be left behind")]
-fn offspring() -> String {
-    let child = Command::new("/proc/self/exe").args([COMMAND, "sleep"]).spawn().expect("a child");
+fn offspring(what: &str) -> String {
+    let child = Command::new("/proc/self/exe").args([COMMAND, what]).spawn().expect("a child");
     child.id().to_string()
 }
 

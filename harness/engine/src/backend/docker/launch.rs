@@ -7,15 +7,18 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Read};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
-use super::LAUNCH_COMMAND;
+use super::{DATA, IDLE, LAUNCH_COMMAND};
 use crate::backend::kernel::disk::Disks;
 use crate::backend::kernel::{execs, filter, system};
 use crate::disk::Watch;
@@ -26,9 +29,15 @@ const DOOR: &str = "schism-launch";
 /// What a container exits with whose store could not be started, as shells have it.
 const CANNOT: u8 = 126;
 
-/// Becomes the store that its arguments name, behind those that say what is to be heard of.
+/// How often an idle store does something.
+const NOW_AND_THEN: Duration = Duration::from_millis(20);
+
+/// Becomes the store that its arguments name, behind those that say what is to be heard of; or one that does nothing.
 pub fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(2);
+    let mut arguments = std::env::args_os().skip(2).peekable();
+    if arguments.peek().is_some_and(|word| word == IDLE) {
+        idle();
+    }
     let watch = arguments.next().and_then(|text| serde_json::from_str(text.to_str()?).ok());
     let Some(watch) = watch else {
         eprintln!(
@@ -40,6 +49,16 @@ pub fn main() -> ExitCode {
     let Err(error) = launch(&watch, &words);
     eprintln!("schism: launching {}: {error}", words.first().cloned().unwrap_or_default().display());
     ExitCode::from(CANNOT)
+}
+
+/// A store that does nothing but what it takes to see whether its disk is broken.
+fn idle() -> ! {
+    let written = File::create(Path::new(DATA).join(IDLE));
+    loop {
+        // Whatever comes of it is what is to be seen.
+        let _ = written.as_ref().map(File::sync_all);
+        std::thread::sleep(NOW_AND_THEN);
+    }
 }
 
 /// Where the sidecar waits for launchers.

@@ -73,9 +73,9 @@ impl Lifeline {
             return BackendError::Node { node: self.node, problem };
         }
         BackendError::Unsupported {
-            problem: format!("{}: its sidecar may not administer the node's network: {problem}", self.node),
-            remedy: "let the engine give a container the capability NET_ADMIN: an authorization plugin or a rootless \
-                     engine may forbid it"
+            problem: format!("{}: its sidecar lacks a right: {problem}", self.node),
+            remedy: "let the engine give a container the capabilities that a sidecar asks for (NET_ADMIN, for some faults \
+                     NET_RAW or SYS_PTRACE): an authorization plugin or a rootless engine may forbid it"
                 .into(),
         }
     }
@@ -95,7 +95,8 @@ impl Lifeline {
 
 /// Whether the kernel knows how, and does not let it.
 pub(super) fn lacks_a_right(problem: &str) -> bool {
-    problem.to_lowercase().contains("not permitted")
+    let problem = problem.to_lowercase();
+    problem.contains("not permitted") || problem.contains("permission denied")
 }
 
 type Output = Pin<Box<dyn futures_util::Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>;

@@ -64,6 +64,9 @@ pub const SIDECAR_COMMAND: &str = "docker-sidecar";
 /// The argument that makes it the launcher of a store, which hands over to `launch_main`.
 pub const LAUNCH_COMMAND: &str = "docker-launch";
 
+/// What the launcher is told in place of what is to be heard of, to be a store that does nothing.
+const IDLE: &str = "idle";
+
 /// The data directory as a daemon sees it.
 const DATA: &str = "/schism-data";
 

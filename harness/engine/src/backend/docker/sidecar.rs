@@ -18,7 +18,7 @@ use super::protocol::{Answer, Command, Daemon, Measured, Packets, Reply, Said, S
 use super::{SIDECAR_COMMAND, Way, own};
 use crate::backend::BackendError;
 use crate::backend::kernel::capture::Pen;
-use crate::backend::kernel::clock::Clocks;
+use crate::backend::kernel::clock::{Clocks, patiently};
 use crate::backend::kernel::cuts::{Hook, Place};
 use crate::backend::kernel::matrix::{Matrix, Sockets};
 use crate::backend::kernel::programs::{Iptables, Variant};
@@ -35,7 +35,7 @@ const LINGER: Duration = Duration::from_secs(60);
 
 /// How often it tells of packets.
 const TELLING: Duration = Duration::from_millis(50);
-/// Of how many at once.
+/// Of how many at once; and how many calls are answered before something else is done.
 const AT_ONCE: usize = 256;
 
 /// Keeps a node until its controller ends. Started in a container only; by hand it just says so.
@@ -284,6 +284,20 @@ impl Node {
         }
     }
 
+    /// Hears everybody who calls now, and keeps nobody waiting.
+    fn hear_all(&mut self) -> io::Result<()> {
+        for _ in 0..AT_ONCE {
+            let [_, heard @ ..] = self.wait(-1, Some(Duration::ZERO))?;
+            if heard == [0; 3] {
+                break;
+            }
+            if self.hearing.attend(heard)? {
+                self.die()?;
+            }
+        }
+        self.hearing.let_go(true)
+    }
+
     /// Everybody in the node dies, and what is to happen to its files then happens.
     fn die(&mut self) -> io::Result<()> {
         self.starving.end();
@@ -344,10 +358,15 @@ impl Node {
             }
             Command::Starve(left) => self.starving.set(left).map_err(words)?,
             Command::Strain(strains) => {
-                let daemon = daemon().map_err(words)?.map(|daemon| daemon.pid);
-                self.straining.set(strains, daemon).map_err(words)?;
+                let set = |node: &mut Node| {
+                    let daemon = daemon()?.map(|daemon| daemon.pid);
+                    node.straining.set(strains, daemon)
+                };
+                patiently(self, set, Node::hear_all).map_err(words)?;
             }
-            Command::Clock(clock) => self.clocks.set(clock).map_err(words)?,
+            Command::Clock(clock) => {
+                patiently(self, |node| node.clocks.set(clock), Node::hear_all).map_err(words)?;
+            }
             Command::Disk(disk) => {
                 self.hearing.set(disk).map_err(words)?;
                 if daemon().map_err(words)?.is_none() {

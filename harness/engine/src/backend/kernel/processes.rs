@@ -83,17 +83,43 @@ pub fn everybody() -> io::Result<Vec<i32>> {
 }
 
 fn all_stopped() -> io::Result<bool> {
-    for pid in everybody()? {
+    let everybody = everybody()?;
+    for pid in &everybody {
         let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
         for thread in threads.flatten() {
             let stat = fs::read(thread.path().join("stat")).unwrap_or_default();
             // A thread that has ended in between, or is dead and not yet reaped, does not run either.
-            if !matches!(state(&stat), None | Some(b'T' | b't' | b'Z' | b'X')) {
-                return Ok(false);
+            match state(&stat) {
+                None | Some(b'T' | b't' | b'Z' | b'X') => {}
+                Some(b'D') if waits_for_a_stopped_child(*pid, &everybody) => {}
+                _ => return Ok(false),
             }
         }
     }
     Ok(true)
+}
+
+/// Whether somebody else is stopped in the middle of being made by this process: until that goes on and is another program, its maker
+/// waits in a call (vfork) that cannot be stopped. Until then both have the same memory.
+fn waits_for_a_stopped_child(pid: i32, everybody: &[i32]) -> bool {
+    let look = |pid: i32| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let size = size(&look(pid));
+    size.is_some() && everybody.iter().any(|other| is_stopped_child(&look(*other), pid, size))
+}
+
+fn is_stopped_child(stat: &str, maker: i32, size_of_maker: Option<u64>) -> bool {
+    let is_child = word(stat, 1).is_some_and(|made_by| made_by == maker.to_string());
+    is_child && state(stat.as_bytes()) == Some(b'T') && size(stat) == size_of_maker
+}
+
+/// The size of a process's memory, in bytes, if it has any.
+fn size(stat: &str) -> Option<u64> {
+    word(stat, 20)?.parse().ok().filter(|size| *size > 0)
+}
+
+/// A word of `/proc/PID/stat`, counted from the one after the name in parentheses, which may contain anything.
+fn word(stat: &str, at: usize) -> Option<&str> {
+    stat.get(stat.rfind(')')? + 2..)?.split(' ').nth(at)
 }
 
 /// How long ago a process was made, to a hundredth of a second; `None` if it is gone.
@@ -106,10 +132,9 @@ pub fn age(pid: i32) -> Option<Duration> {
     Some(now.saturating_sub(made(&stat)?))
 }
 
-/// When it was made, by the clock that counts from the boot: the twentieth word after the name in parentheses.
+/// When it was made, by the clock that counts from the boot.
 fn made(stat: &str) -> Option<Duration> {
-    let words: Vec<&str> = stat.get(stat.rfind(')')? + 2..)?.split(' ').collect();
-    Some(Duration::from_millis(10 * words.get(19)?.parse::<u64>().ok()?))
+    Some(Duration::from_millis(10 * word(stat, 19)?.parse::<u64>().ok()?))
 }
 
 /// Whether a process has ended, waited for or not.
@@ -144,10 +169,9 @@ pub fn thread_cpu(pid: i32, id: i32) -> Option<Duration> {
     ticks(&fs::read_to_string(format!("{place}/stat")).ok()?)
 }
 
-/// Time in user and in system mode, the twelfth and thirteenth word after the name in parentheses.
+/// Time in user and in system mode.
 fn ticks(stat: &str) -> Option<Duration> {
-    let words: Vec<&str> = stat.get(stat.rfind(')')? + 2..)?.split(' ').collect();
-    let ticks: u32 = words.get(11)?.parse::<u32>().ok()? + words.get(12)?.parse::<u32>().ok()?;
+    let ticks: u32 = word(stat, 11)?.parse::<u32>().ok()? + word(stat, 12)?.parse::<u32>().ok()?;
     Some(Duration::from_millis(10) * ticks)
 }
 
@@ -159,6 +183,19 @@ mod tests {
     fn the_state_is_found_behind_any_name() {
         assert_eq!(state(b"7 (a) R b) T 1 7"), Some(b'T'));
         assert_eq!(state(b""), None);
+    }
+
+    #[test]
+    fn who_waits_for_a_stopped_child_is_known_by_their_common_memory() {
+        let child = |state: &str, maker: i32, size: u64| {
+            format!("8 (a R b) {state} {maker} 7 7 0 -1 4194560 1 2 3 4 120 34 0 0 20 0 1 0 512 {size} 7")
+        };
+        let is = |stat: String| is_stopped_child(&stat, 7, Some(4096));
+        assert!(is(child("T", 7, 4096)));
+        assert!(!is(child("S", 7, 4096)), "it may go on");
+        assert!(!is(child("T", 6, 4096)), "another one's");
+        assert!(!is(child("T", 7, 8192)), "it is another program already");
+        assert_eq!(size(&child("Z", 7, 0)), None, "dead");
     }
 
     #[test]

@@ -52,7 +52,10 @@ enum Resource {
 }
 
 impl Straining {
-    /// Makes it so, for the processes that there are.
+    /// Makes it so, for the processes that there are. Safe to repeat.
+    ///
+    /// # Errors
+    /// When the kernel refuses; `TimedOut` when a thread does not stop.
     pub fn set(&mut self, wanted: Strains, daemon: Option<u32>) -> io::Result<()> {
         let had = std::mem::replace(&mut self.wanted, wanted);
         if wanted.storm != had.storm {
@@ -62,12 +65,6 @@ impl Straining {
             self.disconnects = wanted.disconnect.map(|_| Instant::now());
             // Tried at once: where it cannot be done, that is said.
             self.disconnect()?;
-        }
-        if wanted.thread != had.thread {
-            self.release();
-            if let (Some(name), Some(pid)) = (wanted.thread, daemon) {
-                self.hold(pid as i32, name)?;
-            }
         }
         for (resource, wanted, had) in
             [(Resource::Memory, wanted.memory, had.memory), (Resource::Files, wanted.files, had.files)]
@@ -80,6 +77,15 @@ impl Straining {
             if let (Some(room), Some(pid)) = (wanted, daemon) {
                 limited.begin(resource, room, pid as i32)?;
             }
+        }
+        if wanted.thread != had.thread {
+            self.release();
+            // Until it is held: this may be tried again.
+            self.wanted.thread = None;
+            if let (Some(name), Some(pid)) = (wanted.thread, daemon) {
+                self.hold(pid as i32, name)?;
+            }
+            self.wanted.thread = wanted.thread;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use std::process::{Child, ExitCode, Stdio};
 use std::thread;
 
 use super::boot::Boot;
-use super::clock::{self, Clocks};
+use super::clock::{self, Clocks, patiently};
 use super::disk::{Disks, Fate};
 use super::execs::{self, Execs};
 use super::filter;
@@ -30,6 +30,8 @@ use super::system::{check, die_with_parent, mount, socket_pair};
 use super::{AGENT_COMMAND, TELL};
 use crate::cluster::Node;
 
+/// How many are heard before something else is done: there may always be another.
+const AT_ONCE: usize = 256;
 /// Where the agent finds its end of the lifeline.
 pub(super) const LIFELINE: i32 = 3;
 
@@ -195,9 +197,11 @@ impl Agent {
                 self.straining.paused = false;
                 self.starving.resume()?;
             }
-            Command::Strain(strains) => self.straining.set(strains, self.daemon)?,
+            Command::Strain(strains) => {
+                patiently(self, |agent| agent.straining.set(strains, agent.daemon), Agent::hear_all)?;
+            }
             Command::Starve(left) => self.starving.set(left)?,
-            Command::Clock(clock) => self.clocks.set(clock)?,
+            Command::Clock(clock) => patiently(self, |agent| agent.clocks.set(clock), Agent::hear_all)?,
             Command::Disk(disk) => {
                 self.let_go(true)?;
                 self.disks.set(disk);
@@ -346,6 +350,23 @@ impl Agent {
                 Ok(())
             }
         }
+    }
+
+    /// Hears everybody who waits now, keeps nobody waiting, and sees to those who have stopped.
+    fn hear_all(&mut self) -> io::Result<()> {
+        for _ in 0..AT_ONCE {
+            let mut fds = [readable(self.listener())];
+            poll(&mut fds, 0)?;
+            if fds[0].revents & libc::POLLIN == 0 {
+                break;
+            }
+            self.hear()?;
+        }
+        if std::mem::take(&mut self.struck) {
+            self.start_again()?;
+        }
+        self.let_go(true)?;
+        self.reap()
     }
 
     /// Lets those go on whose calls were held back for long enough, or all.

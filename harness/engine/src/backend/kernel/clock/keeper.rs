@@ -21,6 +21,8 @@ const STROBE_PATIENCE: Duration = Duration::from_secs(2);
 /// How long somebody is waited for who asks for the time, where only that shows which he is told, and how often it is looked.
 const ASKED: Duration = Duration::from_millis(300);
 const GLANCE: Duration = Duration::from_millis(2);
+/// How long a process may take to become another program, once it may: that may have to be read from its disk.
+const BECOMES: Duration = Duration::from_secs(2);
 
 /// The clock of a node.
 pub struct Clocks {
@@ -125,7 +127,7 @@ impl Clocks {
     /// # Errors
     /// When it cannot be given.
     pub fn follow(&self, pid: i32) -> io::Result<()> {
-        if self.has_to_follow() { ended_is_fine(skew(pid, &self.block)) } else { Ok(()) }
+        if self.has_to_follow() { settled(pid, || skew(pid, &self.block)) } else { Ok(()) }
     }
 
     /// Reads a process's own clock, if it was ever wrong; while it strobes, in both of its states. These threads are in the middle of
@@ -206,30 +208,32 @@ fn each(act: impl Fn(i32) -> io::Result<()>) -> io::Result<()> {
             return Ok(());
         }
         for pid in new {
-            if processes::is_dead(pid) {
-                continue;
-            }
-            if let Err(error) = ended_is_fine(act(pid))
-                && !processes::is_dead(pid)
-            {
+            settled(pid, || act(pid)).map_err(|error| {
                 let why = format!("the clock of process {pid} cannot be changed: {error}");
-                return Err(io::Error::new(error.kind(), why));
-            }
+                io::Error::new(error.kind(), why)
+            })?;
         }
     }
 }
 
-/// Who has ended has no clock.
-fn ended_is_fine(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(error)
-            // The last is what the memory of a process says that has just ended.
-            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::WriteZero | io::ErrorKind::UnexpectedEof) || error.raw_os_error() == Some(libc::ESRCH) =>
-        {
-            Ok(())
+/// Does this to a process until it is done. One that becomes another program has no memory for a moment, then another one.
+fn settled(pid: i32, act: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match act() {
+            Err(_) if processes::is_dead(pid) => return Ok(()),
+            Err(error) if is_gone(&error) && begun.elapsed() < BECOMES => std::thread::sleep(GLANCE),
+            done => return done,
         }
-        result => result,
     }
+}
+
+/// Whether this is what is said of a process that has ended, or of a program that is not there any more.
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, NotFound, UnexpectedEof, WriteZero};
+    // Of the kinds, all but the first are what its memory says.
+    matches!(error.kind(), Interrupted | NotFound | WriteZero | UnexpectedEof)
+        || error.raw_os_error() == Some(libc::ESRCH)
 }
 
 #[cfg(test)]

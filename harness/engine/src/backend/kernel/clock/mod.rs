@@ -38,7 +38,7 @@ use page::{
     expires, fresh,
 };
 use trace::Held;
-pub use trace::{keep, let_go};
+pub use trace::{keep, let_go, patiently};
 use vdso::{Vdso, function, position};
 
 /// How often a process is held to be patched, and how long a signal handler is left to end in between.
@@ -200,7 +200,8 @@ impl Process {
         // What it was when it was looked at first may be another program by now.
         let vdso = Vdso::of(self.pid)?;
         if vdso.start != self.vdso.start {
-            return Err(io::Error::other("it has become another program meanwhile"));
+            let meanwhile = "it has become another program meanwhile";
+            return Err(io::Error::new(io::ErrorKind::Interrupted, meanwhile));
         }
         let page = match self.page()? {
             Some(page) => page,

@@ -14,6 +14,8 @@ use super::frames;
 
 /// How long a thread may take to stop: it may be waiting for its disk.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The same, before whoever wants that does something else meanwhile, and tries again.
+const TRY: Duration = Duration::from_millis(50);
 /// How often it is looked at before the looking gets slower.
 const EAGER: u32 = 200;
 const GLANCE: Duration = Duration::from_micros(100);
@@ -28,10 +30,31 @@ const ALL_BUT_TRAP: u64 = !(1 << (libc::SIGTRAP - 1));
 /// The one thread that is held for longer than a moment, or 0. Whoever holds its process finds it held, and leaves it so.
 static KEPT: AtomicI32 = AtomicI32::new(0);
 
+/// Does something for which threads have to be held. One that waits for somebody who waits for us does not stop: `meanwhile` we do
+/// what we are waited for, and then try again.
+///
+/// # Errors
+/// That of either; the last one's when a thread does not stop in time.
+pub fn patiently<A, T>(
+    who: &mut A,
+    act: impl Fn(&mut A) -> io::Result<T>,
+    meanwhile: impl Fn(&mut A) -> io::Result<()>,
+) -> io::Result<T> {
+    let begun = Instant::now();
+    loop {
+        match act(who) {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut && begun.elapsed() < PATIENCE => {
+                meanwhile(who)?;
+            }
+            done => return done,
+        }
+    }
+}
+
 /// Holds a thread until it is let go, and gives the signal that is on its way to it; nothing if it has ended.
 ///
 /// # Errors
-/// When the kernel refuses, or it does not stop in time.
+/// When the kernel refuses; `TimedOut` when it does not stop (see [`patiently`]).
 pub fn keep(pid: i32, id: i32) -> io::Result<Option<i32>> {
     let held = hold(pid, id)?;
     if held.is_some() {
@@ -88,14 +111,18 @@ impl Held {
         }
     }
 
-    /// One thread of a process: its first, or another if that has ended or is one of those that cannot be held.
+    /// One thread of a process: its first, or another if that has ended, does not stop or is one of those that cannot be held.
     pub(super) fn thread(pid: i32, not: &[i32]) -> io::Result<Self> {
+        let mut failed = io::ErrorKind::NotFound.into();
         for id in threads(pid)?.into_iter().filter(|id| !not.contains(id)) {
-            if let Some(thread) = hold(pid, id)? {
-                return Ok(Held { threads: vec![thread] });
+            match hold(pid, id) {
+                Ok(Some(thread)) => return Ok(Held { threads: vec![thread] }),
+                Ok(None) => {}
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => failed = error,
+                Err(error) => return Err(error),
             }
         }
-        Err(io::ErrorKind::NotFound.into())
+        Err(failed)
     }
 
     /// Lets every thread that is in the middle of one of these ranges of addresses run until it is out.
@@ -177,7 +204,7 @@ impl Held {
             registers.call(function, top, trap, arguments).give(thread)?;
             for _ in 0..STEPS {
                 request(libc::PTRACE_CONT, thread, 0)?;
-                match wait(thread)? {
+                match wait(thread, PATIENCE)? {
                     Stop::Gone => return Err(io::ErrorKind::NotFound.into()),
                     Stop::Signal(libc::SIGTRAP) => {
                         let now = Registers::of(thread)?;
@@ -268,7 +295,7 @@ fn is_dead(pid: i32, id: i32) -> bool {
 /// Waits until an interrupted thread stands at the border of its own code. Returns the signal that it is about to get.
 fn until_stopped(id: i32) -> io::Result<Option<i32>> {
     loop {
-        match wait(id)? {
+        match wait(id, TRY)? {
             Stop::Gone => return Ok(None),
             // It is inside the call that makes it another program: the stop that was asked for comes at its first instruction.
             Stop::Event(libc::PTRACE_EVENT_EXEC) => request(libc::PTRACE_CONT, id, 0)?,
@@ -281,7 +308,7 @@ fn until_stopped(id: i32) -> io::Result<Option<i32>> {
 /// Lets a thread run one instruction, or hold before it once more.
 fn step(thread: i32) -> io::Result<()> {
     request(libc::PTRACE_SINGLESTEP, thread, 0)?;
-    match wait(thread)? {
+    match wait(thread, PATIENCE)? {
         Stop::Gone => Err(io::ErrorKind::NotFound.into()),
         Stop::Signal(_) | Stop::Event(_) => Ok(()),
     }
@@ -303,7 +330,7 @@ fn undisturbed<T>(thread: i32, act: impl FnOnce() -> io::Result<T>) -> io::Resul
 }
 
 /// Waits for the next stop of a tracee. The end of a process is left for whoever has started it.
-fn wait(thread: i32) -> io::Result<Stop> {
+fn wait(thread: i32, patience: Duration) -> io::Result<Stop> {
     let begun = Instant::now();
     let mut looks = 0;
     loop {
@@ -326,7 +353,7 @@ fn wait(thread: i32) -> io::Result<Stop> {
                 }
             }
         }
-        if begun.elapsed() > PATIENCE {
+        if begun.elapsed() > patience {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "a thread does not stop"));
         }
         looks += 1;

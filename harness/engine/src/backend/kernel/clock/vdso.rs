@@ -26,12 +26,12 @@ impl Vdso {
     /// That of a process.
     ///
     /// # Errors
-    /// When it has none, or another one than ours: that of a 32-bit program.
+    /// `Interrupted` when it has none: it may be becoming another program. Another kind when that is not ours: that of a 32-bit program.
     pub(super) fn of(pid: i32) -> io::Result<Self> {
         let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
         let line = maps.lines().find(|line| line.ends_with("[vdso]"));
-        let (start, end) =
-            line.and_then(range).ok_or_else(|| io::Error::other("the process has no vDSO to patch"))?;
+        let none = || io::Error::new(io::ErrorKind::Interrupted, "the process has no vDSO to patch");
+        let (start, end) = line.and_then(range).ok_or_else(none)?;
         if (end - start) as usize != image().len() {
             return Err(io::Error::other("its vDSO is not ours: is it a 32-bit program?"));
         }
