@@ -107,7 +107,7 @@ fn converse(stream: &TcpStream, socket: &UdpSocket, datagrams: &Datagrams, descr
             ["offspring"] => offspring("sleep"),
             ["becoming"] => offspring("becoming"),
             ["spawning"] => {
-                thread::spawn(|| {
+                begin("spawner", || {
                     loop {
                         // It waits in the middle of a call until its child is another program.
                         let ended = Command::new("/proc/self/exe").args([COMMAND, "nothing"]).status();
@@ -117,17 +117,12 @@ fn converse(stream: &TcpStream, socket: &UdpSocket, datagrams: &Datagrams, descr
                 "spawning".into()
             }
             ["spin", name] => {
-                let (begins, begun) = std::sync::mpsc::channel();
-                let spin = move || {
-                    begins.send(()).expect("somebody waits");
+                begin(name, || {
                     let mut sum = 0u64;
                     loop {
                         sum = std::hint::black_box(sum.wrapping_add(1));
                     }
-                };
-                thread::Builder::new().name(name.into()).spawn(spin).expect("a thread");
-                // It has its name from its beginning on.
-                begun.recv().expect("it begins");
+                });
                 "spinning".into()
             }
             ["allocate", mebibytes] => {
@@ -167,6 +162,17 @@ fn converse(stream: &TcpStream, socket: &UdpSocket, datagrams: &Datagrams, descr
             return;
         }
     }
+}
+
+/// Begins a thread of this name. When it returns, the thread has it.
+fn begin(name: &str, work: impl FnOnce() + Send + 'static) {
+    let (begins, begun) = std::sync::mpsc::channel();
+    let work = move || {
+        begins.send(()).expect("somebody waits");
+        work();
+    };
+    thread::Builder::new().name(name.into()).spawn(work).expect("a thread");
+    begun.recv().expect("it begins");
 }
 
 /// The time of day, in nanoseconds since 1970, as this process has it.

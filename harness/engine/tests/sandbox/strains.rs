@@ -13,6 +13,7 @@ use crate::stage::{Stage, run, until};
 pub const CASES: &[(&str, fn())] = &[
     ("one thread is held while its process goes on", a_thread_alone),
     ("a thread stays held while clocks change, and a pause comes and goes", a_thread_beside_others),
+    ("a thread is held that makes other processes all the time", a_thread_that_spawns),
     ("no descriptor is left, and then all are again", no_descriptors),
     ("no memory is left, and then all is again", no_memory),
     ("live connections end, and new ones do not", disconnected),
@@ -95,6 +96,20 @@ fn a_thread_beside_others() {
     }
     stage.apply(&[]);
     runs_on(&mut stage, held);
+    assert!(stage.sandbox.deaths().is_empty());
+}
+
+/// It waits for its child in a call that nothing interrupts, and its child for being heard by who holds.
+fn a_thread_that_spawns() {
+    let mut stage = Stage::new(1);
+    assert_eq!(stage.ask(0, "spawning"), "spawning");
+    for round in 0..20 {
+        stage.apply(&[strain(Strain::Thread(Name::of("spawner")))]);
+        let held = look(&mut stage).strained.thread.unwrap_or_else(|| panic!("round {round}: it is held"));
+        assert!(held.stopped, "round {round}: {held:?}");
+        stage.apply(&[]);
+        assert_eq!(look(&mut stage).strained.thread, None, "round {round}");
+    }
     assert!(stage.sandbox.deaths().is_empty());
 }
 

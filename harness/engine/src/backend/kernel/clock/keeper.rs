@@ -228,11 +228,11 @@ fn settled(pid: i32, act: impl Fn() -> io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Whether this is what is said of a process that has ended, or of a program that is not there any more.
+/// Whether this is what is said of a process that has ended, of a program that is not there any more, or of one that is not yet.
 fn is_gone(error: &io::Error) -> bool {
-    use io::ErrorKind::{Interrupted, NotFound, UnexpectedEof, WriteZero};
-    // Of the kinds, all but the first are what its memory says.
-    matches!(error.kind(), Interrupted | NotFound | WriteZero | UnexpectedEof)
+    use io::ErrorKind::{Interrupted, NotFound, PermissionDenied, UnexpectedEof, WriteZero};
+    // Nobody may look at what is about to be another program. Of the other kinds, all but the first are what its memory says.
+    matches!(error.kind(), Interrupted | NotFound | WriteZero | UnexpectedEof | PermissionDenied)
         || error.raw_os_error() == Some(libc::ESRCH)
 }
 
