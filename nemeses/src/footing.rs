@@ -38,7 +38,7 @@ pub const FOOTINGS: &[Footing] = &[
     on(SWALLOWED, "partition:by=swallow", "segment by segment"),
     on(SHAPED, "partition:port", "packet by packet"),
     on(SHAPED, "partition:by=behind", "to the byte"),
-    on(SHAPED, "delay", "0.1 to 0.3 ms more than asked for"),
+    on(SHAPED, "delay", "up to 0.4 ms more than asked for"),
     on(SHAPED, "loss", "within a tenth of what was asked for"),
     on(SHAPED, "rate", "within 7 %"),
     on(SHAPED, "duplicate", "packet by packet"),
