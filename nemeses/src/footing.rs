@@ -66,6 +66,7 @@ pub const FOOTINGS: &[Footing] = &[
     on(LIMITS, "files", "to the descriptor"),
     on(CLOCKS, "clock", "to the nanosecond; a reading costs a system call"),
     on(PROCESSES, "rot", "to the bit"),
+    on(DISKS, "rot:kind=rollback", "a block of 4 KiB, to its last start"),
 ];
 
 /// Who undoes a nemesis's faults when we are killed: the kernel, which takes back what is ours; a lease that runs out; or nobody,

@@ -1,5 +1,5 @@
 //! Kills daemons and changes their files before they start again: a torn tail, a file cut short, a turned bit, a block of
-//! zeros, a block in another's place.
+//! zeros, a block in another's place, a block as it was before.
 //!
 //! Finds stores that believe what they read. A store that notices and refuses to start is right: its node then stays down,
 //! so it keeps to the nodes that it struck first: strike no more than a minority unless that is what you want to see. Cannot find what only bad memory would show.
@@ -19,8 +19,9 @@ pub(crate) const ENTRY: Entry = Entry {
         Setting {
             name: "kind",
             about: "flip bits, the default; line: only the lowest bit of a byte, as by one bad line of a bus; tear a few last \
-                    bytes off; truncate anywhere; zero a block; misdirect a block",
-            takes: Takes::Words(&["flip", "line", "tear", "truncate", "zero", "misdirect"]),
+                    bytes off; truncate anywhere; zero a block; misdirect a block; rollback a block to what it was when the \
+                    node was last started",
+            takes: Takes::Words(&["flip", "line", "tear", "truncate", "zero", "misdirect", "rollback"]),
         },
         Setting {
             name: "bits",
@@ -41,6 +42,7 @@ pub(crate) const ENTRY: Entry = Entry {
             "truncate" => Harm::Truncate,
             "zero" => Harm::Zero,
             "misdirect" => Harm::Misdirect,
+            "rollback" => Harm::RollBack,
             "line" => Harm::Line(whole(settings, "bits", 1)),
             _ => Harm::Flip(whole(settings, "bits", 1)),
         };
@@ -80,6 +82,7 @@ impl Nemesis for Rot {
             Harm::Flip(_) | Harm::Line(_) => "bits turned in",
             Harm::Zero => "a block of zeros in",
             Harm::Misdirect => "a block misplaced in",
+            Harm::RollBack => "a block rolled back in",
         };
         let detail = format!("{}: {what} {}", names(&nodes), self.files);
         (!nodes.is_empty()).then_some(Fault { detail, nodes, changes })

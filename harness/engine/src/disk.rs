@@ -89,6 +89,8 @@ pub enum Harm {
     Zero,
     /// One of its blocks stands where another should: a write that went to the wrong place.
     Misdirect,
+    /// One of its blocks is what it was when the daemon was last started: a write that was acknowledged, fsynced even, and lost.
+    RollBack,
 }
 
 /// Calls that fail.
@@ -211,6 +213,8 @@ pub struct Watch {
     pub calls: BTreeSet<Call>,
     /// Whether it has to be known what is durable.
     pub keeps_ledger: bool,
+    /// Of which files it has to be known what they held when the daemon was started.
+    pub copies: BTreeSet<Pattern>,
 }
 
 impl Watch {
@@ -219,6 +223,11 @@ impl Watch {
         let mut watch = Watch::default();
         for wrong in wrongs {
             match wrong {
+                Wrong::Edit(Edit { harm: Harm::RollBack, files, .. }) => {
+                    watch.copies.insert(*files);
+                    // Who is heard is waited for when it starts.
+                    watch.calls.insert(Call::Sync);
+                }
                 Wrong::Edit(_) => {}
                 Wrong::Lose(_) => {
                     watch.keeps_ledger = true;
@@ -231,6 +240,11 @@ impl Watch {
             }
         }
         watch
+    }
+
+    /// Whether what files held is kept in memory.
+    pub fn remembers(&self) -> bool {
+        self.keeps_ledger || !self.copies.is_empty()
     }
 
     /// Whether nothing has to be heard of.
@@ -390,7 +404,11 @@ mod tests {
         assert!(Watch::of(&[Wrong::Edit(edit)]).is_empty());
         let strike = Strike { call: Call::Rename, nth: 1, done: false, files: Pattern::ALL };
         let both = Watch::of(&[Wrong::Strike(strike), Wrong::Lose(Loss::All)]);
-        assert_eq!(both, Watch { calls: [Call::Sync, Call::Rename].into(), keeps_ledger: true });
-        assert_eq!(Watch::of(&[Wrong::Lie]), Watch { calls: [Call::Sync].into(), keeps_ledger: false });
+        let calls = [Call::Sync, Call::Rename].into();
+        assert_eq!(both, Watch { calls, keeps_ledger: true, ..Watch::default() });
+        let syncs = Watch { calls: [Call::Sync].into(), ..Watch::default() };
+        assert_eq!(Watch::of(&[Wrong::Lie]), syncs);
+        let back = Edit { harm: Harm::RollBack, ..edit };
+        assert_eq!(Watch::of(&[Wrong::Edit(back)]), Watch { copies: [Pattern::ALL].into(), ..syncs });
     }
 }

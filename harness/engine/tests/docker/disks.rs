@@ -8,7 +8,7 @@ use schism_engine::backend::docker::{self, Engine, Image, Options};
 use schism_engine::backend::{Backend, BackendError};
 use schism_engine::clock::Skew;
 use schism_engine::cluster::{Change, Node, Run};
-use schism_engine::disk::{Call, Error, Loss, Pattern, Refusal, Strike, Work, Wrong};
+use schism_engine::disk::{Call, Edit, Error, Harm, Loss, Pattern, Refusal, Strike, Work, Wrong};
 use schism_engine::strain::{Name, Strain};
 
 use super::stage::{LONG, Stage, connect, until};
@@ -106,6 +106,27 @@ pub fn refused(engine: &Arc<Engine>) -> Result<(), BackendError> {
     let other = work(&mut stage, 1);
     assert_eq!((other.refused, other.slowed, other.lied), (0, 0, 0), "another node is not");
     assert_eq!(stage.cluster.deaths(), [], "nobody died by itself");
+    stage.cluster.stop()
+}
+
+/// A block is what it was when the daemon was started, whatever was fsynced since.
+pub fn rolled_back(engine: &Arc<Engine>) -> Result<(), BackendError> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let files = Pattern::of("kept").expect("short");
+    let back = Wrong::Edit(Edit { harm: Harm::RollBack, files, seed: 1 });
+    let disks = vec![back];
+    let mut stage = Stage::new(engine, folder.path(), |options| Options { disks, ..options })?;
+    for question in ["put kept first", "put other first"] {
+        does(&stage, 0, question);
+    }
+    down_and_up(&mut stage, &[])?;
+    for question in ["poke kept last", "fsync kept", "poke other last"] {
+        does(&stage, 0, question);
+    }
+    down_and_up(&mut stage, &[back])?;
+    holds(&stage, "kept", "first");
+    holds(&stage, "other", "lastt");
+    assert_eq!(work(&mut stage, 0).edits, 1);
     stage.cluster.stop()
 }
 

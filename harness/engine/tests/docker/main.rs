@@ -103,6 +103,7 @@ fn main() -> ExitCode {
     case("a capture tells of every packet what became of it", &|| captures::told(&engine));
     case("a capture is never longer than asked", &|| captures::bounded(&engine));
     case("calls on files fail, are slow and lie as asked", &|| disks::refused(&engine));
+    case("a block is what it was when its daemon was started", &|| disks::rolled_back(&engine));
     case("what was not fsynced goes with the power", &|| disks::power_fails(&engine));
     case("a node goes down in the middle of an fsync", &|| disks::struck(&engine));
     case("disks are watched beside everything else", &|| disks::beside_others(&engine));

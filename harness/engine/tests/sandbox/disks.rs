@@ -15,6 +15,7 @@ use crate::stage::{Stage, folder, options, run, until};
 
 pub const CASES: &[(&str, fn())] = &[
     ("a node's files are changed while it is down, once, and nobody else's", edited_while_down),
+    ("a block is what it was when its daemon was started", rolled_back),
     ("what was not fsynced goes with the power, and nothing else does", power_fails),
     ("after a reboot clocks since boot begin from zero, and nobody else's", booted),
     ("some of what was not fsynced is torn, and goes on from there", torn),
@@ -294,6 +295,31 @@ fn edited_while_down() {
     assert_eq!(fs::read(data(0).join("other")).expect("it is there"), b"1", "not meant");
     assert_eq!(stage.ask(1, "contents"), "0000000000,", "not struck");
     assert_eq!(work(&mut stage, 1), Work::default());
+}
+
+fn rolled_back() {
+    let back =
+        Wrong::Edit(Edit { harm: Harm::RollBack, files: Pattern::of("file").expect("short"), seed: 1 });
+    let mut stage = stage(2, &[back]);
+    for index in 0..2 {
+        stage.ask(index, "append first");
+    }
+    stage.apply(&[run(0, Run::Down)]);
+    stage.apply(&[]);
+    for index in 0..2 {
+        stage.ask(index, "append second");
+        does(&stage, index, "fsync file");
+    }
+    stage.apply(&[run(0, Run::Down), run(1, Run::Down), wrong(0, back)]);
+    assert_eq!(shown(0), "file=first\n\0\0\0\0\0\0\0", "as it was when it was started for the second time");
+    assert_eq!(shown(1), "file=first\nsecond\n", "not struck");
+    stage.apply(&[]);
+    let seen = work(&mut stage, 0);
+    assert!(seen.edits == 1 && seen.edited.starts_with("file: block at 0 "), "{seen:?}");
+    // Nothing has been written since.
+    stage.apply(&[run(0, Run::Down), wrong(0, back)]);
+    stage.apply(&[]);
+    assert_eq!(work(&mut stage, 0).edits, 1);
 }
 
 fn refuse(call: Call, error: Error, times: Option<u32>) -> Wrong {

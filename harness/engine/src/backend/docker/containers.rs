@@ -16,7 +16,7 @@ use crate::disk::Watch;
 
 /// What a sidecar may use; it needs a few megabytes.
 const SIDECAR_MEMORY: i64 = 128 << 20;
-/// The same where it keeps what is durable of all of a node's files.
+/// The same where it keeps what a node's files held, or what of them is durable.
 const LEDGER_MEMORY: i64 = 1 << 30;
 /// The volume from which stores are started that have to be heard of: our own program, as it is in its image.
 pub(super) const PROGRAM: &str = "program";
@@ -52,7 +52,7 @@ pub(super) fn sidecar(
         readonly_rootfs: Some(true),
         cap_drop: Some(vec!["ALL".into()]),
         cap_add: Some(capabilities(options)),
-        memory: Some(if options.watch().keeps_ledger { LEDGER_MEMORY } else { SIDECAR_MEMORY }),
+        memory: Some(if options.watch().remembers() { LEDGER_MEMORY } else { SIDECAR_MEMORY }),
         ..HostConfig::default()
     };
     let body = ContainerCreateBody {

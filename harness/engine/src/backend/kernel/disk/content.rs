@@ -141,6 +141,27 @@ impl Content {
         Ok(())
     }
 
+    /// The blocks of a file that are not what they were, by their numbers.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn changed(&self, file: &File) -> io::Result<Vec<u64>> {
+        let mut changed = Vec::new();
+        let length = self.clone().differences(file, |_, at, _| changed.push(at))?;
+        changed.retain(|at| at * (BLOCK as u64) < length);
+        Ok(changed)
+    }
+
+    /// Makes one block of a file what it was. The file stays as long as it is.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn put_back(&self, file: &File, at: u64) -> io::Result<()> {
+        let start = at * BLOCK as u64;
+        let bytes = file.metadata()?.len().saturating_sub(start).min(BLOCK as u64) as usize;
+        file.write_all_at(&self.block(at)[..bytes], start)
+    }
+
     fn block(&self, at: u64) -> [u8; BLOCK] {
         self.blocks.get(&at).map_or([0; BLOCK], |block| **block)
     }

@@ -8,6 +8,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::content::Content;
+use super::copies::Copies;
 use crate::disk::{Edit, Harm};
 use crate::random::Random;
 
@@ -16,24 +18,45 @@ const BLOCK: u64 = 4096;
 /// The most that a torn tail lacks.
 const TORN_MOST: u64 = 64;
 
-/// Makes the change in every file below this directory that is meant and not empty. Says what was done to each.
+/// Makes the change in every file below this directory that is meant and not empty. Says what was done to each. What files held before
+/// is what some may hold again.
 ///
 /// # Errors
 /// When a file cannot be read or written.
-pub fn edit(directory: &Path, edit: &Edit) -> io::Result<Vec<String>> {
-    let mut paths = Vec::new();
-    collect(directory, "", &mut paths)?;
-    paths.sort();
+pub fn edit(directory: &Path, edit: &Edit, copies: &Copies) -> io::Result<Vec<String>> {
     let mut done = Vec::new();
-    for path in paths.iter().filter(|path| edit.files.fits(path)) {
+    for path in paths(directory)?.iter().filter(|path| edit.files.fits(path)) {
         let file = OpenOptions::new().read(true).write(true).open(directory.join(path))?;
         let length = file.metadata()?.len();
         if length > 0 {
             let mut random = Random::of(edit.seed, path);
-            done.extend(harm(&file, length, edit.harm, &mut random)?.map(|what| format!("{path}: {what}")));
+            let what = match edit.harm {
+                Harm::RollBack => roll_back(&file, &copies.before(&file)?, &mut random)?,
+                other => harm(&file, length, other, &mut random)?,
+            };
+            done.extend(what.map(|what| format!("{path}: {what}")));
         }
     }
     Ok(done)
+}
+
+/// The paths of all plain files below a directory, in order.
+pub(super) fn paths(directory: &Path) -> io::Result<Vec<String>> {
+    let mut paths = Vec::new();
+    collect(directory, "", &mut paths)?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// What was done; nothing if no block is another than it was.
+fn roll_back(file: &File, before: &Content, random: &mut Random) -> io::Result<Option<String>> {
+    let changed = before.changed(file)?;
+    if changed.is_empty() {
+        return Ok(None);
+    }
+    let at = changed[random.below(changed.len() as u64) as usize];
+    before.put_back(file, at)?;
+    Ok(Some(format!("block at {} is what it was when the node was started", at * BLOCK)))
 }
 
 /// The paths of all plain files, below the one they are collected from.
@@ -94,7 +117,7 @@ fn harm(file: &File, length: u64, harm: Harm, random: &mut Random) -> io::Result
             file.write_all_at(&block, to * BLOCK)?;
             Some(format!("block at {} is a copy of that at {}", to * BLOCK, from * BLOCK))
         }
-        Harm::Misdirect => None,
+        Harm::Misdirect | Harm::RollBack => None,
     })
 }
 
@@ -110,10 +133,13 @@ mod tests {
         fs::create_dir(&deep).expect("a directory");
         let content: Vec<u8> = (0..20_000u32).map(|number| (number % 251) as u8 + 1).collect();
         let paths = [folder.path().join("log-1"), deep.join("log-2"), folder.path().join("other")];
+        let files = Pattern::of("log-*").expect("short");
+        // They grew and changed since the daemon was started: the first two blocks are what they were.
+        paths.iter().for_each(|path| fs::write(path, &content[..10_000]).expect("writing"));
+        let copies = Copies::of(folder.path(), &[files].into()).expect("copying");
         paths.iter().for_each(|path| fs::write(path, &content).expect("writing"));
         fs::write(folder.path().join("log-empty"), "").expect("writing");
-        let files = Pattern::of("log-*").expect("short");
-        let told = edit(folder.path(), &Edit { harm, files, seed }).expect("editing");
+        let told = edit(folder.path(), &Edit { harm, files, seed }, &copies).expect("editing");
         let look = |path| {
             let now = fs::read(path).expect("reading");
             (now.iter().zip(&content).filter(|(now, before)| now != before).count(), now.len())
@@ -133,6 +159,7 @@ mod tests {
                 Harm::Line(2),
                 Harm::Zero,
                 Harm::Misdirect,
+                Harm::RollBack,
             ] {
                 let (told, seen) = edited(harm, seed);
                 assert_eq!(told.len(), 2, "{told:?}");
@@ -144,6 +171,8 @@ mod tests {
                         Harm::Truncate => *differ == 0 && *length < 20_000,
                         Harm::Flip(bits) | Harm::Line(bits) => *differ == bits as usize && *length == 20_000,
                         Harm::Zero => (3616..=4096).contains(differ) && *length == 20_000,
+                        // Two blocks that were whole, one that was begun, and two and a half that were not there.
+                        Harm::RollBack => (2288..=4096).contains(differ) && *length == 20_000,
                         Harm::Misdirect => (4000..=4096).contains(differ) && *length == 20_000,
                     };
                     assert!(holds, "{harm:?} with seed {seed}: {differ} bytes differ, {length} bytes long");
@@ -154,12 +183,38 @@ mod tests {
     }
 
     #[test]
+    fn a_block_is_what_it_was_when_the_daemon_was_started() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log");
+        let [first, second] = [b"1".repeat(5000), b"2".repeat(5000)];
+        fs::write(&path, &first).expect("writing");
+        let copies = Copies::of(folder.path(), &[Pattern::ALL].into()).expect("copying");
+        let back = Edit { harm: Harm::RollBack, files: Pattern::ALL, seed: 1 };
+        let roll_back = || edit(folder.path(), &back, &copies).expect("editing");
+        assert_eq!(roll_back(), [""; 0], "nothing has been written since");
+        let file = OpenOptions::new().write(true).open(&path).expect("it is there");
+        file.write_all_at(&second[..1], 4500).expect("writing");
+        assert_eq!(roll_back(), ["log: block at 4096 is what it was when the node was started"]);
+        assert_eq!(fs::read(&path).expect("reading"), first, "by whatever name it goes");
+        // Written anew, under another name: who it is counts.
+        file.write_all_at(&second, 0).expect("writing");
+        fs::rename(&path, folder.path().join("moved")).expect("renaming");
+        roll_back();
+        let now = fs::read(folder.path().join("moved")).expect("reading");
+        let blocks: Vec<_> = now.chunks(4096).collect();
+        let old = blocks.iter().zip(first.chunks(4096)).filter(|(now, before)| *now == before).count();
+        let new = blocks.iter().zip(second.chunks(4096)).filter(|(now, before)| *now == before).count();
+        assert_eq!((old, new), (1, 1));
+    }
+
+    #[test]
     fn on_a_bad_line_digits_stay_digits() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("log");
         for seed in 0..10 {
             fs::write(&path, "0123456789").expect("writing");
-            edit(folder.path(), &Edit { harm: Harm::Line(1), files: Pattern::ALL, seed }).expect("editing");
+            let harm = Edit { harm: Harm::Line(1), files: Pattern::ALL, seed };
+            edit(folder.path(), &harm, &Copies::default()).expect("editing");
             let now = fs::read(&path).expect("reading");
             let changed: Vec<u8> = now.iter().zip(b"0123456789").map(|(now, before)| now ^ before).collect();
             assert_eq!(changed.iter().map(|byte| u32::from(*byte)).sum::<u32>(), 1);
@@ -172,6 +227,6 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("small"), "12345").expect("writing");
         let misdirect = Edit { harm: Harm::Misdirect, files: Pattern::ALL, seed: 1 };
-        assert!(edit(folder.path(), &misdirect).expect("editing").is_empty());
+        assert!(edit(folder.path(), &misdirect, &Copies::default()).expect("editing").is_empty());
     }
 }

@@ -21,10 +21,10 @@ use crate::random::Random;
 
 /// A file or directory, whatever its name: the inode, and when it was born, since inodes are used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Id(u64, u128);
+pub(super) struct Id(u64, u128);
 
 impl Id {
-    fn of(metadata: &Metadata) -> Self {
+    pub(super) fn of(metadata: &Metadata) -> Self {
         let born = metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         Id(metadata.ino(), born.map_or(0, |time| time.as_nanos()))
     }

@@ -4,6 +4,7 @@
 mod attempt;
 mod calls;
 mod content;
+mod copies;
 mod edit;
 mod ledger;
 
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 pub use self::attempt::attempt;
 use self::calls::Heard;
+use self::copies::Copies;
 use self::ledger::Ledger;
 use super::execs::Waiting;
 use super::filter::Rule;
@@ -25,6 +27,8 @@ pub struct Disks {
     watch: Watch,
     /// What is durable, once a daemon has been started.
     ledger: Option<Ledger>,
+    /// What files held when the daemon was last started.
+    copies: Copies,
     wanted: Disk,
     /// Which of the edits in force have been made.
     made: BTreeSet<Edit>,
@@ -57,6 +61,7 @@ impl Disks {
             data: data.into(),
             watch,
             ledger: None,
+            copies: Copies::default(),
             wanted: Disk::default(),
             made: BTreeSet::new(),
             spent: BTreeMap::new(),
@@ -79,6 +84,7 @@ impl Disks {
         if self.watch.keeps_ledger && self.ledger.is_none() {
             self.ledger = Some(Ledger::of(&self.data)?);
         }
+        self.copies = Copies::of(&self.data, &self.watch.copies)?;
         Ok(())
     }
 
@@ -180,7 +186,7 @@ impl Disks {
             self.work.lost_names += lost.names;
         }
         for edit in self.wanted.edits.difference(&self.made) {
-            let done = edit::edit(&self.data, edit)?;
+            let done = edit::edit(&self.data, edit, &self.copies)?;
             self.work.edits += done.len() as u64;
             self.work.edited = done.last().cloned().unwrap_or_default();
             // It was done to the disk itself.
