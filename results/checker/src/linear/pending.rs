@@ -43,71 +43,46 @@ pub(super) fn slots<P: PendingSet>(mut set: P) -> impl Iterator<Item = u32> {
     })
 }
 
-impl PendingSet for u64 {
-    fn empty(_: usize) -> Self {
-        0
-    }
-    fn has(&self, slot: u32) -> bool {
-        self >> slot & 1 == 1
-    }
-    fn put(&mut self, slot: u32) {
-        *self |= 1 << slot;
-    }
-    fn take(&mut self, slot: u32) {
-        *self &= !(1 << slot);
-    }
-    fn join(&mut self, other: &Self) {
-        *self |= other;
-    }
-    fn both(&self, other: &Self) -> Self {
-        self & other
-    }
-    fn without(&self, other: &Self) -> Self {
-        self & !other
-    }
-    fn within(&self, other: &Self) -> bool {
-        self & !other == 0
-    }
-    fn count(&self) -> u32 {
-        self.count_ones()
-    }
-    fn first(&self) -> Option<u32> {
-        (*self != 0).then(|| self.trailing_zeros())
-    }
+/// A word with a bit for each slot.
+macro_rules! of_bits {
+    ($word:ty) => {
+        impl PendingSet for $word {
+            fn empty(_: usize) -> Self {
+                0
+            }
+            fn has(&self, slot: u32) -> bool {
+                self >> slot & 1 == 1
+            }
+            fn put(&mut self, slot: u32) {
+                *self |= 1 << slot;
+            }
+            fn take(&mut self, slot: u32) {
+                *self &= !(1 << slot);
+            }
+            fn join(&mut self, other: &Self) {
+                *self |= other;
+            }
+            fn both(&self, other: &Self) -> Self {
+                self & other
+            }
+            fn without(&self, other: &Self) -> Self {
+                self & !other
+            }
+            fn within(&self, other: &Self) -> bool {
+                self & !other == 0
+            }
+            fn count(&self) -> u32 {
+                self.count_ones()
+            }
+            fn first(&self) -> Option<u32> {
+                (*self != 0).then(|| self.trailing_zeros())
+            }
+        }
+    };
 }
 
-impl PendingSet for u128 {
-    fn empty(_: usize) -> Self {
-        0
-    }
-    fn has(&self, slot: u32) -> bool {
-        self >> slot & 1 == 1
-    }
-    fn put(&mut self, slot: u32) {
-        *self |= 1 << slot;
-    }
-    fn take(&mut self, slot: u32) {
-        *self &= !(1 << slot);
-    }
-    fn join(&mut self, other: &Self) {
-        *self |= other;
-    }
-    fn both(&self, other: &Self) -> Self {
-        self & other
-    }
-    fn without(&self, other: &Self) -> Self {
-        self & !other
-    }
-    fn within(&self, other: &Self) -> bool {
-        self & !other == 0
-    }
-    fn count(&self) -> u32 {
-        self.count_ones()
-    }
-    fn first(&self) -> Option<u32> {
-        (*self != 0).then(|| self.trailing_zeros())
-    }
-}
+of_bits!(u64);
+of_bits!(u128);
 
 /// Any number of slots, for more than 128 clients on one object.
 #[derive(Clone, PartialEq, Eq, Hash)]
