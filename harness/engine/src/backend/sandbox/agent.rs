@@ -352,7 +352,7 @@ impl Agent {
         }
     }
 
-    /// Hears everybody who waits now, keeps nobody waiting, and sees to those who have stopped.
+    /// Hears everybody who waits now, and keeps nobody waiting. Who has stopped meanwhile stays so: he was to stop, and is tried again.
     fn hear_all(&mut self) -> io::Result<()> {
         for _ in 0..AT_ONCE {
             let mut fds = [readable(self.listener())];
@@ -365,8 +365,7 @@ impl Agent {
         if std::mem::take(&mut self.struck) {
             self.start_again()?;
         }
-        self.let_go(true)?;
-        self.reap()
+        self.let_go(true)
     }
 
     /// Lets those go on whose calls were held back for long enough, or all.

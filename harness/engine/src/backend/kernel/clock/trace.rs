@@ -297,8 +297,12 @@ fn until_stopped(id: i32) -> io::Result<Option<i32>> {
     loop {
         match wait(id, TRY)? {
             Stop::Gone => return Ok(None),
-            // It is inside the call that makes it another program: the stop that was asked for comes at its first instruction.
-            Stop::Event(libc::PTRACE_EVENT_EXEC) => request(libc::PTRACE_CONT, id, 0)?,
+            // It is inside the call that makes it another program. This stop has taken the place of the one that was asked for, which
+            // is asked for anew: it comes at the first instruction.
+            Stop::Event(libc::PTRACE_EVENT_EXEC) => {
+                request(libc::PTRACE_INTERRUPT, id, 0)?;
+                request(libc::PTRACE_CONT, id, 0)?;
+            }
             Stop::Event(_) => return Ok(Some(0)),
             Stop::Signal(signal) => return Ok(Some(signal)),
         }
