@@ -94,7 +94,7 @@ fn table(backend: &str, rows: &[Row<'_>]) {
     if rows.is_empty() {
         return;
     }
-    let title = format!("fault, by {backend}");
+    let title = format!("fault in {backend}");
     println!("\n{:<5}{title:<23}{:<32}{:<52}undone by", "", "stands on", "precision");
     for row in rows {
         let mark = if row.capability.works { "yes" } else { "no" };

@@ -56,7 +56,7 @@ pub fn patiently<A, T>(
 /// # Errors
 /// When the kernel refuses; `TimedOut` when it does not stop (see [`patiently`]).
 pub fn keep(pid: i32, id: i32) -> io::Result<Option<i32>> {
-    let held = hold(pid, id)?;
+    let held = hold(pid, id, TRY)?;
     if held.is_some() {
         KEPT.store(id, Ordering::Relaxed);
     }
@@ -103,7 +103,7 @@ impl Held {
             let new: Vec<i32> = threads(pid)?.into_iter().filter(|id| !known(id)).collect();
             let before = held.threads.len();
             for id in new {
-                held.threads.extend(hold(pid, id)?);
+                held.threads.extend(hold(pid, id, TRY)?);
             }
             if held.threads.len() == before {
                 return if before == 0 { Err(io::ErrorKind::NotFound.into()) } else { Ok(held) };
@@ -115,7 +115,8 @@ impl Held {
     pub(super) fn thread(pid: i32, not: &[i32]) -> io::Result<Self> {
         let mut failed = io::ErrorKind::NotFound.into();
         for id in threads(pid)?.into_iter().filter(|id| !not.contains(id)) {
-            match hold(pid, id) {
+            // Nobody may try it again soon, and who stops when nobody waits for it any more stands still until then.
+            match hold(pid, id, PATIENCE) {
                 Ok(Some(thread)) => return Ok(Held { threads: vec![thread] }),
                 Ok(None) => {}
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => failed = error,
@@ -247,7 +248,7 @@ fn threads(pid: i32) -> io::Result<Vec<i32>> {
 }
 
 /// Stops a thread; nothing if it has ended.
-fn hold(pid: i32, id: i32) -> io::Result<Option<Thread>> {
+fn hold(pid: i32, id: i32, patience: Duration) -> io::Result<Option<Thread>> {
     if id == KEPT.load(Ordering::Relaxed) {
         return Ok((!is_dead(pid, id)).then_some(Thread { id, signal: 0 }));
     }
@@ -256,7 +257,7 @@ fn hold(pid: i32, id: i32) -> io::Result<Option<Thread>> {
         seized => seized?,
     }
     // From here on it is ours, and let go if it does not stop.
-    let stopped = request(libc::PTRACE_INTERRUPT, id, 0).and_then(|()| until_stopped(id));
+    let stopped = request(libc::PTRACE_INTERRUPT, id, 0).and_then(|()| until_stopped(id, patience));
     match stopped {
         Ok(Some(signal)) => Ok(Some(Thread { id, signal })),
         Ok(None) => Ok(None),
@@ -293,9 +294,9 @@ fn is_dead(pid: i32, id: i32) -> bool {
 }
 
 /// Waits until an interrupted thread stands at the border of its own code. Returns the signal that it is about to get.
-fn until_stopped(id: i32) -> io::Result<Option<i32>> {
+fn until_stopped(id: i32, patience: Duration) -> io::Result<Option<i32>> {
     loop {
-        match wait(id, TRY)? {
+        match wait(id, patience)? {
             Stop::Gone => return Ok(None),
             // It is inside the call that makes it another program. This stop has taken the place of the one that was asked for, which
             // is asked for anew: it comes at the first instruction.
